@@ -1,0 +1,124 @@
+"""The protocol that the engine speaks with either platform, and what a connector is given.
+
+A connector raises only `sync.errors`; requests' and simple-salesforce's exceptions end inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from sync.core.records import ChangeQuery, Page, Person, Probe, Record, Schema, Side, Write, WriteResult
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Everything needed to reach one instance or org. `secrets` never appear in repr, logs or messages."""
+
+    name: str
+    system: Side
+    url: str  # https://host[:port], no path
+    auth: str  # a key of connectors.auth.METHODS
+    username: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_bundle: str = ""  # path of a PEM file; "" = the system's
+    concurrency: int = 4
+    allowed_hosts: tuple[str, ...] = ()  # private hosts and networks that may be reached
+    api_version: str = ""  # Salesforce: "64.0"
+    timeout: tuple[float, float] = (5.0, 60.0)  # seconds to connect, to read
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token. `expires_at` is None where the platform does not say (Salesforce)."""
+
+    access_token: str = field(repr=False)
+    instance_url: str
+    expires_at: datetime | None
+    generation: int  # rises by one at each refresh
+    refresh_token: str = field(default="", repr=False)
+    identity: str = ""  # the platform's own id URL or user, if it came with the token
+
+
+class TokenStore(Protocol):
+    """Where one connection's token lives, shared by threads and processes."""
+
+    def load(self) -> Token | None: ...
+
+    def refresh(self, stale: Token | None, fetch: Callable[[Token | None], Token]) -> Token:
+        """Return a token newer than `stale`; of all callers at once, in any process, one calls `fetch`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One finished remote call, told to the observer. Bodies are given for failures only, cut at 64 KiB."""
+
+    system: Side
+    method: str
+    path: str  # with query, never with a secret
+    status: int  # 0: no answer
+    milliseconds: int
+    write: bool
+    request_id: str = ""
+    error: str = ""
+    request_body: str = field(default="", repr=False)
+    response_body: str = field(default="", repr=False)
+    usage: tuple[int, int] | None = None  # calls used and allowed in the vendor's window, where a header says
+    at: datetime | None = None  # server time, from the Date header
+
+
+Observer = Callable[[Call], None]
+
+
+class Connector(Protocol):
+    """One remote system as the engine sees it. Raises only `sync.errors`. Safe to use from several threads."""
+
+    side: Side
+
+    def server_now(self) -> datetime:
+        """Platform time not later than now: the last Date header plus the time since; asks once if none was seen."""
+        ...
+
+    def changes(self, query: ChangeQuery) -> Iterator[Page]:
+        """Pages oldest first, by (changed_at, id), each read when it is asked for; ends after the last one."""
+        ...
+
+    def read(self, name: str, ids: Sequence[str], fields: Sequence[str], number_field: str) -> Mapping[str, Record]:
+        """Records by id; a missing key means the platform showed none, never "could not ask"."""
+        ...
+
+    def find(
+        self, name: str, key_field: str, keys: Sequence[str], fields: Sequence[str], number_field: str
+    ) -> Mapping[str, Sequence[Record]]:
+        """Records by the value of a key field: key -> all that carry it (more than one: the key is not unique)."""
+        ...
+
+    def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
+        """Which of `ids` meet `condition` (an encoded query, or a SOQL condition)."""
+        ...
+
+    def count(self, name: str, condition: str) -> int: ...
+
+    def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
+        """Send in as few calls as the platform allows, in parallel; one result per write, in any order.
+
+        Never raises for what happened to a record; a fault of the connection is told in every result it hit.
+        """
+        ...
+
+    def describe(self, name: str) -> Schema: ...
+
+    def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
+        """Users or groups by their key (user_name, group name, Username, queue DeveloperName)."""
+        ...
+
+    def probe(self, name: str = "", key_field: str = "") -> Probe:
+        """What Test connection says; never raises for what it tests, says it in findings."""
+        ...
+
+    def record_url(self, name: str, id: str) -> str: ...
+
+    def close(self) -> None: ...
