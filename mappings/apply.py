@@ -1,0 +1,116 @@
+"""A mapping compiled to functions: what a value becomes on the other side, and when two values are the same.
+
+Compiled once per run; applying it touches no database and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.spec import Direction, Environment, FieldSpec, MappingSpec
+from mappings.text import clean
+from mappings.transforms import TRANSFORMS, Projected, Step, Unmapped
+
+
+class MappingError(Exception):
+    """A mapping that cannot be compiled; the message names the row and what to change."""
+
+
+def canonical(raw: Any) -> Any:
+    """The form in which a raw value is compared: text cleaned, empty in any form None, numbers as numbers."""
+    if raw is None or raw == "" or raw == []:
+        return None
+    if isinstance(raw, str):
+        return clean(raw) or None
+    if isinstance(raw, list):
+        return tuple(raw) if any(raw) else None
+    if isinstance(raw, float) and raw.is_integer():
+        return int(raw)
+    return raw
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRow:
+    """One row, ready to run. `read(values)` takes the raw ServiceNow value out of a record's values."""
+
+    spec: FieldSpec
+    direction: Direction
+    read: Callable[[Mapping[str, Any]], Any]
+    forward: Step
+    backward: Step | None
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    def to_salesforce(self, raw: Any) -> Projected:
+        """Raises Unmapped. An empty source takes the row's default; empty and required raises."""
+        projected = self.forward(raw)
+        if projected.value is None:
+            if self.spec.default:
+                return Projected(self.spec.default)
+            if self.spec.required:
+                raise Unmapped(
+                    f"{self.spec.salesforce} is required and {', '.join(self.spec.servicenow)} is empty.",
+                    code="REQUIRED_SOURCE_EMPTY",
+                    advice="Fill the field in ServiceNow, or give the row a default, then retry.",
+                )
+        return projected
+
+    def to_servicenow(self, raw: Any) -> Projected:
+        if self.backward is None:
+            raise Unmapped(f"{self.spec.salesforce} has no way back to ServiceNow.", code="NO_INVERSE")
+        return self.backward(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    rows: tuple[CompiledRow, ...]
+    servicenow_fields: tuple[str, ...]  # the columns to read
+    salesforce_fields: tuple[str, ...]
+
+    def row(self, row_id: str) -> CompiledRow | None:
+        return next((row for row in self.rows if row.id == row_id), None)
+
+
+def compile_mapping(spec: MappingSpec, env: Environment) -> CompiledMapping:
+    """Build the functions of each row. Raises MappingError naming the first row that cannot work."""
+    rows = tuple(_compile_row(field, spec, env) for field in spec.fields)
+    return CompiledMapping(
+        rows=rows,
+        servicenow_fields=tuple(dict.fromkeys(name for row in rows for name in row.spec.servicenow)),
+        salesforce_fields=tuple(dict.fromkeys(row.spec.salesforce for row in rows)),
+    )
+
+
+def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> CompiledRow:
+    transform = TRANSFORMS.get(field.transform)
+    where = f"The row for {field.salesforce}"
+    if transform is None:
+        raise MappingError(f"{where} uses the unknown transform {field.transform!r}.")
+    if transform.needs_value_map and field.value_map not in spec.value_maps:
+        raise MappingError(f"{where} uses the value map {field.value_map!r}, which this revision does not hold.")
+    if transform.needs_source and not field.servicenow:
+        raise MappingError(f"{where} names no ServiceNow column.")
+    if len(field.servicenow) > 1 and not transform.several_sources:
+        raise MappingError(f"{where} names several ServiceNow columns, but {field.transform} takes one.")
+    direction = field.direction or spec.direction
+    if not direction.within(spec.direction):
+        raise MappingError(f"{where} goes {direction}, which is wider than its flow's {spec.direction}.")
+    steps = transform.build(field, spec, env)
+    if direction.writes_servicenow and steps.backward is None:
+        raise MappingError(f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce.")
+    return CompiledRow(field, direction, _reader(field), steps.forward, steps.backward)
+
+
+def _reader(field: FieldSpec) -> Callable[[Mapping[str, Any]], Any]:
+    if not field.servicenow:
+        constant = field.value
+        return lambda values: constant
+    if len(field.servicenow) == 1:
+        name = field.servicenow[0]
+        return lambda values: values.get(name, "")
+    names = field.servicenow
+    return lambda values: [values.get(name, "") for name in names]

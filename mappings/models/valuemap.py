@@ -1,0 +1,76 @@
+"""Value maps: which ServiceNow value is which Salesforce value. Shared between flows."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from mappings.models.mapping import DirectionChoices
+from mappings.spec import Direction, ValueMapSpec
+
+
+class Unmapped(models.TextChoices):
+    FAIL = "fail", "fail: dead letter"
+    PASS = "pass", "pass the value through"
+    DEFAULT = "default", "use the default"
+
+
+class ValueMap(models.Model):
+    name = models.SlugField(max_length=80, unique=True)
+    description = models.CharField(max_length=255, blank=True)
+    unmapped_to_salesforce = models.CharField(max_length=8, choices=Unmapped.choices, default=Unmapped.FAIL)
+    default_to_salesforce = models.CharField(max_length=255, blank=True)
+    unmapped_to_servicenow = models.CharField(max_length=8, choices=Unmapped.choices, default=Unmapped.FAIL)
+    default_to_servicenow = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = "value map"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def spec(self) -> ValueMapSpec:
+        entries = list(self.entries.all())
+        return ValueMapSpec(
+            name=self.name,
+            to_salesforce={e.servicenow: e.salesforce for e in entries if e.direction != Direction.TO_SERVICENOW},
+            to_servicenow={e.salesforce: e.servicenow for e in entries if e.direction != Direction.TO_SALESFORCE},
+            unmapped_to_salesforce=(self.unmapped_to_salesforce, self.default_to_salesforce),
+            unmapped_to_servicenow=(self.unmapped_to_servicenow, self.default_to_servicenow),
+        )
+
+
+class ValueMapEntry(models.Model):
+    value_map = models.ForeignKey(ValueMap, on_delete=models.CASCADE, related_name="entries")
+    position = models.PositiveIntegerField(default=0)
+    servicenow = models.CharField("ServiceNow value", max_length=255, blank=True, help_text="Empty is a value.")
+    salesforce = models.CharField("Salesforce value", max_length=255, blank=True, help_text="Empty is a value.")
+    direction = models.CharField(max_length=16, choices=DirectionChoices.choices, default=Direction.BOTH)
+
+    class Meta:
+        ordering = ("position", "id")
+        verbose_name = "entry"
+        verbose_name_plural = "entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["value_map", "servicenow"],
+                condition=~Q(direction=Direction.TO_SERVICENOW),
+                name="one_answer_going_out",
+                violation_error_message="This ServiceNow value already has an entry going to Salesforce.",
+            ),
+            models.UniqueConstraint(
+                fields=["value_map", "salesforce"],
+                condition=~Q(direction=Direction.TO_SALESFORCE),
+                name="one_answer_coming_back",
+                violation_error_message="This Salesforce value already has an entry coming back; make one of them one-way.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.servicenow!r} – {self.salesforce!r}"
+
+    def clean(self) -> None:
+        if self.direction not in DirectionChoices.values:
+            raise ValidationError({"direction": "Choose both ways or one of the two directions."})

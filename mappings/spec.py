@@ -1,0 +1,106 @@
+"""What a mapping says, without a database: the pure shapes that compile, lint and revisions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Direction(StrEnum):
+    TO_SALESFORCE = "to_salesforce"
+    TO_SERVICENOW = "to_servicenow"
+    BOTH = "both"
+
+    def within(self, outer: Direction) -> bool:
+        """A row's direction may narrow its flow's and never widen it."""
+        return outer is Direction.BOTH or self is outer
+
+    @property
+    def writes_salesforce(self) -> bool:
+        return self is not Direction.TO_SERVICENOW
+
+    @property
+    def writes_servicenow(self) -> bool:
+        return self is not Direction.TO_SALESFORCE
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field row. `direction` None means as the flow; `servicenow` may name several columns, in order."""
+
+    id: str
+    servicenow: tuple[str, ...]
+    salesforce: str
+    direction: Direction | None = None
+    transform: str = "copy"
+    value_map: str = ""
+    value: str = ""
+    default: str = ""
+    required: bool = False
+    conflict: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "servicenow": list(self.servicenow)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FieldSpec:
+        direction = Direction(data["direction"]) if data["direction"] else None
+        return cls(**{**data, "servicenow": tuple(data["servicenow"]), "direction": direction})
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMapSpec:
+    """`unmapped_*`: (fail | pass | default, the default)."""
+
+    name: str
+    to_salesforce: Mapping[str, str]
+    to_servicenow: Mapping[str, str]
+    unmapped_to_salesforce: tuple[str, str] = ("fail", "")
+    unmapped_to_servicenow: tuple[str, str] = ("fail", "")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ValueMapSpec:
+        return cls(
+            name=data["name"],
+            to_salesforce=data["to_salesforce"],
+            to_servicenow=data["to_servicenow"],
+            unmapped_to_salesforce=tuple(data["unmapped_to_salesforce"]),
+            unmapped_to_servicenow=tuple(data["unmapped_to_servicenow"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleSpec:
+    """Resolved ids of a user table, each way; who is inactive there is left out. Fallbacks are ids or ""."""
+
+    to_salesforce: Mapping[str, str] = field(default_factory=dict)  # sys_id -> Id
+    to_servicenow: Mapping[str, str] = field(default_factory=dict)  # Id -> sys_id
+    fallback_to_salesforce: str = ""
+    fallback_to_servicenow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSpec:
+    direction: Direction
+    fields: tuple[FieldSpec, ...]
+    value_maps: Mapping[str, ValueMapSpec]
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What compiling needs to know of the world: people, lengths, and where records can be looked at.
+
+    `lengths`: greatest number of characters of a target field, by Salesforce or ServiceNow field name; absent = no limit known.
+    `servicenow_record_url`: format string with {id}.
+    """
+
+    people: PeopleSpec = field(default_factory=PeopleSpec)
+    salesforce_lengths: Mapping[str, int] = field(default_factory=dict)
+    servicenow_lengths: Mapping[str, int] = field(default_factory=dict)
+    servicenow_record_url: str = "{id}"

@@ -1,0 +1,222 @@
+"""The ways a value can be carried over. Pure: no Django, no network, no clock.
+
+Adding one is an entry here with a docstring and a test. A transform builds two functions from a row: forward
+(ServiceNow raw -> Salesforce raw) and, where it has an inverse, backward. Each returns a `Projected` value or raises
+`Unmapped`. ServiceNow raws are strings ("" for empty), lists of strings for rows with several columns;
+Salesforce raws are JSON scalars (None for empty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from mappings.spec import Environment, FieldSpec, MappingSpec
+from mappings.text import clean, cut
+
+
+class Unmapped(Exception):
+    """The value has no counterpart; `message` says which, `advice` what to do."""
+
+    def __init__(self, message: str, *, code: str = "UNMAPPED_VALUE", advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.advice = advice
+
+
+class Projected(NamedTuple):
+    """`value` is what to send; `note` says what was lost on the way ("" = nothing)."""
+
+    value: Any
+    note: str = ""
+
+
+Step = Callable[[Any], Projected]
+EMPTY = Projected(None)
+
+
+class Steps(NamedTuple):
+    forward: Step
+    backward: Step | None  # None: it has no inverse
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    label: str
+    build: Callable[[FieldSpec, MappingSpec, Environment], Steps]
+    needs_source: bool = True
+    needs_value: bool = False
+    needs_value_map: bool = False
+    several_sources: bool = False
+
+
+def _copy(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """Text as it is, cleaned of what the other side refuses and cut to its length; empty stays empty."""
+    there = env.salesforce_lengths.get(row.salesforce, 0)
+    here = env.servicenow_lengths.get(row.servicenow[0], 0)
+
+    def forward(raw: Any) -> Projected:
+        text = clean(raw)
+        return Projected(*cut(text, there)) if text else EMPTY
+
+    def backward(raw: Any) -> Projected:
+        return Projected(*cut(clean("" if raw is None else str(raw)), here))
+
+    return Steps(forward, backward)
+
+
+def _constant(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """The same value on every record; a person's change on the target is drift."""
+    projected = Projected(row.value)
+    return Steps(lambda raw: projected, None)
+
+
+def _value_map(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """Look the value up in a value map; what is not in it fails, passes or takes the default, as the map says."""
+    spec = mapping.value_maps[row.value_map]
+    return Steps(
+        _look_up(spec.to_salesforce, spec.unmapped_to_salesforce, spec.name, "ServiceNow", None),
+        _look_up(spec.to_servicenow, spec.unmapped_to_servicenow, spec.name, "Salesforce", ""),
+    )
+
+
+def _look_up(entries: Any, unmapped: tuple[str, str], name: str, origin: str, empty: Any) -> Step:
+    policy, default = unmapped
+    known = {source: Projected(target or empty) for source, target in entries.items()}
+
+    def step(raw: Any) -> Projected:
+        key = "" if raw is None else str(raw)
+        found = known.get(key)
+        if found is not None:
+            return found
+        if policy == "pass" or (not key and policy != "default"):
+            return Projected(key or empty)
+        if policy == "default":
+            return Projected(default or empty, f"{origin} value {key!r} is not in value map {name}: default used")
+        raise Unmapped(
+            f"{origin} value {key!r} is not in the value map {name}.",
+            advice=f"Add {key!r} to the value map {name}, or let it take a default, then retry.",
+        )
+
+    return step
+
+
+def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """The first of the columns whose user or group has an active counterpart in the user table, else the fallback."""
+    people = env.people
+
+    def forward(raw: Any) -> Projected:
+        names = [name for name in (raw if isinstance(raw, list) else [raw]) if name]
+        for name in names:
+            if found := people.to_salesforce.get(name):
+                return Projected(found)
+        if people.fallback_to_salesforce:
+            note = "no active counterpart in the user table: fallback owner used" if names else ""
+            return Projected(people.fallback_to_salesforce, note)
+        if not names:
+            raise Unmapped("Nobody is assigned and the user table has no fallback.", code="NO_OWNER",
+                           advice="Give the user table a fallback for Salesforce.")  # fmt: skip
+        raise Unmapped(
+            f"User or group {names[0]!r} has no active counterpart in Salesforce, and there is no fallback.",
+            code="UNMAPPED_USER",
+            advice="Add the person to the user table, or give the table a fallback for Salesforce.",
+        )
+
+    def backward(raw: Any) -> Projected:
+        found = people.to_servicenow.get(raw or "") or people.fallback_to_servicenow
+        if not found and raw:
+            raise Unmapped(
+                f"Salesforce owner {raw!r} has no active counterpart in ServiceNow, and there is no fallback.",
+                code="UNMAPPED_USER",
+                advice="Add the person to the user table, or give the table a fallback for ServiceNow.",
+            )
+        return Projected(found)
+
+    return Steps(forward, backward if len(row.servicenow) == 1 else None)
+
+
+def _record_url(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """The web address of the ServiceNow record, from its sys_id."""
+    return Steps(lambda raw: Projected(env.servicenow_record_url.format(id=raw)), None)
+
+
+def _number(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """A number: ServiceNow text to a JSON number and back, without a trailing .0."""
+
+    def forward(raw: Any) -> Projected:
+        if not raw:
+            return EMPTY
+        try:
+            value = float(str(raw).replace(",", ""))
+        except ValueError:
+            raise Unmapped(f"{raw!r} is not a number.", code="NOT_A_NUMBER") from None
+        return Projected(int(value) if value.is_integer() else value)
+
+    def backward(raw: Any) -> Projected:
+        if raw is None:
+            return Projected("")
+        return Projected(str(int(raw)) if float(raw).is_integer() else str(raw))
+
+    return Steps(forward, backward)
+
+
+def _boolean(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """True or false; empty is false, because a Salesforce checkbox is never empty."""
+    return Steps(
+        lambda raw: Projected(str(raw).lower() in ("true", "1")), lambda raw: Projected("true" if raw else "false")
+    )
+
+
+def _datetime(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """A point in time: ServiceNow's `yyyy-MM-dd HH:mm:ss` UTC to ISO 8601 and back, whole seconds."""
+
+    def forward(raw: Any) -> Projected:
+        return Projected(parse_servicenow_time(raw).strftime("%Y-%m-%dT%H:%M:%S.000+0000")) if raw else EMPTY
+
+    def backward(raw: Any) -> Projected:
+        return Projected(datetime.fromisoformat(raw).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if raw else "")
+
+    return Steps(forward, backward)
+
+
+def _date(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """The calendar day, in the flow's time zone, of a point in time (or a date as it is)."""
+    zone = ZoneInfo(mapping.time_zone)
+
+    def forward(raw: Any) -> Projected:
+        if not raw:
+            return EMPTY
+        if len(raw) == len("2026-11-23"):
+            return Projected(_parse(date.fromisoformat, raw).isoformat())
+        return Projected(parse_servicenow_time(raw).astimezone(zone).date().isoformat())
+
+    return Steps(forward, None)
+
+
+def parse_servicenow_time(raw: str) -> datetime:
+    """ServiceNow's `yyyy-MM-dd HH:mm:ss`, which is UTC whatever the user's zone."""
+    return _parse(lambda text: datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC), raw)
+
+
+def _parse(parser: Callable[[str], Any], raw: Any) -> Any:
+    try:
+        return parser(str(raw))
+    except ValueError:
+        raise Unmapped(f"{raw!r} is not a date or time ServiceNow writes.", code="NOT_A_DATE") from None
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "copy": Transform("copy", _copy),
+    "value_map": Transform("value map", _value_map, needs_value_map=True),
+    "user": Transform("user, else fallback", _user, several_sources=True),
+    "constant": Transform("constant", _constant, needs_source=False, needs_value=True),
+    "record_url": Transform("link to the record", _record_url),
+    "number": Transform("number", _number),
+    "boolean": Transform("boolean", _boolean),
+    "datetime": Transform("date and time", _datetime),
+    "date": Transform("date", _date),
+}

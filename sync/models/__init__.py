@@ -1,0 +1,36 @@
+"""One file per noun; each model with its QuerySet."""
+
+from sync.models.attention import Conflict, DeadLetter, Waiting
+from sync.models.audit import AuditEntry
+from sync.models.connection import Connection, ConnectionToken
+from sync.models.event import Event, HourlyTotal, RemoteCall
+from sync.models.flow import Flow, Revision, Schedule
+from sync.models.lane import Checkpoint, LaneLease
+from sync.models.link import Intent, RecordLink
+from sync.models.question import Question
+from sync.models.run import Run
+from sync.models.schema import CachedSchema
+from sync.models.worker import Worker
+
+__all__ = [
+    "AuditEntry",
+    "CachedSchema",
+    "Checkpoint",
+    "Conflict",
+    "Connection",
+    "ConnectionToken",
+    "DeadLetter",
+    "Event",
+    "Flow",
+    "HourlyTotal",
+    "Intent",
+    "LaneLease",
+    "Question",
+    "RecordLink",
+    "RemoteCall",
+    "Revision",
+    "Run",
+    "Schedule",
+    "Waiting",
+    "Worker",
+]

@@ -1,0 +1,135 @@
+"""What needs a person (dead letters, conflicts) and what waits and retries itself."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from sync.encryption import Sealed
+from sync.models.base import OperationChoices, SideChoices, UUIDKey
+from sync.models.flow import Flow, Revision
+from sync.models.link import RecordLink
+from sync.models.run import Run
+
+
+class DeadLetterState(models.TextChoices):
+    OPEN = "open", "open"
+    RETRIED = "retried", "queued again"
+    CLOSED = "closed", "closed by itself"
+    IGNORED = "ignored", "ignored"
+
+
+class DeadLetter(UUIDKey):
+    """A record that needs a person. At most one open per record and side written; a newer failure updates it.
+
+    `side` is where the write was meant to go, `record_id` the source record. `content`: {"value", "message", "values"}.
+    """
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="dead_letters")
+    run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")
+    revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="+")
+    link = models.ForeignKey(RecordLink, null=True, on_delete=models.CASCADE, related_name="dead_letters")
+    side = models.CharField("written to", max_length=12, choices=SideChoices.choices)
+    record_id = models.CharField(max_length=32)
+    record_number = models.CharField("record", max_length=80, blank=True)
+    operation = models.CharField(max_length=8, choices=OperationChoices.choices)
+    state = models.CharField(max_length=8, choices=DeadLetterState.choices, default=DeadLetterState.OPEN)
+    code = models.CharField(max_length=80)
+    field = models.CharField(max_length=200, blank=True)
+    rule = models.CharField(max_length=500, blank=True)  # what the platform or mapping demands
+    advice = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    content_sealed = models.BinaryField(null=True, editable=False)
+
+    content = Sealed("content_sealed")
+
+    class Meta:
+        ordering = ("-last_at",)
+        default_permissions = ("view",)
+        permissions = [("retry_deadletter", "Can retry dead letters"), ("ignore_deadletter", "Can ignore dead letters")]
+        verbose_name = "dead letter"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flow", "side", "record_id"], condition=Q(state="open"), name="one_open_dead_letter_a_record"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.record_number or self.record_id}: {self.code}"
+
+
+class WaitingReason(models.TextChoices):
+    IN_DOUBT = "in_doubt", "outcome unknown"
+    REFERENCE = "reference", "a reference has no counterpart yet"
+    LOCKED = "locked", "the platform held the row"
+    CLAIMED = "claimed", "another lane held the record"
+    UNSENT = "unsent", "not sent"
+    RETRY = "retry", "asked for by a person"
+
+
+class Waiting(models.Model):
+    """A record to read and plan again by itself, not before `due_at`; gone when it comes to rest."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="waiting_records")
+    side = models.CharField(max_length=12, choices=SideChoices.choices)  # side of the source record
+    record_id = models.CharField(max_length=32)
+    record_number = models.CharField(max_length=80, blank=True)
+    reason = models.CharField(max_length=12, choices=WaitingReason.choices)
+    message = models.CharField(max_length=500, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField()
+    due_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("due_at", "id")
+        default_permissions = ("view",)
+        verbose_name = "waiting record"
+        constraints = [
+            models.UniqueConstraint(fields=["flow", "side", "record_id"], name="one_wait_a_record"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.record_number or self.record_id}: {self.get_reason_display()}"
+
+
+class ConflictState(models.TextChoices):
+    OPEN = "open", "open"
+    RESOLVED = "resolved", "resolved"
+    BY_RULE = "by_rule", "decided by rule"
+    GONE = "gone", "closed by itself"
+
+
+class Conflict(UUIDKey):
+    """Both sides changed one field. `values`: {"base": [sn, sf], "servicenow", "salesforce", "by": {...}, "reckoning": {...}}."""
+
+    link = models.ForeignKey(RecordLink, on_delete=models.CASCADE, related_name="conflicts")
+    run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")
+    revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="+")
+    row = models.UUIDField()  # field row
+    field = models.CharField(max_length=200)  # Salesforce field, for lists
+    state = models.CharField(max_length=8, choices=ConflictState.choices, default=ConflictState.OPEN)
+    rule = models.CharField(max_length=80, blank=True)  # which policy decided
+    at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    values_sealed = models.BinaryField(null=True, editable=False)
+
+    values = Sealed("values_sealed")
+
+    class Meta:
+        ordering = ("-at",)
+        default_permissions = ("view",)
+        permissions = [("resolve_conflict", "Can resolve conflicts")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["link", "row"], condition=Q(state="open"), name="one_open_conflict_a_field"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.get_state_display()}"

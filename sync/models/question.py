@@ -1,0 +1,37 @@
+"""What a page wants to know from a platform: asked by POST, answered by a worker, polled by the page."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from sync.models.connection import Connection
+
+
+class QuestionKind(models.TextChoices):
+    TEST_CONNECTION = "test_connection", "Test connection"
+
+
+class QuestionState(models.TextChoices):
+    ASKED = "asked", "waiting for a worker"
+    ANSWERED = "answered", "answered"
+    FAILED = "failed", "failed"
+
+
+class Question(models.Model):
+    """`answer` of a connection test: {"findings": [{"code", "status", "text", "advice"}], "facts": {...}}."""
+
+    kind = models.CharField(max_length=20, choices=QuestionKind.choices)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="questions")
+    state = models.CharField(max_length=10, choices=QuestionState.choices, default=QuestionState.ASKED)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    asked_at = models.DateTimeField(auto_now_add=True)
+    answered_at = models.DateTimeField(null=True)
+    answer = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.connection}"
