@@ -1,0 +1,175 @@
+"""The org: its objects as seen through the dialect, its tables, its clock and its people."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import RLock
+
+from sync.sandbox.clock import Clock
+from sync.sandbox.salesforce.dialect import Dialect
+from sync.sandbox.salesforce.ids import to18
+from sync.sandbox.salesforce.objects import load
+from sync.sandbox.salesforce.problems import Refusal
+from sync.sandbox.salesforce.schema import Field, SObject
+from sync.sandbox.salesforce.store import Row, Stored, Table, Values
+
+
+class View:
+    """An object as somebody sees it: the fields the dialect leaves, over the table that holds all."""
+
+    def __init__(self, sobject: SObject, table: Table, rules: tuple[tuple[int, str, str], ...]) -> None:
+        self.sobject = sobject
+        self.name = sobject.name
+        self.table = table
+        self.by_name = {field.name.lower(): field for field in sobject.fields}
+        self.by_relationship = {
+            field.relationship.lower(): field for field in sobject.fields if field.relationship
+        }
+        self.required = tuple(field for field in sobject.fields if field.required)
+        self.unique = tuple(field for field in sobject.fields if field.unique)
+        self.rules = rules  # (slot, refused value, message)
+        self.defaults = [_default(field) for field in table.sobject.fields]
+
+    def field(self, name: str) -> Field | None:
+        return self.by_name.get(name) or self.by_name.get(name.lower())
+
+    def slot(self, name: str) -> int:
+        return self.table.slots[name]
+
+
+def _default(field: Field) -> Stored:
+    if field.type == "boolean":
+        return False
+    return next((choice.value for choice in field.choices if choice.default), None)
+
+
+class Org:
+    """State of one simulated org. Everything that reads or writes it holds `lock`.
+
+    `views` is what API users see, `people_views` what persons see: field-level security hides nothing from them.
+    """
+
+    def __init__(self, clock: Clock, url: str) -> None:
+        self.clock = clock
+        self.url = url
+        self.lock = RLock()
+        self.tables = {name: Table(sobject) for name, sobject in load().items()}
+        self._by_prefix = {table.sobject.prefix: table for table in self.tables.values()}
+        self._numbers: Counter[str] = Counter()
+        self.dialect = Dialect()
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._dialect
+
+    @dialect.setter
+    def dialect(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.schema_changed = self.now()
+        self.random = random.Random(dialect.seed)  # noqa: S311 - reproducible, not secret
+        self.people_views = self._make_views(dialect.absent_fields)
+        self.views = self._make_views(dialect.absent_fields | dialect.hidden_fields)
+
+    def _make_views(self, missing: frozenset[str]) -> dict[str, View]:
+        views = {}
+        for name, table in self.tables.items():
+            gone = frozenset(item.partition(".")[2] for item in missing if item.partition(".")[0] == name)
+            sobject = table.sobject.without(gone)
+            fields = tuple(self._altered(name, field) for field in sobject.fields)
+            rules = tuple(
+                (table.slots[rule.field], rule.value, rule.message)
+                for rule in self._dialect.validation_rules
+                if rule.sobject == name
+            )
+            views[name.lower()] = View(replace(sobject, fields=fields), table, rules)
+        return views
+
+    def _altered(self, sobject: str, field: Field) -> Field:
+        name = f"{sobject}.{field.name}"
+        if name in self._dialect.non_unique_fields:
+            field = replace(field, unique=False)
+        if name in self._dialect.required_fields:
+            field = replace(field, nillable=False)
+        return field
+
+    def now(self) -> int:
+        """Return the org's time in whole seconds: the resolution of every stamp."""
+        return int(self.clock.now().timestamp())
+
+    def next_number(self, sobject: str) -> int:
+        """Return the next number of an auto-number series; failed saves leave gaps, as on the platform."""
+        self._numbers[sobject] += 1
+        return self._numbers[sobject] + 1000
+
+    def view(self, name: str) -> View:
+        """Return the object as the API shows it. Raises Refusal (NOT_FOUND)."""
+        view = self.views.get(name.lower())
+        if view is None:
+            raise Refusal("NOT_FOUND", "The requested resource does not exist")
+        return view
+
+    def table_of(self, record_id: str) -> Table | None:
+        return self._by_prefix.get(record_id[:3])
+
+    def row(self, record_id: Stored) -> Row | None:
+        """Return any row by its 18-character id, deleted or not."""
+        if not isinstance(record_id, str):
+            return None
+        table = self.table_of(record_id)
+        return table.rows.get(record_id) if table else None
+
+    def living(self, view: View, record_id: object) -> Row:
+        """Return a row of one object. Raises Refusal (MALFORMED_ID, NOT_FOUND, ENTITY_IS_DELETED)."""
+        full = to18(record_id)
+        if full is None or full[:3] != view.sobject.prefix:
+            raise Refusal(
+                "MALFORMED_ID", f"{view.sobject.label} ID: id value of incorrect type: {record_id}", "Id"
+            )
+        row = view.table.rows.get(full)
+        if row is None:
+            raise Refusal(
+                "NOT_FOUND", "Provided external ID field does not exist or is not accessible: " + full
+            )
+        if row.values[view.table.deleted_slot]:
+            raise Refusal("ENTITY_IS_DELETED", "entity is deleted")
+        return row
+
+    def seed(self, sobject: str, fields: Mapping[str, Stored], *, by: str = "") -> Row:
+        """Put a row there without any rule, as set-up does."""
+        table = self.tables[sobject]
+        values: Values = [_default(field) for field in table.sobject.fields]
+        now = self.now()
+        record_id = str(fields.get("Id") or next(table.ids))
+        author = by or record_id
+        stamps = {"CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
+        people = {"CreatedById": author, "LastModifiedById": author}
+        for name, value in {**stamps, **people, **fields, "Id": record_id}.items():
+            values[table.slots[name]] = value
+        row = Row(values)
+        table.add(row)
+        return row
+
+    def find(self, sobject: str, field: str, value: Stored) -> Row | None:
+        """Return the first living row whose field equals `value` exactly; a scan, for small tables."""
+        table = self.tables[sobject]
+        slot = table.slots[field]
+        return next(
+            (
+                row
+                for row in table.rows.values()
+                if row.values[slot] == value and not row.values[table.deleted_slot]
+            ),
+            None,
+        )
+
+    def duplicates(self) -> int:
+        return sum(table.duplicates() for table in self.tables.values())
+
+    def queue_serves(self, queue_id: str, sobject: str) -> bool:
+        table = self.tables["QueueSobject"]
+        queue, kind, deleted = table.slots["QueueId"], table.slots["SobjectType"], table.deleted_slot
+        rows: Sequence[Values] = [row.values for row in table.rows.values()]
+        return any(row[queue] == queue_id and row[kind] == sobject and not row[deleted] for row in rows)

@@ -1,0 +1,120 @@
+"""Running a parsed query: plan, filter, sort, cut, and a function that renders the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from itertools import islice
+from typing import Any
+
+from sync.sandbox.salesforce.org import Org, View
+from sync.sandbox.salesforce.problems import Refusal
+from sync.sandbox.salesforce.soql.columns import Column, Columns
+from sync.sandbox.salesforce.soql.conditions import Conditions
+from sync.sandbox.salesforce.soql.parser import parse
+from sync.sandbox.salesforce.soql.plan import plan
+from sync.sandbox.salesforce.soql.select import Renderer, renderer
+from sync.sandbox.salesforce.soql.syntax import Order, Path, Query
+from sync.sandbox.salesforce.soql.tokens import excerpt
+from sync.sandbox.salesforce.store import Row
+
+_MAX_FIELDS_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Every matching row, and how one is rendered; `counts_only` says that COUNT() was asked."""
+
+    rows: list[Row]
+    render: Renderer
+    counts_only: bool
+
+
+def run(org: Org, statement: str, zone: tzinfo, base: str, *, include_deleted: bool) -> Answer:
+    """Answer a statement for a user whose days begin in `zone`; `base` is the path of record URLs.
+
+    Raises Refusal.
+    """
+    query = parse(statement)
+    view = _view(org, query)
+    columns = Columns(org, view, statement)
+    render = renderer(columns, view, _paths(query, view), base)
+    conditions = Conditions(columns, org.clock.now().astimezone(zone))
+    predicate = conditions.compile(query.where) if query.where else None
+    sorts = [(each, _sortable(columns, each)) for each in query.order]
+    candidates = plan(view, conditions, query.where, query.order, include_deleted=include_deleted)
+    deleted = view.table.deleted_slot
+    matching = (
+        row
+        for row in candidates.rows
+        if (include_deleted or not row.values[deleted]) and (predicate is None or predicate(row.values))
+    )
+    if candidates.ordered and query.limit is not None:
+        rows = list(islice(matching, query.offset + query.limit))
+    else:
+        rows = list(matching)
+    if not candidates.ordered:
+        _sort(rows, sorts)
+    end = None if query.limit is None else query.offset + query.limit
+    return Answer(rows[query.offset : end], render, query.counts_only)
+
+
+def _view(org: Org, query: Query) -> View:
+    view = org.views.get(query.sobject.lower())
+    if view is None:
+        raise Refusal(
+            "INVALID_TYPE",
+            excerpt(query.statement, query.sobject_at)
+            + f"sObject type '{query.sobject}' is not supported. If you are attempting to use a custom object, be "
+            "sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for "
+            "the appropriate names.",
+        )
+    return view
+
+
+def _paths(query: Query, view: View) -> tuple[Path, ...]:
+    if not query.fields_group:
+        return query.paths
+    if query.limit is None or query.limit > _MAX_FIELDS_LIMIT:
+        raise Refusal(
+            "MALFORMED_QUERY", f"The SOQL FIELDS function must have a LIMIT of at most {_MAX_FIELDS_LIMIT}"
+        )
+    wanted: dict[str, Callable[[bool], bool]] = {
+        "ALL": lambda custom: True,
+        "STANDARD": lambda custom: not custom,
+        "CUSTOM": lambda custom: custom,
+    }
+    chosen = wanted.get(query.fields_group)
+    if chosen is None:
+        raise Refusal("INVALID_FIELD", f"Unknown FIELDS function: {query.fields_group}")
+    return tuple(Path((field.name,), 0) for field in view.sobject.fields if chosen(field.custom))
+
+
+def _sortable(columns: Columns, order: Order) -> Column:
+    column = columns.resolve(order.path)
+    if column.field.long:
+        raise Refusal("MALFORMED_QUERY", f"field '{column.field.name}' can not be sorted in a query call")
+    return column
+
+
+def _sort(rows: list[Row], sorts: list[tuple[Order, Column]]) -> None:
+    """Sort by the last key first: each pass is stable, so the first key decides."""
+    for order, column in reversed(sorts):
+        key = _sort_key(column)
+        nulls = [row for row in rows if column.get(row.values) is None]
+        others = [row for row in rows if column.get(row.values) is not None]
+        others.sort(key=key, reverse=order.descending)
+        rows[:] = others + nulls if order.nulls_last else nulls + others
+
+
+def _sort_key(column: Column) -> Callable[[Row], Any]:
+    get = column.get
+    if column.field.case_sensitive:
+        return lambda row: get(row.values)
+
+    def folded(row: Row) -> Any:
+        value = get(row.values)
+        return value.lower() if isinstance(value, str) else value
+
+    return folded
