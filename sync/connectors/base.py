@@ -86,7 +86,9 @@ class Connector(Protocol):
         """Pages oldest first, by (changed_at, id), each read when it is asked for; ends after the last one."""
         ...
 
-    def read(self, name: str, ids: Sequence[str], fields: Sequence[str], number_field: str) -> Mapping[str, Record]:
+    def read(
+        self, name: str, ids: Sequence[str], fields: Sequence[str], number_field: str
+    ) -> Mapping[str, Record]:
         """Records by id; a missing key means the platform showed none, never "could not ask"."""
         ...
 

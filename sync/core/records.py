@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sync.errors import SyncError
+
 Values = Mapping[str, Any]  # field name -> raw value
 
 
@@ -155,6 +157,7 @@ class WriteResult:
     refusal: Refusal | None = None
     message: str = ""  # of unknown and unsent
     retry_after: float | None = None  # seconds, of unsent
+    fault: SyncError | None = None  # of unknown and unsent: its type says whether to defer, stop or look up
 
 
 @dataclass(frozen=True, slots=True)
