@@ -1,0 +1,328 @@
+"""One connection's transport: a bounded, observed, cookie-less `requests.Session` behind a concurrency gate.
+
+It answers one question more than requests does: did the request leave? What fails before is raised as a
+TransientError or ConfigurationError (addresses.py sorts it); what fails after is an OutcomeUnknownError for a
+write, and a TransientError for a read, which may be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NoReturn, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from sync.connectors.addresses import AddressPolicy, GuardedAdapter, checked_origin, tls_context
+from sync.connectors.base import Call, Observer, Profile
+from sync.core.records import Side
+from sync.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    OutcomeUnknownError,
+    SyncError,
+    TransientError,
+)
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_LOGGED_BYTES = 64 * 1024
+CLIENT_NAME = "integration-console"
+_CHUNK = 256 * 1024
+
+
+class Purpose(Enum):
+    """What a request is for: whether it may be repeated, and whether its bodies may be shown."""
+
+    READ = "read"
+    WRITE = "write"
+    TOKEN = "token"  # noqa: S105  (a purpose, not a password)
+
+
+class TokenRejected(AuthenticationError):
+    """A data call was answered 401: nothing was done; a fresh token may pass."""
+
+    code = "token_rejected"
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole answer, its JSON parsed once. Shaped like requests.Response as far as simple-salesforce looks."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    url: str
+    seconds: float  # from sending to the last byte
+    data: Any = None  # parsed JSON; None if the body is empty
+    at: datetime | None = None  # Date header
+
+    def json(self, **_: Any) -> Any:
+        return self.data
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def request_id(self) -> str:
+        return next((self.headers[name] for name in _REQUEST_ID_HEADERS if name in self.headers), "")
+
+    @property
+    def read_at(self) -> datetime:
+        """Server time not later than the moment the platform began to look rows up."""
+        return (self.at or datetime.now(UTC)) - timedelta(seconds=self.seconds)
+
+
+_REQUEST_ID_HEADERS = ("X-Request-Id", "X-SFDC-Request-Id", "Transaction-ID", "X-Transaction-ID")
+
+
+class Dialect(Protocol):
+    """What a platform's answers mean."""
+
+    system: Side
+
+    def fault(self, answer: Answer, purpose: Purpose) -> SyncError | None:
+        """The error that an answer with parsed JSON stands for, or None if the call was served."""
+        ...
+
+    def usage(self, headers: Mapping[str, str]) -> tuple[int, int] | None: ...
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way: what the observer is told in the end."""
+
+    method: str
+    path: str
+    purpose: Purpose
+    body: bytes
+    started: float
+    answer: Answer | None = None
+
+
+@dataclass(slots=True)
+class _ServerClock:
+    """The last Date header, and when it came by our monotonic clock."""
+
+    at: datetime | None = None
+    seen: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def saw(self, at: datetime, moment: float) -> None:
+        with self.lock:
+            self.at, self.seen = at, moment
+
+    def now(self) -> datetime | None:
+        with self.lock:
+            return self.at and self.at + timedelta(seconds=time.monotonic() - self.seen)
+
+
+class Transport:
+    """All calls of one connection go through here. Safe for threads; `request` is all that simple-salesforce uses."""
+
+    def __init__(self, profile: Profile, dialect: Dialect, observe: Observer) -> None:
+        self.profile = profile
+        self.origin = checked_origin(profile.url)
+        self.policy = AddressPolicy.of(profile.allowed_hosts)
+        self.proxies: dict[str, str] = {}  # read by simple-salesforce; we use none
+        self._dialect = dialect
+        self._observe = observe
+        self._gate = threading.BoundedSemaphore(profile.concurrency)
+        self._clock = _ServerClock()
+        self._session = _session(self.policy, profile)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        purpose: Purpose = Purpose.READ,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        data: bytes | Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send once and return a served answer; whatever else happens is raised as a SyncError."""
+        prepared = self._session.prepare_request(
+            requests.Request(method, url, headers=dict(headers or {}), params=dict(params or {}), data=data)
+        )
+        body = prepared.body or b""
+        with self._gate:
+            exchange = _Exchange(
+                method,
+                prepared.path_url,
+                purpose,
+                body if isinstance(body, bytes) else body.encode(),
+                time.monotonic(),
+            )
+            try:
+                answer = exchange.answer = self._receive(prepared, exchange)
+                _parse(answer, purpose)
+                if fault := self._dialect.fault(answer, purpose):
+                    raise fault
+            except SyncError as error:
+                self._tell(exchange, error)
+                raise
+            self._tell(exchange, None)
+            return answer
+
+    def server_now(self) -> datetime | None:
+        """Platform time not later than now, or None before the first answer."""
+        return self._clock.now()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _receive(self, prepared: requests.PreparedRequest, exchange: _Exchange) -> Answer:
+        where = urlsplit(prepared.url or "").netloc
+        try:
+            response = self._session.send(
+                prepared, stream=True, timeout=self.profile.timeout, allow_redirects=False, verify=True
+            )
+            with response:
+                content = _bounded_body(response, deadline=time.monotonic() + self.profile.timeout[1])
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _lost(exchange.purpose, where, error) from error
+        moment = time.monotonic()
+        at = _date(response.headers)
+        if at:
+            self._clock.saw(at, moment)
+        return Answer(
+            response.status_code,
+            response.headers,
+            content,
+            prepared.url or "",
+            moment - exchange.started,
+            at=at,
+        )
+
+    def _tell(self, exchange: _Exchange, error: SyncError | None) -> None:
+        answer = exchange.answer
+        shown = error is not None and exchange.purpose is not Purpose.TOKEN
+        self._observe(
+            Call(
+                system=self._dialect.system,
+                method=exchange.method,
+                path=exchange.path,
+                status=answer.status_code if answer else 0,
+                milliseconds=round((time.monotonic() - exchange.started) * 1000),
+                write=exchange.purpose is Purpose.WRITE,
+                request_id=answer.request_id if answer else "",
+                error=error.code if error else "",
+                request_body=_cut(exchange.body) if shown else "",
+                response_body=_cut(answer.content) if shown and answer else "",
+                usage=self._dialect.usage(answer.headers) if answer else None,
+                at=answer.at if answer else None,
+            )
+        )
+
+
+def _session(policy: AddressPolicy, profile: Profile) -> requests.Session:
+    session = requests.Session()
+    # No proxy, netrc or CA path from the environment: credentials go where the connection says, nowhere else.
+    session.trust_env = False
+    # A cookie would make ServiceNow serve our calls one after another, and drop those beyond ten (202).
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": CLIENT_NAME, "Accept": "application/json"})
+    session.adapters.clear()
+    session.mount(
+        "https://", GuardedAdapter(policy, tls_context(profile.ca_bundle), pool=profile.concurrency)
+    )
+    return session
+
+
+def _bounded_body(response: requests.Response, *, deadline: float) -> bytes:
+    """Read the body up to a size and a time: a server that drips one byte a minute never meets a read timeout."""
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_content(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise requests.exceptions.ContentDecodingError("the answer is larger than 64 MiB")
+        if time.monotonic() > deadline:
+            raise requests.exceptions.ReadTimeout("the answer took too long")
+    return b"".join(parts)
+
+
+def _lost(purpose: Purpose, where: str, error: Exception) -> SyncError:
+    """The connection stood and no whole answer came."""
+    timed_out = isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error)
+    happened = "did not answer in time" if timed_out else "broke the connection off"
+    if purpose is Purpose.WRITE:
+        return OutcomeUnknownError(f"{where} {happened} after the request was sent.", code="no_answer")
+    return TransientError(f"{where} {happened}.", code="no_answer")
+
+
+def _parse(answer: Answer, purpose: Purpose) -> None:
+    """Parse the JSON of an answer. A 2xx without it says nothing; a failure without it is told by its status."""
+    served = 200 <= answer.status_code < 300
+    try:
+        answer.data = json.loads(answer.content) if answer.content else None
+    except ValueError:
+        if served:
+            unusable(answer, purpose, _kind_of_body(answer))
+    if served and answer.data is None and answer.status_code not in (202, 204):
+        unusable(answer, purpose, "an empty body")
+
+
+def unusable(answer: Answer, purpose: Purpose, what: str) -> NoReturn:
+    """Raise for a 2xx whose body does not say what became of the call."""
+    where = urlsplit(answer.url).netloc
+    advice = "Look at the platform: a maintenance page, a login page or a proxy answers in its place."
+    if purpose is Purpose.WRITE:
+        raise OutcomeUnknownError(
+            f"{where} answered {what}.", code="bad_answer", advice=advice, request_id=answer.request_id
+        )
+    raise TransientError(
+        f"{where} answered {what}.", code="bad_answer", advice=advice, request_id=answer.request_id
+    )
+
+
+def _kind_of_body(answer: Answer) -> str:
+    if answer.content.lstrip()[:1] == b"<" or "html" in answer.headers.get("Content-Type", ""):
+        return "an HTML page instead of JSON"
+    return "JSON that is cut off or malformed"
+
+
+def redirected(answer: Answer) -> ConfigurationError:
+    target = urlsplit(answer.headers.get("Location", ""))
+    return ConfigurationError(
+        f"{urlsplit(answer.url).netloc} redirects to {target.netloc or 'another page'}; redirects are not followed.",
+        code="redirect",
+        advice="Put the address of the platform itself into the connection.",
+        request_id=answer.request_id,
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks us to wait; a date is counted from the answer's own clock."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isdigit():
+        return float(text)
+    try:
+        until, at = parsedate_to_datetime(text), _date(headers) or datetime.now(UTC)
+        return max(0.0, (until - at).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _cut(body: bytes) -> str:
+    return body[:MAX_LOGGED_BYTES].decode("utf-8", "replace")
