@@ -1,0 +1,83 @@
+"""What a Salesforce org says of its objects and people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sync.connectors.parallel import Workers
+from sync.connectors.salesforce import soql
+from sync.connectors.salesforce.org import Org
+from sync.connectors.salesforce.reading import rows_by_key
+from sync.core.records import FieldSchema, Person, Schema
+from sync.errors import SchemaError, TransientError
+
+
+def describe(org: Org, name: str) -> Schema:
+    try:
+        data = org.read(f"sobjects/{soql.name(name)}/describe")
+    except SchemaError as error:
+        raise SchemaError(
+            f"There is no object {name}, or the integration user cannot see it.",
+            code="unknown_object",
+            advice="Check the object's name and the user's object permissions.",
+            request_id=error.request_id,
+        ) from error
+    if not isinstance(data, dict) or not isinstance(data.get("fields"), list):
+        raise TransientError(f"Salesforce described {name} in no known form.", code="bad_answer")
+    fields = map(_field, data["fields"])
+    return Schema(name, {field.name: field for field in fields})
+
+
+def _field(data: Mapping[str, Any]) -> FieldSchema:
+    createable = bool(data.get("createable"))
+    kind = str(data.get("type", ""))
+    optional = data.get("nillable", True) or data.get("defaultedOnCreate", False) or kind == "boolean"
+    return FieldSchema(
+        name=data["name"],
+        type=kind,
+        label=str(data.get("label") or ""),
+        length=int(data.get("length") or 0),
+        required=createable and not optional,
+        createable=createable,
+        updateable=bool(data.get("updateable")),
+        unique=bool(data.get("unique")),
+        external_id=bool(data.get("externalId")),
+        restricted=bool(data.get("restrictedPicklist")),
+        choices=tuple(
+            str(entry["value"]) for entry in data.get("picklistValues") or () if entry.get("active")
+        ),
+        reference_to=tuple(data.get("referenceTo") or ()),
+    )
+
+
+def people(org: Org, workers: Workers, kind: str, keys: Sequence[str]) -> dict[str, Person]:
+    """Users by Username, queues by DeveloperName. Keys are matched without regard to case, as Salesforce does."""
+    asked = {key.casefold(): key for key in keys}
+    found = _users(org, workers, keys) if kind == "user" else _queues(org, workers, keys)
+    return {asked[person.key.casefold()]: person for person in found if person.key.casefold() in asked}
+
+
+def _users(org: Org, workers: Workers, keys: Sequence[str]) -> list[Person]:
+    names = ["Id", "Username", "IsActive", "Email", "Name"]
+    rows = rows_by_key(org, workers, "User", "Username", keys, names)
+    return [
+        Person(
+            "user",
+            row["Username"],
+            row["Id"],
+            bool(row["IsActive"]),
+            row.get("Email") or "",
+            row.get("Name") or "",
+        )
+        for row in rows
+    ]
+
+
+def _queues(org: Org, workers: Workers, keys: Sequence[str]) -> list[Person]:
+    names = ["Id", "DeveloperName", "Name", "Email"]
+    rows = rows_by_key(org, workers, "Group", "DeveloperName", keys, names, "Type = 'Queue'")
+    return [
+        Person("group", row["DeveloperName"], row["Id"], True, row.get("Email") or "", row.get("Name") or "")
+        for row in rows
+    ]

@@ -1,0 +1,181 @@
+"""Reading a Salesforce org: keyset pages of changes, records by id and by key."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sync.connectors.parallel import Workers
+from sync.connectors.salesforce import soql
+from sync.connectors.salesforce.org import Org
+from sync.core.records import ChangeQuery, Cursor, Page, Record, Version
+from sync.errors import SchemaError, TransientError
+
+PAGE = 2000  # the most that one query answer or one retrieve holds
+_SYSTEM_FIELDS = ("Id", "SystemModstamp", "LastModifiedDate", "LastModifiedById")
+_ORDER = "SystemModstamp, Id"
+
+
+def columns(fields: Sequence[str], number_field: str) -> list[str]:
+    """The SELECT list: system fields first, each name once whatever its case."""
+    names = {name.lower(): name for name in (*_SYSTEM_FIELDS, number_field, *fields) if name}
+    return list(names.values())
+
+
+def changes(org: Org, query: ChangeQuery) -> Iterator[Page]:
+    """Pages oldest first by (SystemModstamp, Id).
+
+    A page is the last when its query is done and counts fewer rows than its LIMIT: both are the platform's own
+    words. The number of rows received says nothing, for wide rows come in smaller portions. No query cursor is
+    kept open; an org allows a user only ten.
+    """
+    limit = min(query.page_size, PAGE)
+    names = columns(query.fields, query.number_field)
+    cursor = query.cursor
+    while True:
+        condition = soql.both(query.scope, soql.after(cursor), soql.within(query.since, query.until))
+        data, read_at = _timed_query(
+            org, soql.select(names, query.name, condition, order=_ORDER, limit=limit)
+        )
+        records = tuple(record(row, query.number_field, query.fields) for row in data["records"])
+        _check_order(records, cursor)
+        last = data.get("done") is True and data["totalSize"] < limit
+        if records:
+            cursor = Cursor(records[-1].version.changed_at, records[-1].id)
+        elif not last:
+            raise TransientError(
+                "Salesforce answered an empty page and said that more follows.", code="bad_answer"
+            )
+        yield Page(records, cursor if records else None, last, read_at)
+        if last:
+            return
+
+
+def _timed_query(org: Org, text: str) -> tuple[Mapping[str, Any], datetime]:
+    """A query's answer and a server time not later than its look-up: the answer's date less all the time it took."""
+    started = time.monotonic()
+    data = org.query(text)
+    moment = org.transport.server_now() or datetime.now(UTC)
+    return data, moment - timedelta(seconds=time.monotonic() - started)
+
+
+def _check_order(records: Sequence[Record], cursor: Cursor | None) -> None:
+    before = cursor or Cursor(datetime.min.replace(tzinfo=UTC))
+    for row in records:
+        here = Cursor(row.version.changed_at, row.id)
+        if here < before or (here == before and before.id):
+            raise SchemaError(
+                "Salesforce answered rows out of order.", code="bad_order", advice="Check the flow's scope."
+            )
+        before = here
+
+
+def record(row: dict[str, Any], number_field: str, fields: Sequence[str]) -> Record:
+    """Make a Record of a row; the row itself becomes its values."""
+    try:
+        version = Version(
+            _moment(row["SystemModstamp"]),
+            _moment(row["LastModifiedDate"]),
+            None,
+            row["LastModifiedById"] or "",
+        )
+        found = Record(row["Id"], str(row.get(number_field) or ""), version, row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SchemaError(
+            f"A row came without usable system fields: {error}.", code="INVALID_FIELD"
+        ) from error
+    for field in fields:
+        if "." in field:
+            row[field] = _walk(row, field)
+    return found
+
+
+def _moment(text: str) -> datetime:
+    """`2026-11-23T17:36:44.000+0000`, always UTC and with whole seconds."""
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+
+
+def _walk(row: Any, path: str) -> Any:
+    for name in path.split("."):
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
+
+
+def read(
+    org: Org, workers: Workers, table: str, ids: Sequence[str], fields: Sequence[str], number_field: str
+) -> dict[str, Record]:
+    """Records by id; ids that the org shows no record for are absent."""
+    names = columns(fields, number_field)
+    if any("." in name for name in names):  # a retrieve takes no relationship paths
+        rows = rows_by_key(org, workers, table, "Id", ids, names)
+    else:
+        parts = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
+        answers = workers.map(lambda part: _retrieve(org, table, part, names), parts)
+        rows = [row for answer in answers for row in answer]
+    return {row["Id"]: record(row, number_field, fields) for row in rows}
+
+
+def _retrieve(org: Org, table: str, ids: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    body = json.dumps({"ids": list(ids), "fields": list(names)}).encode()
+    answer = org.read(f"composite/sobjects/{soql.name(table)}", method="POST", data=body)
+    if not isinstance(answer, list) or len(answer) != len(ids):
+        raise TransientError("Salesforce did not answer each id of a retrieve.", code="bad_answer")
+    return [row for row in answer if row is not None]
+
+
+def find(
+    org: Org,
+    workers: Workers,
+    table: str,
+    key_field: str,
+    keys: Sequence[str],
+    fields: Sequence[str],
+    number_field: str,
+) -> dict[str, list[Record]]:
+    """Records by key. A key is matched as the platform does, without regard to case unless the exact one was asked."""
+    names = columns((*fields, key_field), number_field)
+    asked = {key.casefold(): key for key in keys} | {key: key for key in keys}
+    found: dict[str, list[Record]] = {}
+    for row in rows_by_key(org, workers, table, key_field, keys, names):
+        value = str(_walk(row, key_field))
+        key = asked.get(value) or asked.get(value.casefold())
+        if key is not None:
+            found.setdefault(key, []).append(record(row, number_field, fields))
+    return found
+
+
+def rows_by_key(
+    org: Org,
+    workers: Workers,
+    table: str,
+    key_field: str,
+    keys: Sequence[str],
+    names: Sequence[str],
+    condition: str = "",
+) -> list[dict[str, Any]]:
+    """All rows whose key is one of `keys` and that meet `condition`."""
+
+    def fetch(chunk: Sequence[str]) -> list[dict[str, Any]]:
+        return list(all_rows(org, table, names, soql.both(condition, soql.one_of(key_field, chunk))))
+
+    parts = list(soql.chunks(dict.fromkeys(keys)))
+    return [row for rows in workers.map(fetch, parts) for row in rows]
+
+
+def all_rows(org: Org, table: str, names: Sequence[str], condition: str) -> Iterator[dict[str, Any]]:
+    """All rows of a small result, by Id, without an open query cursor. `names` hold Id."""
+    last_id = ""
+    while True:
+        beyond = f"Id > {soql.quoted(last_id)}" if last_id else ""
+        data = org.query(soql.select(names, table, soql.both(condition, beyond), order="Id", limit=PAGE))
+        yield from data["records"]
+        if data.get("done") is True and data["totalSize"] < PAGE:
+            return
+        if not data["records"]:
+            raise TransientError(
+                "Salesforce answered an empty page and said that more follows.", code="bad_answer"
+            )
+        last_id = data["records"][-1]["Id"]
