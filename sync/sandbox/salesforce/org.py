@@ -130,9 +130,7 @@ class Org:
             )
         row = view.table.rows.get(full)
         if row is None:
-            raise Refusal(
-                "NOT_FOUND", "Provided external ID field does not exist or is not accessible: " + full
-            )
+            raise Refusal("NOT_FOUND", "The requested resource does not exist")
         if row.values[view.table.deleted_slot]:
             raise Refusal("ENTITY_IS_DELETED", "entity is deleted")
         return row

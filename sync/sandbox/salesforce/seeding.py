@@ -1,0 +1,87 @@
+"""What an org holds before the first call: itself, its people, queues and status values."""
+
+from __future__ import annotations
+
+from sync.sandbox.credentials import SalesforceCredentials
+from sync.sandbox.people import FALLBACK_QUEUE, GROUPS, PEOPLE
+from sync.sandbox.salesforce.objects.case import CLOSED_STATUSES, STATUSES
+from sync.sandbox.salesforce.org import Org
+from sync.sandbox.salesforce.store import Stored
+
+ADMINISTRATOR = "admin@acme.example"
+
+
+def seed(org: Org, credentials: SalesforceCredentials) -> str:
+    """Fill an empty org and return its id."""
+    administrator = _user(org, ADMINISTRATOR, "Ada", "Administrator", "System Administrator")
+    organization = org.seed(
+        "Organization",
+        {
+            "Name": "Acme",
+            "InstanceName": "LOCAL",
+            "OrganizationType": "Enterprise Edition",
+            "TimeZoneSidKey": "GMT",
+            "IsSandbox": True,
+        },
+        by=administrator,
+    )
+    _user(org, credentials.username, "Integration", "User", "Synchronisation", by=administrator)
+    for person in PEOPLE:
+        _user(
+            org,
+            person.email,
+            person.first_name,
+            person.last_name,
+            person.title,
+            by=administrator,
+            active=person.active_in_salesforce,
+            time_zone=person.time_zone,
+        )
+    for group in (*GROUPS, FALLBACK_QUEUE):
+        fields: dict[str, Stored] = {
+            "Name": group.name,
+            "DeveloperName": group.developer_name,
+            "Type": "Queue",
+        }
+        queue = org.seed("Group", fields, by=administrator)
+        org.seed("QueueSobject", {"QueueId": queue.values[0], "SobjectType": "Case"}, by=administrator)
+    for position, status in enumerate(STATUSES, start=1):
+        _status(org, status, position, administrator)
+    org.seed("Account", {"Name": "Acme", "Type": "Customer", "OwnerId": administrator}, by=administrator)
+    return str(organization.values[0])
+
+
+def _user(
+    org: Org,
+    username: str,
+    first_name: str,
+    last_name: str,
+    title: str,
+    *,
+    by: str = "",
+    active: bool = True,
+    time_zone: str = "GMT",
+) -> str:
+    fields: dict[str, Stored] = {
+        "Username": username,
+        "Email": username,
+        "FirstName": first_name,
+        "LastName": last_name,
+        "Name": f"{first_name} {last_name}",
+        "Alias": (first_name[:1] + last_name)[:8].lower(),
+        "Title": title,
+        "IsActive": active,
+        "TimeZoneSidKey": time_zone,
+    }
+    return str(org.seed("User", fields, by=by).values[0])
+
+
+def _status(org: Org, status: str, position: int, by: str) -> None:
+    fields: dict[str, Stored] = {
+        "ApiName": status,
+        "MasterLabel": status,
+        "SortOrder": position,
+        "IsClosed": status in CLOSED_STATUSES,
+        "IsDefault": position == 1,
+    }
+    org.seed("CaseStatus", fields, by=by)
