@@ -38,4 +38,5 @@ class Dialect:
     session_seconds: int = 7200
     reuses_sessions: bool = True  # the same user and app get the session they already have
     password_grant: bool = True  # off: what an org made since Summer '23 answers
+    logins_per_hour: int = 3600  # of one user; past it every login is refused
     daily_api_requests: int = 100_000

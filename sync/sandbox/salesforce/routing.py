@@ -57,7 +57,7 @@ class Call:
         """Raises Refusal (JSON_PARSER_ERROR)."""
         try:
             return self.request.json()
-        except BadJson as error:
+        except (BadJson, RecursionError) as error:
             raise Refusal("JSON_PARSER_ERROR", f"Unexpected character: {error}") from error
 
     def json_object(self) -> dict[str, Any]:

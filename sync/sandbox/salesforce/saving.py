@@ -47,12 +47,14 @@ class Writer:
     """Writes of one call by one user. Raises Refusal for a record that breaks a rule; nothing of it stays.
 
     `auto_assign` runs the assignment rule on objects that have one; it may overwrite the owner that was sent.
+    A `person` sees fields that are hidden from the API and never meets the locks that the dialect orders.
     """
 
     def __init__(self, org: Org, user_id: str, *, auto_assign: bool = False, person: bool = False) -> None:
         self._org = org
         self._user_id = user_id
         self._auto_assign = auto_assign
+        self._meets_locks = not person
         self._views = org.people_views if person else org.views
         self._undo: list[Callable[[], None]] = []
         self.created = self.updated = self.deleted = 0
@@ -230,6 +232,7 @@ class Writer:
         target = table.rows.get(str(target_id))
         if target is None or target.values[table.deleted_slot]:
             raise Refusal("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        values[view.slot(field.name)] = target.values[0]  # one string for all rows that refer to it
         if field.name == _OWNER:
             self._check_owner(view, table, target)
 
@@ -268,8 +271,9 @@ class Writer:
 
     def _refuse_if_locked(self, record_id: str) -> None:
         dialect = self._org.dialect
-        if record_id in dialect.locked_ids or (
-            dialect.lock_fraction and self._org.random.random() < dialect.lock_fraction
+        if self._meets_locks and (
+            record_id in dialect.locked_ids
+            or (dialect.lock_fraction and self._org.random.random() < dialect.lock_fraction)
         ):
             raise Refusal(
                 "UNABLE_TO_LOCK_ROW",

@@ -12,7 +12,8 @@ from sync.sandbox.salesforce.ids import to15
 from sync.sandbox.salesforce.org import Org
 from sync.sandbox.salesforce.problems import Refusal
 
-_DAY = 24 * 3600
+_HOUR = 3600  # seconds
+_DAY = 24 * _HOUR
 
 
 class LoginRefused(Exception):
@@ -41,6 +42,7 @@ class Sessions:
         self._credentials = credentials
         self._org_id = org_id
         self._sessions: dict[str, Session] = {}
+        self._logins: deque[int] = deque()
 
     def check_client(self, client_id: str, client_secret: str) -> None:
         """Raises LoginRefused."""
@@ -62,6 +64,7 @@ class Sessions:
         if user is None or not user.values[self._org.tables["User"].slots["IsActive"]]:
             raise LoginRefused("inactive_user", "user is inactive")
         user_id, now = str(user.values[0]), self._org.now()
+        self._count_login(now)
         if self._org.dialect.reuses_sessions:
             for session in self._sessions.values():
                 if session.user_id == user_id and not self._is_over(session, now):
@@ -70,6 +73,14 @@ class Sessions:
         token = f"{to15(self._org_id)}!{secrets.token_urlsafe(60)}"
         session = self._sessions[token] = Session(token, user_id, now)
         return session
+
+    def _count_login(self, now: int) -> None:
+        """Raises LoginRefused. Only one user can log in here, so one count is enough."""
+        while self._logins and self._logins[0] <= now - _HOUR:
+            self._logins.popleft()
+        if len(self._logins) >= self._org.dialect.logins_per_hour:
+            raise LoginRefused("invalid_grant", "login rate exceeded")
+        self._logins.append(now)
 
     def find(self, authorization: str) -> Session | None:
         """Return the living session that an Authorization header names, and note its use."""

@@ -95,7 +95,7 @@ class Table:
             for slot, index in self._indexed:
                 value = values[slot]
                 if value is not None:
-                    key = str(value).lower()
+                    key = _key(value)
                     index[key] = (*index.get(key, ()), row)
         self._stamp(int(values[self.stamp_slot] or 0), str(values[0]))
 
@@ -107,7 +107,7 @@ class Table:
             value = values[slot]
             if value is None:
                 continue
-            key = str(value).lower()
+            key = _key(value)
             others = tuple(other for other in index[key] if other is not row)
             if others:
                 index[key] = others
@@ -128,6 +128,13 @@ class Table:
     def _compact(self) -> None:
         slot = self.stamp_slot
         self.by_stamp = sorted((int(row.values[slot] or 0), row_id) for row_id, row in self.rows.items())
+
+
+def _key(value: Stored) -> str:
+    """Return a value's key in an index: itself where it has no upper case, to keep one string and not two."""
+    text = str(value)
+    lowered = text.lower()
+    return text if lowered == text else lowered
 
 
 def _is_indexed(field: Field) -> bool:

@@ -58,7 +58,10 @@ def _text(field: Field, value: object) -> Stored:
 
 def _picklist(field: Field, value: object) -> Stored:
     text = _text(field, value)
-    if field.restricted and not any(choice.value == text and choice.active for choice in field.choices):
+    for choice in field.choices:
+        if choice.value == text and choice.active:
+            return choice.value  # one string for all rows
+    if field.restricted:
         raise Refusal(
             "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
             f"{field.label}: bad value for restricted picklist field: {text}",

@@ -53,7 +53,7 @@ def _first_page(call: Call, resource: str, *, include_deleted: bool) -> Response
 def _next_page(call: Call, resource: str, locator: str) -> Response:
     key, _, position = locator.rpartition("-")
     cursor = call.platform.cursors.find(call.user_id, key)
-    if not position.isdigit() or int(position) > len(cursor.rows):
+    if not position.isdecimal() or int(position) > len(cursor.rows):
         raise Refusal("INVALID_QUERY_LOCATOR", "invalid query locator")
     return _page(call, resource, cursor, int(position))
 
@@ -81,6 +81,6 @@ def _page_size(call: Call) -> int:
     """Return the page size: 2000 unless the options ask for less, never under 200."""
     for option in call.request.headers.get("sforce-query-options", "").split(","):
         name, _, size = option.partition("=")
-        if name.strip().lower() == "batchsize" and size.strip().isdigit():
+        if name.strip().lower() == "batchsize" and size.strip().isdecimal():
             return min(max(int(size), _SMALLEST_PAGE), _LARGEST_PAGE)
     return _LARGEST_PAGE

@@ -26,9 +26,12 @@ CLOSED_STATUSES = frozenset({"Closed"})
 
 
 def derive(save: Save) -> None:
-    """Number a new Case, and let IsClosed and ClosedDate follow the status."""
+    """Number a new Case, take its account from its contact, and let IsClosed and ClosedDate follow the status."""
     if save.is_new:
         save.set("CaseNumber", f"{save.org.next_number('Case'):08d}")
+    contact = save.org.row(save.get("ContactId"))
+    if contact is not None and save.get("AccountId") is None:
+        save.set("AccountId", contact.values[save.org.tables["Contact"].slots["AccountId"]])
     if not save.is_changed("Status"):
         return
     closed = save.get("Status") in CLOSED_STATUSES

@@ -108,7 +108,10 @@ class Conditions:
         raise _wrong_type(field, literal)
 
     def _span(self, field: Field, literal: Period) -> Span:
-        first, after = days(literal.name, literal.count, self._now.date())
+        try:
+            first, after = days(literal.name, literal.count, self._now.date())
+        except (OverflowError, ValueError) as error:
+            raise Refusal("MALFORMED_QUERY", f"{literal.name}:{literal.count} is out of range") from error
         if field.type == "date":
             return Span(first.isoformat(), after.isoformat())
         zone = self._now.tzinfo

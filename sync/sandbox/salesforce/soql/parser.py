@@ -37,6 +37,7 @@ from sync.sandbox.salesforce.soql.syntax import (
 from sync.sandbox.salesforce.soql.tokens import Kind, Token, malformed, tokenize
 
 MAX_OFFSET = 2000
+MAX_DIGITS = 9  # of a limit, an offset or a count of days
 MAX_DEPTH = 100  # parentheses; keeps a hostile statement from exhausting the stack
 _CLAUSES = frozenset({"WHERE", "ORDER", "LIMIT", "OFFSET", "GROUP", "HAVING", "WITH", "FOR", "ALL", "USING"})
 _SET_OPERATORS = frozenset({"IN", "NOT IN", "INCLUDES", "EXCLUDES"})
@@ -253,7 +254,7 @@ class _Parser:
 
     def _whole_number(self) -> int:
         token = self._next()
-        if token.kind is not Kind.NUMBER or not token.text.isdigit():
+        if token.kind is not Kind.NUMBER or not token.text.isdigit() or len(token.text) > MAX_DIGITS:
             self._unexpected(token)
         return int(token.text)
 
