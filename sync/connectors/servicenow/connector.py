@@ -1,0 +1,71 @@
+"""One ServiceNow instance behind the connector protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.parallel import Workers
+from sync.connectors.retry import Retry
+from sync.connectors.servicenow import metadata, probing, query, reading, writing
+from sync.connectors.servicenow.instance import Instance
+from sync.core.records import ChangeQuery, Page, Person, Probe, Record, Schema, Side, Write, WriteResult
+from sync.errors import AuthenticationError
+
+
+class ServiceNowConnector:
+    side = Side.SERVICENOW
+
+    def __init__(
+        self, profile: Profile, tokens: TokenStore, observe: Observer, retry: Retry | None = None
+    ) -> None:
+        self.profile = profile
+        self._instance = Instance(profile, tokens, observe, retry or Retry())
+        self._workers = Workers(profile.concurrency, "servicenow")
+
+    def server_now(self) -> datetime:
+        if self._instance.transport.server_now() is None:
+            with suppress(AuthenticationError):  # a refusal shows the clock too
+                self._instance.reach()
+        return self._instance.transport.server_now() or datetime.now(UTC)
+
+    def changes(self, query: ChangeQuery) -> Iterator[Page]:
+        return reading.changes(self._instance, query)
+
+    def read(
+        self, name: str, ids: Sequence[str], fields: Sequence[str], number_field: str
+    ) -> Mapping[str, Record]:
+        return reading.read(self._instance, self._workers, name, ids, fields, number_field)
+
+    def find(
+        self, name: str, key_field: str, keys: Sequence[str], fields: Sequence[str], number_field: str
+    ) -> Mapping[str, Sequence[Record]]:
+        return reading.find(self._instance, self._workers, name, key_field, keys, fields, number_field)
+
+    def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
+        rows = reading.rows_by_key(self._instance, self._workers, name, "sys_id", ids, ["sys_id"], condition)
+        return {row["sys_id"] for row in rows}
+
+    def count(self, name: str, condition: str) -> int:
+        return self._instance.rows(name, query.every(condition), ("sys_id",), limit=1).total
+
+    def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
+        return self._workers.stream(lambda write: writing.send(self._instance, name, write), batch)
+
+    def describe(self, name: str) -> Schema:
+        return metadata.describe(self._instance, name)
+
+    def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
+        return metadata.people(self._instance, self._workers, kind, keys)
+
+    def probe(self, name: str = "", key_field: str = "") -> Probe:
+        return probing.probe(self._instance, self.profile, name, key_field)
+
+    def record_url(self, name: str, id: str) -> str:
+        return f"{self._instance.transport.origin}/nav_to.do?uri={name}.do%3Fsys_id%3D{id}"
+
+    def close(self) -> None:
+        self._workers.close()
+        self._instance.transport.close()

@@ -1,0 +1,112 @@
+"""Calls to one ServiceNow instance's Table API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from sync.connectors.auth import Authoriser
+from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.http import Answer, Purpose, Transport, unusable
+from sync.connectors.retry import Retry
+from sync.connectors.servicenow import query
+from sync.connectors.servicenow.dialect import ServiceNowDialect
+from sync.errors import SchemaError
+
+# Version 2 answers an empty list with 200; version 1 would answer 404.
+TABLES = "/api/now/v2/table/"
+# Raw values in UTC and references as plain ids; the Link header would repeat a long query.
+_SHAPE = {
+    "sysparm_display_value": "false",
+    "sysparm_exclude_reference_link": "true",
+}
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Part of a list. `total`: rows that match before access control hid some; `read_at`: server time of the look-up."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    read_at: datetime
+
+
+class Instance:
+    """Lists and single writes. Reads are repeated on transient faults; every call renews a rejected token once."""
+
+    def __init__(self, profile: Profile, tokens: TokenStore, observe: Observer, retry: Retry) -> None:
+        self.transport = Transport(profile, ServiceNowDialect(), observe)
+        self.authoriser = Authoriser(self.transport, tokens)
+        self._retry = retry
+
+    def rows(self, table: str, condition: str, fields: Sequence[str], *, limit: int, offset: int = 0) -> Rows:
+        """One page of a list; `condition` is a whole encoded query."""
+        params = {
+            "sysparm_query": condition,
+            "sysparm_fields": ",".join(fields),
+            "sysparm_limit": str(limit),
+            "sysparm_suppress_pagination_header": "true",
+            **_SHAPE,
+        }
+        if offset:
+            params["sysparm_offset"] = str(offset)
+        path = f"{TABLES}{query.name(table)}?{encoded(params)}"
+        return self._retry.run(lambda: _rows(self._call("GET", path, Purpose.READ)))
+
+    def create(self, table: str, values: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+        return self._write("POST", query.name(table), values, fields)
+
+    def update(self, table: str, id: str, values: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+        return self._write("PATCH", f"{query.name(table)}/{quote(id, safe='')}", values, fields)
+
+    def delete(self, table: str, id: str) -> None:
+        self._call("DELETE", f"{TABLES}{query.name(table)}/{quote(id, safe='')}", Purpose.WRITE)
+
+    def reach(self) -> None:
+        """Any answer of the Table API without credentials: proves the host, and shows its clock."""
+        self.transport.request("GET", f"{self.transport.origin}{TABLES}sys_user?sysparm_limit=1")
+
+    def _write(
+        self, method: str, path: str, values: Mapping[str, Any], fields: Sequence[str]
+    ) -> dict[str, Any]:
+        """The stored record as the platform answers it."""
+        params = {"sysparm_fields": ",".join(fields), **_SHAPE}
+        body = json.dumps(dict(values), separators=(",", ":")).encode()
+        answer = self._call(method, f"{TABLES}{path}?{encoded(params)}", Purpose.WRITE, body)
+        result = answer.data.get("result") if isinstance(answer.data, dict) else None
+        if not isinstance(result, dict) or not result.get("sys_id"):
+            unusable(answer, Purpose.WRITE, "no stored record")
+        return result
+
+    def _call(self, method: str, path: str, purpose: Purpose, body: bytes | None = None) -> Answer:
+        url = self.transport.origin + path
+        return self.authoriser.run(
+            lambda token: self.transport.request(
+                method, url, purpose=purpose, data=body, headers={**_JSON, **self.authoriser.headers(token)}
+            )
+        )
+
+
+def encoded(params: Mapping[str, str]) -> str:
+    """A query string that keeps commas: an IN list of ids would grow by a tenth."""
+    return "&".join(f"{name}={quote(value, safe=',')}" for name, value in params.items())
+
+
+def _rows(answer: Answer) -> Rows:
+    result = answer.data.get("result") if isinstance(answer.data, dict) else None
+    if not isinstance(result, list):
+        unusable(answer, Purpose.READ, "something else than a list of rows")
+    total = answer.headers.get("X-Total-Count", "")
+    if not total.isdigit():
+        raise SchemaError(
+            "ServiceNow did not tell how many rows match (X-Total-Count), so the end of a list cannot be known.",
+            code="no_total",
+            advice="Check whether a proxy removes this header.",
+            request_id=answer.request_id,
+        )
+    return Rows(result, int(total), answer.read_at)
