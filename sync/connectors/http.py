@@ -105,7 +105,7 @@ class _Exchange:
     path: str
     purpose: Purpose
     body: bytes
-    started: float
+    started: float = 0.0  # by time.monotonic, once it passed the gate
     answer: Answer | None = None
 
 
@@ -151,28 +151,41 @@ class Transport:
         data: bytes | Mapping[str, str] | None = None,
     ) -> Answer:
         """Send once and return a served answer; whatever else happens is raised as a SyncError."""
-        prepared = self._session.prepare_request(
-            requests.Request(method, url, headers=dict(headers or {}), params=dict(params or {}), data=data)
-        )
+        prepared = self._prepared(method, url, dict(headers or {}), dict(params or {}), data)
         body = prepared.body or b""
-        with self._gate:
-            exchange = _Exchange(
-                method,
-                prepared.path_url,
-                purpose,
-                body if isinstance(body, bytes) else body.encode(),
-                time.monotonic(),
-            )
-            try:
+        exchange = _Exchange(
+            method, prepared.path_url, purpose, body if isinstance(body, bytes) else body.encode()
+        )
+        try:
+            with self._gate:
                 answer = exchange.answer = self._receive(prepared, exchange)
-                _parse(answer, purpose)
-                if fault := self._dialect.fault(answer, purpose):
-                    raise fault
-            except SyncError as error:
-                self._tell(exchange, error)
-                raise
-            self._tell(exchange, None)
-            return answer
+            _parse(answer, purpose)
+            if fault := self._dialect.fault(answer, purpose):
+                raise fault
+        except SyncError as error:
+            self._tell(exchange, error)
+            raise
+        self._tell(exchange, None)
+        return answer
+
+    def _prepared(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        params: dict[str, str],
+        data: bytes | Mapping[str, str] | None,
+    ) -> requests.PreparedRequest:
+        try:
+            request = requests.Request(method, url, headers=headers, params=params, data=data)
+            return self._session.prepare_request(request)
+        except (requests.RequestException, ValueError) as error:
+            # Never the text of the error: it may repeat a header with a credential in it.
+            raise ConfigurationError(
+                f"No request can be made for {urlsplit(url).netloc}: {type(error).__name__}.",
+                code="bad_request",
+                advice="Check the connection's address and credentials for stray characters.",
+            ) from None
 
     def server_now(self) -> datetime | None:
         """Platform time not later than now, or None before the first answer."""
@@ -183,6 +196,7 @@ class Transport:
 
     def _receive(self, prepared: requests.PreparedRequest, exchange: _Exchange) -> Answer:
         where = urlsplit(prepared.url or "").netloc
+        exchange.started = time.monotonic()
         try:
             response = self._session.send(
                 prepared, stream=True, timeout=self.profile.timeout, allow_redirects=False, verify=True
@@ -267,11 +281,11 @@ def _parse(answer: Answer, purpose: Purpose) -> None:
     served = 200 <= answer.status_code < 300
     try:
         answer.data = json.loads(answer.content) if answer.content else None
-    except ValueError:
+    except (ValueError, RecursionError):
         if served:
             unusable(answer, purpose, _kind_of_body(answer))
-    if served and answer.data is None and answer.status_code not in (202, 204):
-        unusable(answer, purpose, "an empty body")
+    if served and answer.status_code not in (202, 204) and not isinstance(answer.data, dict | list):
+        unusable(answer, purpose, "JSON of no known form" if answer.content else "an empty body")
 
 
 def unusable(answer: Answer, purpose: Purpose, what: str) -> NoReturn:

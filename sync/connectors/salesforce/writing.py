@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sync.connectors.results import failed_alike
+from sync.connectors.salesforce.ids import to_18
 from sync.connectors.salesforce.org import Org
 from sync.core.records import Operation, Refusal, Reply, Write, WriteResult
 from sync.errors import OutcomeUnknownError, RefusedError, SyncError
@@ -110,5 +111,5 @@ def _refusal(error: Mapping[str, Any]) -> Refusal:
         fields=tuple(error.get("fields") or ()),
         # Customers' automation wraps the lock error of a row it touched into its own.
         retry=code == _LOCKED or (code == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY" and _LOCKED in message),
-        existing_id=existing[1] if existing else "",
+        existing_id=to_18(existing[1]) if existing else "",
     )
