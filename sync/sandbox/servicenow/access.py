@@ -1,0 +1,68 @@
+"""Who calls, and what they may see and do.
+
+Rows a caller may not read vanish without a word, after the limit was applied; fields likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sync.sandbox.servicenow.schema import SYS_ID, Column, Row, Table
+from sync.sandbox.servicenow.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    user_id: str
+    user_name: str
+    time_zone: str = "UTC"
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def admin(self) -> bool:
+        return "admin" in self.roles
+
+    def has(self, roles: frozenset[str]) -> bool:
+        return self.admin or not self.roles.isdisjoint(roles)
+
+
+SYSTEM = Principal("", "system", roles=frozenset({"admin"}))
+
+
+@dataclass(slots=True)
+class Access:
+    """Access rules beyond the roles of a table; a test adds to the sets, admin is above them."""
+
+    hidden_rows: set[str] = field(default_factory=set)  # sys_ids
+    hidden_fields: set[tuple[str, str]] = field(default_factory=set)  # (table, column)
+    frozen_fields: set[tuple[str, str]] = field(default_factory=set)  # readable, a write is ignored
+
+    def reads(self, principal: Principal, table: Table, row: Row) -> bool:
+        if principal.admin or row[SYS_ID] == principal.user_id:
+            return True  # everybody reads their own user record
+        return principal.has(table.readers) and row[SYS_ID] not in self.hidden_rows
+
+    def sees(self, principal: Principal, table: Table, column: Column) -> bool:
+        return principal.admin or (table.name, column.name) not in self.hidden_fields
+
+    def writes_field(self, principal: Principal, table: Table, column: Column) -> bool:
+        key = (table.name, column.name)
+        return principal.admin or (key not in self.hidden_fields and key not in self.frozen_fields)
+
+
+def principal_of(store: Store, user: Row) -> Principal:
+    """The caller as the user's row and roles say at this moment."""
+    at = store.registry["sys_user"].position
+    return Principal(
+        user_id=user[SYS_ID],
+        user_name=user[at["user_name"]],
+        time_zone=user[at["time_zone"]] or "UTC",
+        roles=_roles(store, user[SYS_ID]),
+    )
+
+
+def _roles(store: Store, user_id: str) -> frozenset[str]:
+    at = store.registry["sys_user_has_role"].position
+    name = store.registry["sys_user_role"].position["name"]
+    held = (row[at["role"]] for row in store.every("sys_user_has_role") if row[at["user"]] == user_id)
+    return frozenset(role[name] for each in held if (role := store.find("sys_user_role", each)) is not None)

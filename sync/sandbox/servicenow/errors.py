@@ -1,0 +1,71 @@
+"""Answers that say no, in the platform's own words.
+
+`status` in the body is a constant word and not a number; 401 and 403 have several meanings told apart by their text
+alone. Wordings marked UNVERIFIED stand for those whose real text is not public.
+"""
+
+from __future__ import annotations
+
+from sync.sandbox.wire import Response
+
+
+class Refused(Exception):
+    """A write the platform refuses for this record; `detail` as on the wire."""
+
+    def __init__(self, detail: str, *, message: str = "Operation Failed", status: int = 403) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.message = message
+        self.status = status
+
+    def response(self) -> Response:
+        return error(self.status, self.message, self.detail)
+
+
+def error(status: int, message: str, detail: str | None = None) -> Response:
+    return Response.json({"error": {"message": message, "detail": detail}, "status": "failure"}, status)
+
+
+def not_authenticated(scheme: str = "Basic") -> Response:
+    response = error(401, "User Not Authenticated", "Required to provide Auth information")
+    response.headers["WWW-Authenticate"] = f'{scheme} realm="Service-now"'
+    return response
+
+
+def no_resource() -> Response:
+    return error(400, "Requested URI does not represent any resource")
+
+
+def wrong_method() -> Response:
+    return error(405, "Method not allowed")  # UNVERIFIED wording
+
+
+def invalid_table(name: str) -> Response:
+    return error(400, f"Invalid table {name}")
+
+
+def not_found() -> Response:
+    return error(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
+
+
+def unreadable(detail: str) -> Response:
+    return error(400, "Exception while reading request", detail)
+
+
+def acl(action: str) -> Refused:
+    """`action`: Insert, Update or Delete."""
+    return Refused(f"ACL Exception {action} Failed due to security constraints")
+
+
+def data_policy(labels: str) -> Refused:
+    return Refused(f"Data Policy Exception: The following fields are mandatory: {labels}")  # wording varies
+
+
+def unique_key(table: str) -> Refused:
+    # UNVERIFIED wording: what a second insert under one sys_id says.
+    return Refused(f"Unique Key violation detected by database on table {table}")
+
+
+def oauth_refused() -> Response:
+    """What nearly every OAuth failure answers: permanent, although it says server_error."""
+    return Response.json({"error_description": "access_denied", "error": "server_error"}, 401)

@@ -1,0 +1,190 @@
+"""The instance as a whole: one lock around its state, and a function from request to response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from threading import RLock
+from typing import Any, TypeVar
+
+from sync.sandbox.clock import OffsetClock
+from sync.sandbox.counters import Counters
+from sync.sandbox.platform import ControlError, PlatformContext
+from sync.sandbox.platform import Row as PlainRow
+from sync.sandbox.servicenow import errors, instance
+from sync.sandbox.servicenow.access import SYSTEM, Access, Principal, principal_of
+from sync.sandbox.servicenow.limits import RateRules
+from sync.sandbox.servicenow.oauth import Client, Tokens
+from sync.sandbox.servicenow.records import Input, Records
+from sync.sandbox.servicenow.schema import REGISTRY, SYS_CLASS, Row, Table
+from sync.sandbox.servicenow.sessions import Sessions
+from sync.sandbox.servicenow.store import Store
+from sync.sandbox.wire import Request, Response, Router
+
+T = TypeVar("T")
+
+
+class ServiceNowPlatform:
+    """Endpoints reach the parts by name; whoever calls a part holds `lock`."""
+
+    name = "servicenow"
+
+    def __init__(self, context: PlatformContext) -> None:
+        self.url = context.url
+        self.lock = RLock()
+        self.registry = REGISTRY
+        self.store = Store(REGISTRY, context.seed)
+        self.access = Access()
+        self.records = Records(self.store, self.access, self.now)
+        self.sessions = Sessions()
+        self.rates = RateRules()
+        demo = context.credentials.servicenow
+        self.tokens = Tokens(
+            self.store,
+            [Client(demo.client_id, demo.client_secret, demo.username)],
+            {
+                demo.username: demo.password,
+                demo.admin_username: demo.admin_password,
+                demo.no_role_username: demo.no_role_password,
+            },
+        )
+        self._clock = context.clock
+        self._counters = Counters(self._duplicates)
+
+    @property
+    def clock(self) -> OffsetClock:
+        return self._clock
+
+    @property
+    def counters(self) -> Counters:
+        return self._counters
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def template(self, path: str) -> str:
+        return ROUTER.template(path)
+
+    def handle(self, request: Request) -> Response:
+        override = request.headers.get("x-http-method-override")
+        if override and request.method == "POST":
+            request = replace(request, method=override.upper())
+        with self.lock:
+            response = ROUTER.dispatch(self, request)
+        response.headers.setdefault("Cache-Control", "no-cache,no-store,must-revalidate,max-age=-1")
+        if "cookie" not in request.headers:
+            response.headers["Set-Cookie"] = self.sessions.cookie()
+        return response
+
+    def authenticated(self, request: Request, answer: Callable[[Principal], Response]) -> Response:
+        """Answer for the caller whom the Authorization header names, within their rate rule."""
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        bearer = scheme.lower() == "bearer"
+        user = self.tokens.bearer(value, self.now()) if bearer else self.tokens.basic(value)
+        if user is None:
+            return errors.not_authenticated("BEARER" if bearer else "Basic")
+        principal = principal_of(self.store, user)
+        headers, refusal = self.rates.spend(principal.user_name, self.now())
+        response = refusal or answer(principal)
+        response.headers.update(headers)
+        return response
+
+    def class_of(self, row: Row) -> Table:
+        """The table a row really belongs to, also when it was reached through the one its class extends."""
+        return self.registry[row[SYS_CLASS]]
+
+    def setting(self, name: str) -> str:
+        """The value of a system property; "" when it is not set."""
+        row = self.store.first("sys_properties", "name", name)
+        return row[self.registry["sys_properties"].position["value"]] if row is not None else ""
+
+    # Orders of a person or a test, see sync.sandbox.platform.
+
+    def rows(self, name: str) -> list[PlainRow]:
+        with self.lock:
+            table = self._table(name)
+            names = [column.name for column in table.columns]
+            return [dict(zip(names, row, strict=False)) for row in self.store.every(name)]
+
+    def add(self, name: str, fields: Mapping[str, Any], *, by: str = "") -> PlainRow:
+        with self.lock:
+            table = self._table(name)
+            given = Input(self._person(by), fields, form=True)
+            return self._plain(table, self._obeyed(lambda: self.records.insert(table, given)))
+
+    def edit(self, name: str, row_id: str, fields: Mapping[str, Any], *, by: str = "") -> PlainRow:
+        with self.lock:
+            row = self._row(name, row_id)
+            table = self.class_of(row)
+            given = Input(self._person(by), fields, form=True)
+            return self._plain(table, self._obeyed(lambda: self.records.update(table, row, given)))
+
+    def delete(self, name: str, row_id: str, *, by: str = "") -> None:
+        with self.lock:
+            row = self._row(name, row_id)
+            self._obeyed(lambda: self.records.delete(self.class_of(row), row, self._person(by)))
+
+    def expire_tokens(self) -> int:
+        with self.lock:
+            return self.tokens.expire_all()
+
+    def spend_budget(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`{"user": "sync.user", "limit": 100, "used": 99}`: a rate rule for the clock hour; limit 0 removes it."""
+        user = str(order.get("user", "sync.user"))
+        limit, used = int(order.get("limit", 0)), int(order.get("used", 0))
+        with self.lock:
+            left = self.rates.set(user, limit, used, self.now())
+        return {"user": user, "limit": limit, "left": left}
+
+    def _table(self, name: str) -> Table:
+        table = self.registry.get(name)
+        if table is None:
+            raise ControlError(f"There is no table {name}.")
+        return table
+
+    def _row(self, name: str, row_id: str) -> Row:
+        row = self.store.find(self._table(name).name, row_id)
+        if row is None:
+            raise ControlError(f"There is no {name} with sys_id {row_id}.")
+        return row
+
+    def _person(self, user_name: str) -> Principal:
+        if not user_name:
+            return SYSTEM
+        user = self.tokens.user_named(user_name)
+        if user is None:
+            raise ControlError(f"There is no active user {user_name}.")
+        return principal_of(self.store, user)
+
+    def _obeyed(self, deed: Callable[[], T]) -> T:
+        try:
+            return deed()
+        except errors.Refused as refused:
+            raise ControlError(refused.detail) from refused
+
+    def _plain(self, table: Table, row: Row) -> PlainRow:
+        return {column.name: value for column, value in zip(table.columns, row, strict=True)}
+
+    def _duplicates(self) -> int:
+        """Incidents beyond the first that carry one correlation_id."""
+        with self.lock:
+            at = self.registry["incident"].position["correlation_id"]
+            keys = [row[at] for row in self.store.every("incident") if row[at]]
+            return len(keys) - len(set(keys))
+
+
+ROUTER: Router[ServiceNowPlatform] = Router(
+    not_found=lambda platform, request: errors.no_resource(),
+    wrong_method=lambda platform, request: errors.wrong_method(),
+)
+
+
+def build(context: PlatformContext) -> ServiceNowPlatform:
+    """An instance with its dictionary, its people, groups and roles, and no task yet."""
+    # The endpoints register themselves with the router above, which must exist first.
+    from sync.sandbox.servicenow import endpoints, tables  # noqa: F401
+
+    platform = ServiceNowPlatform(context)
+    instance.furnish(platform.records, platform.store, context)
+    return platform

@@ -1,0 +1,227 @@
+"""Writing rows: what of a request is taken, what the rules make of it, stamps, history.
+
+Callers hold the platform's lock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sync.sandbox.servicenow import errors
+from sync.sandbox.servicenow.access import SYSTEM, Access, Principal
+from sync.sandbox.servicenow.rules import RULES, Change
+from sync.sandbox.servicenow.schema import (
+    CREATED_BY,
+    CREATED_ON,
+    JOURNAL_TYPES,
+    MOD_COUNT,
+    SYS_CLASS,
+    SYS_ID,
+    UPDATED_BY,
+    UPDATED_ON,
+    Column,
+    Row,
+    Table,
+)
+from sync.sandbox.servicenow.stamps import stamp
+from sync.sandbox.servicenow.store import Store
+from sync.sandbox.servicenow.values import as_text, from_display, reference_name, stored
+
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
+_FIRST_NUMBER = 10001
+Journal = list[tuple[str, str]]  # (column, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Who writes what. `form`: a person on the platform's own form, who may also clear a choice."""
+
+    principal: Principal
+    fields: Mapping[str, object]
+    display_values: bool = False
+    form: bool = False
+
+
+class Records:
+    def __init__(self, store: Store, access: Access, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._access = access
+        self._now = now
+        self._numbers: dict[str, int] = {}
+
+    def insert(self, table: Table, given: Input) -> Row:
+        """Raises Refused: no right, a sys_id that is taken, a data policy."""
+        if not given.principal.has(table.writers) or table.abstract:
+            raise errors.acl("Insert")
+        now = stamp(self._now())
+        row = self._blank(table, self._chosen_id(table, given), given.principal.user_name, now)
+        journal = self._take(table, row, given)
+        if table.number_prefix and not row[table.position["number"]]:
+            row[table.position["number"]] = self._next_number(table)
+        self._obey(Change(table, None, row, given.principal.user_id, now))
+        self._store.data(table.name).put(row)
+        self._write_journal(table, row, journal, given.principal, now)
+        return row
+
+    def update(self, table: Table, old: Row, given: Input) -> Row:
+        """Merge the fields; a change that changes nothing stamps nothing. Raises Refused."""
+        if not given.principal.has(table.writers):
+            raise errors.acl("Update")
+        now = stamp(self._now())
+        row = list(old)
+        journal = self._take(table, row, given)
+        self._obey(Change(table, old, row, given.principal.user_id, now))
+        if row == old and not journal:
+            return old
+        self._stamp(row, given.principal.user_name, now)
+        self._audit(table, old, row, given.principal.user_name, now)
+        self._store.data(table.name).put(row)
+        self._write_journal(table, row, journal, given.principal, now)
+        return row
+
+    def delete(self, table: Table, row: Row, principal: Principal) -> None:
+        """Raises Refused without the right; itil cannot delete incidents."""
+        if not principal.has(table.deleters):
+            raise errors.acl("Delete")
+        now = stamp(self._now())
+        self._store.data(table.name).remove(row[SYS_ID])
+        if not table.audited:
+            return
+        self._history(table, row, principal.user_name, now, [("DELETED", "DELETED", "DELETED")])
+        shown = reference_name(self._store, table.name, row[SYS_ID]) or row[table.position[table.display]]
+        self.system_row(
+            "sys_audit_delete",
+            {"tablename": table.name, "documentkey": row[SYS_ID], "display_value": shown},
+            by=principal.user_name,
+            at=now,
+        )
+
+    def raw(self, table: Table, values: Mapping[str, str]) -> Row:
+        """Store a row as a migration does: past rules, computed fields and automatic stamps.
+
+        The row with the given sys_id is merged, if there is one; what changed is audited under the given person and time.
+        """
+        old = self._store.data(table.name).by_id.get(values.get("sys_id", ""))
+        by = values.get("sys_updated_by", SYSTEM.user_name)
+        at = values.get("sys_updated_on") or stamp(self._now())
+        row = list(old) if old is not None else self._blank(table, self._store.new_id(), by, at)
+        for name, value in values.items():
+            row[table.position[name]] = value
+        if old is not None:
+            self._audit(table, old, row, by, at)
+        self._store.data(table.name).put(row)
+        return row
+
+    def load(self, table: Table, rows: Iterable[Mapping[str, str]]) -> None:
+        """Many new rows at once, as `raw` stores them."""
+        self._store.data(table.name).load(self._ready(table, values) for values in rows)
+
+    def _ready(self, table: Table, values: Mapping[str, str]) -> Row:
+        row = self._blank(table, values.get("sys_id") or self._store.new_id(), SYSTEM.user_name, "")
+        for name, value in values.items():
+            row[table.position[name]] = value
+        return row
+
+    def system_row(self, table_name: str, values: Mapping[str, str], *, by: str, at: str) -> Row:
+        """A row the platform itself writes."""
+        stamps = {"sys_created_on": at, "sys_updated_on": at, "sys_created_by": by, "sys_updated_by": by}
+        return self.raw(self._store.registry[table_name], {**stamps, **values})
+
+    def _chosen_id(self, table: Table, given: Input) -> str:
+        chosen = as_text(given.fields.get("sys_id", "")).lower()
+        if not _SYS_ID.fullmatch(chosen):
+            return self._store.new_id()
+        if self._store.find(table.name, chosen) is not None:
+            raise errors.unique_key(table.name)
+        return chosen
+
+    def _blank(self, table: Table, sys_id: str, by: str, at: str) -> Row:
+        row = [table.default(column) for column in table.columns]
+        row[SYS_ID], row[SYS_CLASS], row[MOD_COUNT] = sys_id, table.name, "0"
+        row[CREATED_ON] = row[UPDATED_ON] = at
+        row[CREATED_BY] = row[UPDATED_BY] = by
+        return row
+
+    def _take(self, table: Table, row: Row, given: Input) -> Journal:
+        """Put into the row what the platform accepts; drop the rest without a word."""
+        journal: Journal = []
+        for name, value in given.fields.items():
+            column = table.by_name.get(name)
+            if column is None or not self._writable(table, column, given.principal):
+                continue
+            text = as_text(value)
+            if given.display_values:
+                text = from_display(self._store, table, column, text, given.principal.time_zone)
+            if column.kind in JOURNAL_TYPES:
+                journal += [(name, text)] if text else []
+            elif not column.choices or self._choosable(table, column, text, form=given.form):
+                row[table.position[name]] = stored(column, text)
+        return journal
+
+    def _writable(self, table: Table, column: Column, principal: Principal) -> bool:
+        if column.system or column.read_only or column.computed:
+            return False
+        return self._access.writes_field(principal, table, column)
+
+    def _choosable(self, table: Table, column: Column, text: str, *, form: bool) -> bool:
+        return form if not text else text in self._store.choices(table, column.name)
+
+    def _obey(self, change: Change) -> None:
+        for table in change.table.lineage():
+            for rule in RULES.get(table.name, ()):
+                rule(change)
+
+    def _stamp(self, row: Row, by: str, at: str) -> None:
+        row[UPDATED_ON], row[UPDATED_BY] = at, by
+        row[MOD_COUNT] = str(int(row[MOD_COUNT]) + 1)
+
+    def _audit(self, table: Table, old: Row, new: Row, by: str, at: str) -> None:
+        if table.audited:
+            changes = [
+                (column.name, before, after)
+                for column, before, after in zip(table.columns, old, new, strict=True)
+                if before != after and not column.system
+            ]
+            self._history(table, new, by, at, changes)
+
+    def _history(self, table: Table, row: Row, by: str, at: str, changes: list[tuple[str, str, str]]) -> None:
+        for name, before, after in changes:
+            self.system_row(
+                "sys_audit",
+                {
+                    "tablename": table.name,
+                    "documentkey": row[SYS_ID],
+                    "fieldname": name,
+                    "oldvalue": before,
+                    "newvalue": after,
+                    "user": by,
+                    "record_checkpoint": row[MOD_COUNT],
+                },
+                by=by,
+                at=at,
+            )
+
+    def _write_journal(self, table: Table, row: Row, journal: Journal, principal: Principal, at: str) -> None:
+        for element, text in journal:
+            self.system_row(
+                "sys_journal_field",
+                {"name": table.name, "element": element, "element_id": row[SYS_ID], "value": text},
+                by=principal.user_name,
+                at=at,
+            )
+
+    def _next_number(self, table: Table) -> str:
+        taken = self._numbers.get(table.name)
+        if taken is None:
+            taken = self._highest_number(table)
+        self._numbers[table.name] = taken + 1
+        return f"{table.number_prefix}{taken + 1:07d}"
+
+    def _highest_number(self, table: Table) -> int:
+        """The highest number in use: loaded rows brought their own."""
+        at, prefix = table.position["number"], len(table.number_prefix)
+        used = (row[at][prefix:] for row in self._store.every(table.name))
+        return max((int(digits) for digits in used if digits.isdigit()), default=_FIRST_NUMBER - 1)

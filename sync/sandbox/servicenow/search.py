@@ -1,0 +1,123 @@
+"""Finding the rows of a list call: which index serves, what is counted, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from sync.sandbox.servicenow.operators import Getter, Operand, Test
+from sync.sandbox.servicenow.query import Compiled
+from sync.sandbox.servicenow.schema import NUMBER_TYPES, SYS_ID, UPDATED_ON, Row, Table
+from sync.sandbox.servicenow.store import Store, TableData
+from sync.sandbox.servicenow.values import display
+
+_KEYSET = ((UPDATED_ON, False), (SYS_ID, False))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    rows: list[Row]
+    total: int | None  # None: nobody asked
+
+
+def resolve(store: Store, table: Table, time_zone: str, path: str) -> Operand | None:
+    """A column of the table, or of what a dot-walk reaches; None when a name on the way is unknown."""
+    name, _, rest = path.partition(".")
+    column = table.by_name.get(name)
+    if column is None:
+        return None
+    index = table.position[name]
+    if not rest:
+        return Operand(column, lambda row: row[index], partial(_show, store, table, index, time_zone))
+    target = store.registry.get(column.reference)
+    inner = resolve(store, target, time_zone, rest) if target else None
+    if target is None or inner is None:
+        return None
+    return Operand(
+        inner.column,
+        _walk(store, target, index, inner.get),
+        _walk(store, target, index, inner.show),
+    )
+
+
+def _show(store: Store, table: Table, index: int, time_zone: str, row: Row) -> str:
+    return display(store, table, table.columns[index], row[index], time_zone)
+
+
+def _walk(store: Store, target: Table, index: int, inner: Getter) -> Getter:
+    def get(row: Row) -> str:
+        reached = store.find(target.name, row[index]) if row[index] else None
+        return inner(reached) if reached is not None else ""
+
+    return get
+
+
+def search(store: Store, table: Table, compiled: Compiled, *, offset: int, limit: int, count: bool) -> Found:
+    """The rows from `offset`; `total` is the number that match, whatever the caller may see."""
+    families = store.family(table.name)
+    if len(families) == 1 and _follows_change(table, compiled.order):
+        return _by_change(families[0], compiled, offset, limit, count=count)
+    matched = [row for data in families for row in _candidates(data, compiled) if _passes(compiled.test, row)]
+    for operand, descending in reversed(compiled.order):
+        matched.sort(key=_sort_key(operand), reverse=descending)
+    return Found(matched[offset : offset + limit], len(matched))
+
+
+def _passes(test: Test | None, row: Row) -> bool:
+    return test is None or test(row)
+
+
+def _follows_change(table: Table, order: Iterable[tuple[Operand, bool]]) -> bool:
+    asked = tuple((table.position.get(operand.column.name), descending) for operand, descending in order)
+    return asked == _KEYSET
+
+
+def _candidates(data: TableData, compiled: Compiled) -> Iterable[Row]:
+    bounds = compiled.bounds
+    if bounds.ids is not None:
+        return [row for sys_id in bounds.ids if (row := data.by_id.get(sys_id)) is not None]
+    if bounds.low or bounds.high:
+        start, end = data.between((bounds.low, ""), bounds.high)
+        return (data.by_id[sys_id] for _, sys_id in islice(data.changed, start, end))
+    return data.by_id.values()
+
+
+def _by_change(data: TableData, compiled: Compiled, offset: int, limit: int, *, count: bool) -> Found:
+    """Walk the index of changes and stop with the page, unless the total is wanted."""
+    bounds, test = compiled.bounds, compiled.test
+    if bounds.ids is not None:
+        rows = sorted(
+            (row for row in _candidates(data, compiled) if _passes(test, row)),
+            key=lambda row: (row[UPDATED_ON], row[SYS_ID]),
+        )
+        return Found(rows[offset : offset + limit], len(rows))
+    start, end = data.between((bounds.low, ""), bounds.high)
+    walk = _matching(data, test, start, end)
+    page = list(islice(walk, offset, offset + limit))
+    if not count:
+        return Found(page, None)
+    return Found(page, offset + len(page) + sum(1 for _ in walk) if page else _count(data, test, start, end))
+
+
+def _matching(data: TableData, test: Test | None, start: int, end: int) -> Iterator[Row]:
+    by_id = data.by_id
+    for _, sys_id in islice(data.changed, start, end):
+        row = by_id[sys_id]
+        if test is None or test(row):
+            yield row
+
+
+def _count(data: TableData, test: Test | None, start: int, end: int) -> int:
+    return sum(1 for _ in _matching(data, test, start, end))
+
+
+def _sort_key(operand: Operand) -> Getter:
+    """References sort as people read them, numbers by size, empty values first."""
+    if operand.column.reference:
+        return operand.show
+    if operand.column.kind in NUMBER_TYPES:
+        get = operand.get
+        return lambda row: get(row).rjust(20)
+    return operand.get

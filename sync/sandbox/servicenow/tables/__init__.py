@@ -1,0 +1,5 @@
+"""The tables of the instance, a module for each family; importing the package registers them all."""
+
+from sync.sandbox.servicenow.tables import system, task, users
+
+__all__ = ["system", "task", "users"]
