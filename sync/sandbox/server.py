@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -26,6 +27,13 @@ CONTROL_PREFIX = "/__sandbox__/"
 _DATA_PREFIXES = ("/api/", "/services/data/", "/services/async/", "/services/Soap/")
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _HTML = "<!DOCTYPE html><html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>"
+
+
+Admission = Callable[[Request], AbstractContextManager["Response | None"]]
+
+
+def _everybody(request: Request) -> AbstractContextManager[Response | None]:
+    return contextlib.nullcontext()
 
 
 class _Reset(Exception):
@@ -58,8 +66,12 @@ class SandboxServer:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
-    def start(self, platform: Platform, control: Callable[[Request], Response]) -> None:
+    def start(
+        self, platform: Platform, control: Callable[[Request], Response], admit: Admission = _everybody
+    ) -> None:
+        """`admit` is entered around every call, delays included; what it yields, if anything, is the answer."""
         self._platform = platform
+        self._admit = admit
         self._control = control
         self._acceptor = threading.Thread(target=self._accept, name=f"sandbox-{platform.name}", daemon=True)
         self._acceptor.start()
@@ -130,7 +142,9 @@ class SandboxServer:
     def _answer(self, request: Request, target: str) -> Response:
         if request.path.startswith(CONTROL_PREFIX):
             return self._control(request)
-        with self._platform.counters.in_flight():
+        with self._admit(request) as refusal, self._platform.counters.in_flight():
+            if refusal is not None:
+                return refusal
             if self.delay and request.path.startswith(_DATA_PREFIXES):
                 self._closing.wait(self.delay)
             fault = self.faults.next_for(request.method, target)
