@@ -1,6 +1,7 @@
 """SOQL against rows: comparison, order, relationships, deleted rows and pages."""
 
 import pytest
+
 from tests.sandbox.salesforce_org import BASE, CASES, COLLECTION, KEY, InProcess, refusal
 
 

@@ -3,9 +3,9 @@
 import base64
 
 import pytest
-from tests.sandbox.salesforce_org import BASE, InProcess, refusal
 
 from sync.sandbox.wire import Request
+from tests.sandbox.salesforce_org import BASE, InProcess, refusal
 
 
 @pytest.fixture
