@@ -1,0 +1,114 @@
+"""The sandbox pair as a command: start, say where, serve until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sync.sandbox.credentials import Credentials
+from sync.sandbox.pair import Pair, PairConfig, start_pair
+from sync.sandbox.replay import BadData
+
+COULD_NOT_RUN = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--incidents", type=int, default=200, help="incidents made from the seed (200)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (1)")
+    parser.add_argument(
+        "--data", type=Path, help="CSV of audited changes to replay, instead of made incidents"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=0.0, help="replayed changes per second; 0: all at once"
+    )
+    parser.add_argument("--arrivals", type=float, default=0.0, help="new incidents per minute while serving")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds added to every data call")
+    parser.add_argument("--servicenow-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--salesforce-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--directory", type=Path, help="where the CA file is written (a temporary directory)")
+    parser.add_argument(
+        "--json", action="store_true", help="print addresses and credentials as one JSON line"
+    )
+
+
+def configure(options: argparse.Namespace) -> PairConfig:
+    return PairConfig(
+        seed=options.seed,
+        incidents=0 if options.data else options.incidents,
+        data_file=options.data,
+        speed=options.speed,
+        servicenow_port=options.servicenow_port,
+        salesforce_port=options.salesforce_port,
+        delay=options.delay,
+        arrivals=options.arrivals,
+        directory=options.directory,
+    )
+
+
+def describe(pair: Pair) -> dict[str, Any]:
+    """Everything a client needs, secrets included: they were made for this pair and end with it."""
+    credentials: Credentials = pair.credentials
+    return {
+        "servicenow": {"url": pair.servicenow.url, **asdict(credentials.servicenow)},
+        "salesforce": {"url": pair.salesforce.url, **asdict(credentials.salesforce)},
+        "ca_file": str(pair.ca_file),
+        "control_token": credentials.control_token,
+    }
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; 2 when the pair cannot start."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with start_pair(configure(options)) as pair:
+            _say(json.dumps(describe(pair)) if options.json else _page(pair))
+            while not stop.wait(1.0):
+                pass  # a wait with an end lets the main thread run signal handlers on every system
+    except (OSError, BadData) as error:
+        sys.stderr.write(f"The sandbox cannot start: {error}\n")
+        return COULD_NOT_RUN
+    return 0
+
+
+def _page(pair: Pair) -> str:
+    left, right = pair.credentials.servicenow, pair.credentials.salesforce
+    return "\n".join(
+        (
+            f"ServiceNow    {pair.servicenow.url}",
+            f"  client id     {left.client_id}",
+            f"  client secret {left.client_secret}",
+            f"  {left.username} / {left.password}",
+            f"  {left.admin_username} / {left.admin_password}",
+            f"Salesforce    {pair.salesforce.url}",
+            f"  client id     {right.client_id}",
+            f"  client secret {right.client_secret}",
+            f"  {right.username} / {right.password} + {right.security_token}",
+            f"CA file       {pair.ca_file}",
+            f"Control token {pair.control_token}",
+            "Serving until Ctrl-C.",
+        )
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Serve a simulated ServiceNow and Salesforce on loopback.")
+    add_arguments(parser)
+    return serve(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
