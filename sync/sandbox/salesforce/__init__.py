@@ -1,4 +1,4 @@
-"""A simulated Salesforce org: OAuth, describe, SOQL, sObject rows and collections over the real wire shapes."""
+"""A simulated Salesforce org: OAuth, describe, SOQL, sObject rows and collections in real wire shapes."""
 
 from sync.sandbox.salesforce.platform import SalesforcePlatform, build
 

@@ -19,9 +19,9 @@ class ValidationRule:
 class Dialect:
     """Fields are named `Object.Field`. Defaults describe an org set up as the documentation asks.
 
-    `hidden_fields` have no field-level security for API users: they look unknown everywhere, describe included.
+    `hidden_fields` have no field-level security for API users: they look unknown, even in describe.
     `absent_fields` do not exist, not even for people. `lock_fraction` of all writes fail as if the row were
-    locked, drawn from a generator seeded with `seed`. `session_seconds` counts from the last use of a session.
+    locked, drawn from a generator seeded with `seed`. `session_seconds` counts from a session's last use.
     """
 
     hidden_fields: frozenset[str] = frozenset()

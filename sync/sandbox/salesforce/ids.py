@@ -31,7 +31,7 @@ def suffix(id15: str) -> str:
 def to18(value: object) -> str | None:
     """Return the 18-character form of an id of either length, or None if it is not an id.
 
-    The suffix repairs the case of the first fifteen, as the platform does for ids that lost it in a spreadsheet.
+    The suffix repairs the case of the first fifteen, as the platform does for ids a spreadsheet mangled.
     """
     if not isinstance(value, str) or len(value) not in (15, 18) or not _ALNUM.issuperset(value):
         return None

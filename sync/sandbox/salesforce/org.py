@@ -49,7 +49,7 @@ def _default(field: Field) -> Stored:
 class Org:
     """State of one simulated org. Everything that reads or writes it holds `lock`.
 
-    `views` is what API users see, `people_views` what persons see: field-level security hides nothing from them.
+    `views` is what API users see, `people_views` what persons see, who have field-level security for all.
     """
 
     def __init__(self, clock: Clock, url: str) -> None:

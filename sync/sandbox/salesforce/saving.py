@@ -157,8 +157,8 @@ class Writer:
             if not (field.createable if creating else field.updateable):
                 raise Refusal(
                     "INVALID_FIELD_FOR_INSERT_UPDATE",
-                    f"Unable to create/update fields: {field.name}. Please check the security settings of this "
-                    "field and verify that it is read/write for your profile or permission set.",
+                    f"Unable to create/update fields: {field.name}. Please check the security settings of "
+                    "this field and verify that it is read/write for your profile or permission set.",
                     field.name,
                 )
             if trims and isinstance(value, str):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from sync.sandbox.salesforce.ids import series
 from sync.sandbox.salesforce.schema import Field, SObject
 
-# How a value rests in a row: a date-time as seconds since 1970 UTC, a date as YYYY-MM-DD, an id with 18 characters.
+# How a value rests: a date-time as seconds since 1970 UTC, a date as YYYY-MM-DD, an id in its long form.
 Stored: TypeAlias = str | int | float | bool | None
 Values: TypeAlias = list[Stored]
 
@@ -39,8 +39,8 @@ class Row:
 class Table:
     """All rows of an object, deleted ones included, in slots that follow the object's fields.
 
-    `by_stamp` is sorted by (SystemModstamp, Id) and may hold stale entries: removing from the middle of a long
-    list costs more than skipping. `scan` skips them, `_compact` sweeps when they outnumber the rows.
+    `by_stamp` is sorted by (SystemModstamp, Id) and may hold stale entries: removing from the middle of
+    a long list costs more than skipping. `scan` skips them, `_compact` sweeps when they outnumber the rows.
     """
 
     def __init__(self, sobject: SObject) -> None:

@@ -1,4 +1,4 @@
-"""Many rows in one call. A well-formed call is always 200; each record has its own result, in request order."""
+"""Many rows in one call. A well-formed call is always 200; each record has its own result, in order."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def _respond(
     all_or_none: bool,
     failed: Result | None = None,
 ) -> Response:
-    """Write every record and answer a result for each; `failed` is what a failure carries besides its error."""
+    """Write every record and answer a result for each; `failed` is what a failure carries beside it."""
     results: list[Result] = []
     refusals = 0
     for record in records:

@@ -1,6 +1,6 @@
 """OAuth: the token endpoint and who the token's user is.
 
-Answers follow the platform: errors are objects, not the arrays of data calls, and no answer says `expires_in`.
+Answers follow the platform: errors are objects, not the arrays of data calls, and none says `expires_in`.
 """
 
 from __future__ import annotations

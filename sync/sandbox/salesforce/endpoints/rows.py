@@ -120,7 +120,7 @@ def _url(call: Call, view: View, row: Row) -> str:
 
 
 def _visible(call: Call, view: View, record_id: str) -> Row:
-    """Return a row to read. A deleted one is merely not found, whereas a write to it says that it is deleted."""
+    """Return a row to read. A deleted one is merely not found; only a write says that it is deleted."""
     try:
         return call.org.living(view, record_id)
     except Refusal as refusal:

@@ -26,7 +26,7 @@ CLOSED_STATUSES = frozenset({"Closed"})
 
 
 def derive(save: Save) -> None:
-    """Number a new Case, take its account from its contact, and let IsClosed and ClosedDate follow the status."""
+    """Number a new Case, take the account from the contact, let IsClosed and ClosedDate follow the status."""
     if save.is_new:
         save.set("CaseNumber", f"{save.org.next_number('Case'):08d}")
     contact = save.org.row(save.get("ContactId"))

@@ -104,9 +104,9 @@ class Columns:
 
     def no_such_column(self, path: Path, name: str, entity: str) -> Refusal:
         what = (
-            f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom field, be sure "
-            "to append the '__c' after the custom field name. Please reference your WSDL or the describe call "
-            "for the appropriate names."
+            f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom field, be "
+            "sure to append the '__c' after the custom field name. Please reference your WSDL or the "
+            "describe call for the appropriate names."
         )
         return Refusal("INVALID_FIELD", excerpt(self._statement, path.at) + what)
 

@@ -1,7 +1,7 @@
 """Conditions compiled to closures over a row's values.
 
-Comparison follows the platform: text ignores case, ids do not; `!=` and NOT IN include nulls, `<` and `>` never
-match one; a date literal is a span of days in the user's time zone.
+Comparison follows the platform: text ignores case, ids do not; `!=` and NOT IN include nulls, `<` and `>`
+never match one; a date literal is a span of days in the user's time zone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Date literals: spans of whole days in the time zone of the user who asks.
 
-Source: SOQL reference, "Date Formats and Date Literals". A week begins on Sunday, as in an org of the US locale.
+Source: SOQL reference, "Date Formats and Date Literals". A week begins on Sunday, as in the US locale.
 """
 
 from __future__ import annotations

@@ -66,9 +66,9 @@ def _view(org: Org, query: Query) -> View:
         raise Refusal(
             "INVALID_TYPE",
             excerpt(query.statement, query.sobject_at)
-            + f"sObject type '{query.sobject}' is not supported. If you are attempting to use a custom object, be "
-            "sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for "
-            "the appropriate names.",
+            + f"sObject type '{query.sobject}' is not supported. If you are attempting to use a custom "
+            "object, be sure to append the '__c' after the entity name. Please reference your WSDL or the "
+            "describe call for the appropriate names.",
         )
     return view
 

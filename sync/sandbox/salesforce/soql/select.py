@@ -19,7 +19,7 @@ _Step = Callable[[Values], Any]
 def renderer(columns: Columns, view: View, paths: tuple[Path, ...], base: str) -> Renderer:
     """Return the renderer of the named paths; `base` is `/services/data/vXX.X/sobjects`.
 
-    Relationship fields nest, in the place where the relationship was named first. Raises Refusal (INVALID_FIELD).
+    Relationship fields nest where the relationship was named first. Raises Refusal (INVALID_FIELD).
     """
     steps: dict[str, _Step] = {}
     nested: dict[str, list[Path]] = {}

@@ -64,7 +64,7 @@ Literal: TypeAlias = Text | Number | Boolean | Null | Moment | Day | Period
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`operator` is one of = != < <= > >= LIKE IN NOT IN INCLUDES EXCLUDES; all but the sets have one value."""
+    """`operator` is one of = != < <= > >= LIKE IN NOT IN INCLUDES EXCLUDES; all but sets have one value."""
 
     path: Path
     operator: str
