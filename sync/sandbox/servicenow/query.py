@@ -47,11 +47,21 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyset:
+    """A query that reads on from a row: those after (stamp, sys_id) in the order of change that pass `test`."""
+
+    stamp: str
+    sys_id: str
+    test: Test | None
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     test: Test | None  # None: every row
     order: tuple[tuple[Operand, bool], ...]
     bounds: Bounds
     broken: bool
+    keyset: Keyset | None = None
 
 
 def parse(text: str) -> Parsed:
@@ -101,24 +111,51 @@ def escape(value: str) -> str:
 
 def compile_query(parsed: Parsed, resolve: Resolver, caller: Caller) -> Compiled:
     """Raises nothing: what cannot be understood is dropped and reported by `broken`."""
-    broken = parsed.broken
-    groups: list[list[Test]] = []
-    for group in parsed.groups:
-        tests: list[Test] = []
-        for alternatives in group:
-            built = [_build(condition, resolve, caller) for condition in alternatives]
-            known = [test for test in built if test is not None]
-            broken = broken or len(known) < len(built)
-            if known:
-                tests.append(_any(known))
-        groups.append(tests)
+    built = [_build_group(group, resolve, caller) for group in parsed.groups]
+    broken = parsed.broken or not all(complete for _, complete in built)
     order = [(resolve(name), descending) for name, descending in parsed.order]
     return Compiled(
-        test=_whole(groups),
+        test=_whole([tests for tests, _ in built]),
         order=tuple((operand, descending) for operand, descending in order if operand is not None),
         bounds=_bounds(parsed, caller) if not broken else Bounds(),
         broken=broken or any(operand is None for operand, _ in order),
+        keyset=None if broken else _keyset(parsed, resolve, caller),
     )
+
+
+def _build_group(group: list[list[Condition]], resolve: Resolver, caller: Caller) -> tuple[list[Test], bool]:
+    """The tests that all must pass, and whether none was dropped."""
+    tests: list[Test] = []
+    complete = True
+    for alternatives in group:
+        built = [_build(condition, resolve, caller) for condition in alternatives]
+        known = [test for test in built if test is not None]
+        complete = complete and len(known) == len(built)
+        if known:
+            tests.append(_any(known))
+    return tests, complete
+
+
+def _keyset(parsed: Parsed, resolve: Resolver, caller: Caller) -> Keyset | None:
+    """Recognise `F^sys_updated_on>T^NQF^sys_updated_on=T^sys_id>S`: its second half need not be tested row by row."""
+    if len(parsed.groups) != 2:
+        return None
+    later, same = parsed.groups
+    stamps = [each[0].value for each in later if _is(each, "sys_updated_on", ">")]
+    ids = [each[0].value for each in same if _is(each, "sys_id", ">")]
+    if len(stamps) != 1 or len(ids) != 1 or stamps[0].startswith("javascript:"):
+        return None
+    newer = [Condition("sys_updated_on", ">", stamps[0])]
+    tied = ([Condition("sys_updated_on", "=", stamps[0])], [Condition("sys_id", ">", ids[0])])
+    rest = [each for each in later if each != newer]
+    if rest != [each for each in same if each not in tied] or len(same) != len(rest) + 2:
+        return None
+    tests, _ = _build_group(rest, resolve, caller)
+    return Keyset(stamps[0], ids[0], _all(tests) if tests else None)
+
+
+def _is(alternatives: list[Condition], name: str, operator: str) -> bool:
+    return len(alternatives) == 1 and (alternatives[0].field, alternatives[0].operator) == (name, operator)
 
 
 def _build(condition: Condition, resolve: Resolver, caller: Caller) -> Test | None:

@@ -93,12 +93,12 @@ def _by_change(data: TableData, compiled: Compiled, offset: int, limit: int, *, 
             key=lambda row: (row[UPDATED_ON], row[SYS_ID]),
         )
         return Found(rows[offset : offset + limit], len(rows))
-    start, end = data.between((bounds.low, ""), bounds.high)
-    walk = _matching(data, test, start, end)
-    page = list(islice(walk, offset, offset + limit))
-    if not count:
-        return Found(page, None)
-    return Found(page, offset + len(page) + sum(1 for _ in walk) if page else _count(data, test, start, end))
+    low = (bounds.low, "")
+    if compiled.keyset is not None:
+        test, low = compiled.keyset.test, (compiled.keyset.stamp, compiled.keyset.sys_id + "~")
+    start, end = data.between(low, bounds.high)
+    page = list(islice(_matching(data, test, start, end), offset, offset + limit))
+    return Found(page, _count(data, test, start, end) if count else None)
 
 
 def _matching(data: TableData, test: Test | None, start: int, end: int) -> Iterator[Row]:
@@ -110,7 +110,10 @@ def _matching(data: TableData, test: Test | None, start: int, end: int) -> Itera
 
 
 def _count(data: TableData, test: Test | None, start: int, end: int) -> int:
-    return sum(1 for _ in _matching(data, test, start, end))
+    if test is None:
+        return end - start
+    by_id = data.by_id
+    return sum([test(by_id[sys_id]) for _, sys_id in data.changed[start:end]])
 
 
 def _sort_key(operand: Operand) -> Getter:
