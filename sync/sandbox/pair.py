@@ -70,15 +70,15 @@ class Side(Generic[P]):
     def reset_counters(self) -> None:
         self.platform.counters.reset()
 
-    def rows(self, name: str, **equals: str) -> list[Row]:
+    def rows(self, name: str, /, **equals: str) -> list[Row]:
         """Rows of a table or object whose columns have the given values."""
         rows = self.platform.rows(name)
         return [row for row in rows if all(row.get(key) == value for key, value in equals.items())]
 
-    def add(self, name: str, *, by: str = "", **fields: Any) -> Row:
+    def add(self, name: str, /, *, by: str = "", **fields: Any) -> Row:
         return self.platform.add(name, fields, by=by)
 
-    def edit(self, name: str, row_id: str, *, by: str = "", **fields: Any) -> Row:
+    def edit(self, name: str, row_id: str, /, *, by: str = "", **fields: Any) -> Row:
         return self.platform.edit(name, row_id, fields, by=by)
 
     def delete(self, name: str, row_id: str, *, by: str = "") -> None:
