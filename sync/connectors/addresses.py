@@ -183,12 +183,12 @@ def _connect_error(error: Exception, where: str) -> SyncError:
         return ConfigurationError(
             f"{where} does not speak TLS.", code="not_https", advice="Check host and port."
         )
-    if isinstance(error, ConnectTimeoutError | TimeoutError):
-        return TransientError(f"{where} did not answer the connection in time.", code="connect_timeout")
-    if isinstance(error, NewConnectionError):
+    if isinstance(error, NewConnectionError):  # a subclass of the time-out below
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else "no route"
         return TransientError(f"No connection to {where}: {reason}.", code="connect_failed")
+    if isinstance(error, ConnectTimeoutError | TimeoutError):
+        return TransientError(f"{where} did not answer the connection in time.", code="connect_timeout")
     return TransientError(
         f"The TLS handshake with {where} failed: {type(error).__name__}.", code="tls_failed"
     )

@@ -36,7 +36,9 @@ def changes(org: Org, query: ChangeQuery) -> Iterator[Page]:
     names = columns(query.fields, query.number_field)
     cursor = query.cursor
     while True:
-        condition = soql.both(query.scope, soql.after(cursor), soql.within(query.since, query.until))
+        condition = soql.both(
+            query.scope, query.enter, soql.after(cursor), soql.within(query.since, query.until)
+        )
         data, read_at = _timed_query(
             org, soql.select(names, query.name, condition, order=_ORDER, limit=limit)
         )

@@ -91,7 +91,7 @@ def changes(query: ChangeQuery, cursor: Cursor | None) -> str:
     The cursor's two sides are two parts of the union, because "stamp > T or stamp = T and id > S" cannot be
     said within one; the scope is repeated in each.
     """
-    return f"{every(query.scope, _within(query.since, query.until), _after(cursor))}^{ORDER}".removeprefix(
+    return f"{every(query.scope, query.enter, _within(query.since, query.until), _after(cursor))}^{ORDER}".removeprefix(
         "^"
     )
 
