@@ -108,7 +108,7 @@ class Side(Generic[P]):
 @dataclass(frozen=True, slots=True)
 class Pair:
     servicenow: Side[servicenow.ServiceNowPlatform]
-    salesforce: Side[Platform]
+    salesforce: Side[salesforce.SalesforcePlatform]
     ca_file: Path
     credentials: Credentials
 
@@ -128,7 +128,7 @@ def start_pair(config: PairConfig | None = None) -> Iterator[Pair]:
         left = _bind(stack, SandboxServer(tls, config.servicenow_port), config)
         right = _bind(stack, SandboxServer(tls, config.salesforce_port), config)
         instance = servicenow.build(_context(config, left.url))
-        org: Platform = salesforce.build(_context(config, right.url))
+        org = salesforce.build(_context(config, right.url))
         pair = Pair(Side(instance, left), Side(org, right), authority.write_ca(folder), config.credentials)
         background = _data(config, instance)
         token = config.credentials.control_token

@@ -55,7 +55,7 @@ class SandboxServer:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
-        self._listener.settimeout(0.2)  # how soon the accept loop sees that it shall end
+        self._listener.settimeout(0.5)  # the accept loop looks up even where nothing else can wake it
         self._acceptor: threading.Thread | None = None
 
     @property
@@ -79,6 +79,8 @@ class SandboxServer:
     def close(self) -> None:
         """Stop accepting, cut every open connection, and wait for the accept loop to end."""
         self._closing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accept loop, where the system allows it
         if self._acceptor:
             self._acceptor.join(timeout=5)
         self._listener.close()

@@ -95,6 +95,14 @@ def test_a_new_choice_is_accepted_once_it_is_in_the_list(api, pair):
     assert one(api.call("PATCH", path, json={"category": "robots"}))["category"] == "robots"
 
 
+def test_a_property_lets_any_choice_in(api, pair):
+    name = "glide.rest.choice.allow_non_existing_value"
+    setting = pair.servicenow.rows("sys_properties", name=name)[0]
+    pair.servicenow.edit("sys_properties", setting["sys_id"], value="true")
+
+    assert one(api.call("POST", INCIDENTS, json={"category": "robots"}))["category"] == "robots"
+
+
 def test_a_chosen_sys_id_is_kept_and_a_second_insert_under_it_refused(api, pair):
     chosen = "0123456789abcdef0123456789abcdef"
     first = api.call("POST", INCIDENTS, json={"sys_id": chosen, "short_description": "Once"})

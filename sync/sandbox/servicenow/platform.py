@@ -94,11 +94,6 @@ class ServiceNowPlatform:
         """The table a row really belongs to, also when it was reached through the one its class extends."""
         return self.registry[row[SYS_CLASS]]
 
-    def setting(self, name: str) -> str:
-        """The value of a system property; "" when it is not set."""
-        row = self.store.first("sys_properties", "name", name)
-        return row[self.registry["sys_properties"].position["value"]] if row is not None else ""
-
     # Orders of a person or a test, see sync.sandbox.platform.
 
     def rows(self, name: str) -> list[PlainRow]:

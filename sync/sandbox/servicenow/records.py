@@ -167,7 +167,10 @@ class Records:
         return self._access.writes_field(principal, table, column)
 
     def _choosable(self, table: Table, column: Column, text: str, *, form: bool) -> bool:
-        return form if not text else text in self._store.choices(table, column.name)
+        if not text:
+            return form
+        known = text in self._store.choices(table, column.name)
+        return known or self._store.setting("glide.rest.choice.allow_non_existing_value") == "true"
 
     def _obey(self, change: Change) -> None:
         for table in change.table.lineage():

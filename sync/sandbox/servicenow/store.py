@@ -90,6 +90,11 @@ class Store:
         keys = ((each.name, element) for each in table.lineage())
         return next((self._choices[key] for key in keys if key in self._choices), {})
 
+    def setting(self, name: str) -> str:
+        """The value of a system property; "" when it is not set."""
+        row = self.first("sys_properties", "name", name)
+        return row[self.registry["sys_properties"].position["value"]] if row is not None else ""
+
     def new_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"
 

@@ -124,7 +124,7 @@ def list_rows(call: Call) -> Response:
     query = call.request.query
     offset, limit = _number(query, "sysparm_offset", 0), _number(query, "sysparm_limit", DEFAULT_LIMIT)
     compiled = _compiled(call)
-    refuse = compiled.broken and call.platform.setting("glide.invalid_query.returns_no_rows") == "true"
+    refuse = compiled.broken and call.platform.store.setting("glide.invalid_query.returns_no_rows") == "true"
     found = Found([], 0)
     if not refuse:
         found = search(
