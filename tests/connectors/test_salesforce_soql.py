@@ -26,7 +26,9 @@ def test_no_value_can_leave_its_quotes(value: str) -> None:
 
 
 def test_a_query_with_a_hostile_key_still_parses() -> None:
-    text = soql.select(["Id"], "Case", soql.one_of("Subject", ["it's \\' OR Id != ''", "a\nb"]), order="Id", limit=5)
+    text = soql.select(
+        ["Id"], "Case", soql.one_of("Subject", ["it's \\' OR Id != ''", "a\nb"]), order="Id", limit=5
+    )
 
     assert parse(text)
 

@@ -49,7 +49,9 @@ def test_a_window_is_inclusive_at_its_start_and_exclusive_at_its_end() -> None:
     assert text.startswith("sys_updated_on>=2026-03-01 07:04:09^sys_updated_on<2026-03-01 08:04:10^")
 
 
-@pytest.mark.parametrize("scope", ["active=true^ORDERBYnumber", "ORDERBYDESCnumber", "a=1^NQb=2^GROUPBYstate"])
+@pytest.mark.parametrize(
+    "scope", ["active=true^ORDERBYnumber", "ORDERBYDESCnumber", "a=1^NQb=2^GROUPBYstate"]
+)
 def test_a_scope_that_sorts_is_refused(scope: str) -> None:
     with pytest.raises(ConfigurationError, match="sorts or groups"):
         query.parts(scope)
