@@ -145,6 +145,24 @@ def test_a_keyset_cursor_reads_on_and_the_tempting_one_loses_rows(platform):
     assert find(platform, filtered) == "c"
 
 
+def test_the_total_of_a_keyset_page_follows_every_write(pair, api):
+    for number in range(6):
+        pair.servicenow.add("incident", short_description=f"Number {number}", urgency=str(number % 2 + 1))
+    query = (
+        "urgency=1^sys_updated_on>2026-01-01 00:00:00^NQurgency=1^sys_updated_on=2026-01-01 00:00:00^sys_id>0"
+        "^ORDERBYsys_updated_on^ORDERBYsys_id"
+    )
+
+    def total():
+        params = {"sysparm_query": query, "sysparm_limit": 2}
+        answer = api.call("GET", "/api/now/table/incident", params=params)
+        return len(answer.json()["result"]), answer.headers["X-Total-Count"]
+
+    assert total() == total() == (2, "3")
+    pair.servicenow.add("incident", short_description="One more", urgency="1")
+    assert total() == (2, "4")
+
+
 def test_ids_are_looked_up_whatever_else_is_asked(platform):
     ids = f"{'a' * 32},{'d' * 32},{'e' * 32}"
 

@@ -1,10 +1,12 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from sync.sandbox.clock import ManualClock
 from sync.sandbox.pair import PairConfig, start_pair
+from sync.sandbox.platform import ControlError
 from sync.sandbox.replay import BadData, Replay
 
 HEADER = (
@@ -107,6 +109,24 @@ def test_a_file_that_is_something_else_is_named(pair, tmp_path, text, message):
 def real_events() -> Path:
     beside = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "servicenow-incident-events.csv"
     return Path(os.environ.get("SERVICENOW_EVENTS", beside))
+
+
+def test_a_migrated_row_can_be_stamped_in_the_past(pair, api):
+    pair.servicenow.platform.migrate("incident", {"number": "INC9", "sys_updated_on": "2026-01-01 00:00:00"})
+
+    query = "sys_updated_on<2026-02-01 00:00:00^ORDERBYsys_updated_on^ORDERBYsys_id"
+    assert [row["number"] for row in api.rows("incident", query)] == ["INC9"]
+    with pytest.raises(ControlError, match="no column colour"):
+        pair.servicenow.platform.migrate("incident", {"colour": "red"})
+
+
+def test_a_file_is_replayed_at_a_chosen_speed_while_the_pair_serves(made_up):
+    with start_pair(PairConfig(data_file=made_up, speed=200.0, clock=ManualClock())) as pair:
+        pause = threading.Event()
+        assert any(
+            incidents(pair).get("INC1", {}).get("state") == "6" or pause.wait(0.01) for _ in range(1000)
+        ), "the replay did not reach its end"
+        assert set(incidents(pair)) == {"INC1", "INC2"}
 
 
 def test_the_real_events_end_as_the_file_says():

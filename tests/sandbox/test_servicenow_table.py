@@ -1,4 +1,6 @@
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -7,6 +9,11 @@ from sync.sandbox.wire import Request, parse_query
 
 INCIDENTS = "/api/now/table/incident"
 SOLVED = {"close_code": "Solution provided", "close_notes": "Toner replaced."}
+
+
+def wait_until(condition, seconds=10.0):
+    pause, tries = threading.Event(), int(seconds / 0.01)
+    assert any(condition() or pause.wait(0.01) for _ in range(tries)), "it did not happen in time"
 
 
 def add(pair, **fields):
@@ -399,15 +406,20 @@ def test_a_kept_cookie_serialises_calls_and_drops_those_past_ten_waiting(pair, a
     cookie = api.call("GET", INCIDENTS).headers["Set-Cookie"].partition(";")[0]
     request = Request("GET", INCIDENTS, headers={"cookie": cookie})
     sessions = pair.servicenow.platform.sessions
-    with sessions.admit(request):
-        # One runs and ten wait: their place in the queue is all that counts here.
-        session = next(iter(sessions._sessions.values()))
-        session.queued = 11
-        answer = api.call("GET", INCIDENTS, headers={"Cookie": cookie})
-        session.queued = 1
 
-    assert (answer.status_code, answer.content) == (202, b"")
-    assert api.call("GET", INCIDENTS, headers={"Cookie": cookie}).status_code == 200
+    def call(_=None):
+        return api.call("GET", INCIDENTS, headers={"Cookie": cookie})
+
+    with ThreadPoolExecutor(10) as pool:
+        with sessions.admit(request):
+            waiting = [pool.submit(call) for _ in range(10)]
+            wait_until(lambda: sessions.queued(request) == 11)
+            dropped = call()
+            assert not any(each.done() for each in waiting)
+        served = [each.result().status_code for each in waiting]
+
+    assert (dropped.status_code, dropped.content) == (202, b"")
+    assert served == [200] * 10
 
 
 def test_a_client_without_cookies_is_never_dropped(pair, api):

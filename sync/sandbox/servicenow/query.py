@@ -48,11 +48,15 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """A query that reads on from a row: those after (stamp, sys_id) in the order of change that pass `test`."""
+    """A query that reads on from a row: those after (stamp, sys_id) in the order of change that pass `test`.
+
+    `key` names the test where it depends on nothing but the row itself, so that its matches may be remembered.
+    """
 
     stamp: str
     sys_id: str
     test: Test | None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,19 @@ def _keyset(parsed: Parsed, resolve: Resolver, caller: Caller) -> Keyset | None:
     if rest != [each for each in same if each not in tied] or len(same) != len(rest) + 2:
         return None
     tests, _ = _build_group(rest, resolve, caller)
-    return Keyset(stamps[0], ids[0], _all(tests) if tests else None)
+    return Keyset(stamps[0], ids[0], _all(tests) if tests else None, repr(rest) if _plain(rest) else "")
+
+
+_PLAIN = frozenset({"=", "!=", "IN", "NOT IN", "ISEMPTY", "ISNOTEMPTY", ">", ">=", "<", "<="})
+
+
+def _plain(group: list[list[Condition]]) -> bool:
+    """Whether no other row, no script and no clock has a say."""
+    return all(
+        each.operator in _PLAIN and "." not in each.field and not each.value.startswith("javascript:")
+        for alternatives in group
+        for each in alternatives
+    )
 
 
 def _is(alternatives: list[Condition], name: str, operator: str) -> bool:

@@ -51,5 +51,12 @@ class Sessions:
             with self._lock:
                 session.queued -= 1
 
+    def queued(self, request: Request) -> int:
+        """How many calls of the request's session wait or run at this moment."""
+        match = _COOKIE.search(request.headers.get("cookie", ""))
+        with self._lock:
+            session = self._sessions.get(match[1]) if match else None
+            return session.queued if session else 0
+
     def cookie(self) -> str:
         return f"JSESSIONID={secrets.token_hex(16).upper()}; Path=/; HttpOnly; SameSite=None; Secure"

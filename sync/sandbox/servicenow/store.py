@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sync.sandbox.servicenow.schema import SYS_ID, UPDATED_ON, Registry, Row, Table
 
@@ -17,13 +17,14 @@ Stamp = tuple[str, str]  # (sys_updated_on, sys_id)
 class TableData:
     """The rows of one class."""
 
-    __slots__ = ("by_id", "changed", "table", "version")
+    __slots__ = ("_remembered", "by_id", "changed", "table", "version")
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.by_id: dict[str, Row] = {}
         self.changed: list[Stamp] = []
         self.version = 0  # grows with every write, so that caches know when they are stale
+        self._remembered: tuple[int, str, Sequence[int]] = (-1, "", ())
 
     def load(self, rows: Iterable[Row]) -> None:
         """Add many new rows at once; sorting once costs less than placing each."""
@@ -49,6 +50,14 @@ class TableData:
         row = self.by_id.pop(sys_id)
         self._drop((row[UPDATED_ON], sys_id))
         self.version += 1
+
+    def remembered(self, key: str, reckon: Callable[[], Sequence[int]]) -> Sequence[int]:
+        """The last answer for `key`, reckoned again after any write."""
+        version, known, answer = self._remembered
+        if (version, known) != (self.version, key):
+            answer = reckon()
+            self._remembered = (self.version, key, answer)
+        return answer
 
     def _place(self, stamp: Stamp) -> None:
         if not self.changed or stamp > self.changed[-1]:
