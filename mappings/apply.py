@@ -41,9 +41,23 @@ class CompiledRow:
     forward: Step
     backward: Step | None
 
+
     @property
     def id(self) -> str:
         return self.spec.id
+
+    @property
+    def target(self) -> str:
+        return self.spec.salesforce
+
+    @property
+    def conflict(self) -> str:
+        return self.spec.conflict
+
+    @property
+    def one_way(self) -> str | None:
+        """The only side it writes to, "salesforce" or "servicenow", or None if it goes both ways."""
+        return None if self.direction is Direction.BOTH else self.direction.removeprefix("to_")
 
     def to_salesforce(self, raw: Any) -> Projected:
         """Raises Unmapped. An empty source takes the row's default; empty and required raises."""

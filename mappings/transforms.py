@@ -18,7 +18,7 @@ from mappings.spec import Environment, FieldSpec, MappingSpec
 from mappings.text import clean, cut
 
 
-class Unmapped(Exception):
+class Unmapped(ValueError):
     """The value has no counterpart; `message` says which, `advice` what to do."""
 
     def __init__(self, message: str, *, code: str = "UNMAPPED_VALUE", advice: str = "") -> None:

@@ -93,6 +93,7 @@ class ChangeQuery:
     fields: tuple[str, ...]
     number_field: str
     scope: str = ""
+    enter: str = ""  # a further condition, ANDed with the scope
     cursor: Cursor | None = None
     since: datetime | None = None
     until: datetime | None = None

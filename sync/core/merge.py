@@ -1,0 +1,186 @@
+"""Three-way merge of one field: current ServiceNow value, current Salesforce value, and the base they last agreed on.
+
+Pure. The table it implements stands in docs/architecture.md; each line of it is a law in tests/core/test_merge.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sync.core.records import Side
+
+Base = tuple[Any, Any]  # raw ServiceNow value, raw Salesforce value, as last known to agree
+
+
+class Move(StrEnum):
+    SKIP = "skip"  # nothing changed; also how our own echo dies
+    AGREE = "agree"  # take both values as the new base, write nothing
+    TO_SALESFORCE = "to_salesforce"
+    TO_SERVICENOW = "to_servicenow"
+    CONFLICT = "conflict"  # a person must choose; the base stays
+    UNMAPPED = "unmapped"  # the value has no counterpart: dead letter; the base stays
+    DRIFT = "drift"  # the target of a one-way row was changed there, and is left so; the base stays
+    REFUSE = "refuse"  # two records met without a base, and the flow refuses to adopt
+
+
+class Projection(Protocol):
+    @property
+    def value(self) -> Any: ...
+    @property
+    def note(self) -> str: ...
+
+
+class Row(Protocol):
+    """What the merge needs of a mapping row. The projections raise an exception that says why there is no counterpart."""
+
+    @property
+    def one_way(self) -> str | None:
+        """The only side it writes to (a Side's value), or None if it goes both ways."""
+        ...
+
+    def to_salesforce(self, raw: Any) -> Projection: ...
+    def to_servicenow(self, raw: Any) -> Projection: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`conflict`: newest, servicenow, salesforce, ask. `adopt`: the same or refuse. `newest`: which record is newer, None for a tie."""
+
+    conflict: str = "newest"
+    adopt: str = "servicenow"
+    restore_drift: bool = False
+    tie: Side = Side.SERVICENOW
+    newest: Side | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """`value` is what to send, `rule` why, `contested` True where another value was there and must be on record."""
+
+    move: Move
+    value: Any = None
+    note: str = ""
+    rule: str = ""
+    contested: bool = False
+    problem: Exception | None = None
+
+
+SKIP = Merged(Move.SKIP)
+AGREE = Merged(Move.AGREE)
+Canonical = Callable[[Any], Hashable]
+
+
+class _View:
+    """Both projections of one field's values, each worked out when it is first asked for."""
+
+    def __init__(self, row: Row, x: Any, y: Any, canonical: Canonical) -> None:
+        self.row, self.x, self.y, self.canonical = row, x, y, canonical
+
+    def project(self, side: Side) -> Projection | Exception:
+        """What the other side's present value becomes on `side`, or why it becomes nothing."""
+        return _attempt(self.row.to_salesforce, self.x) if side is Side.SALESFORCE else _attempt(self.row.to_servicenow, self.y)
+
+    def agree(self) -> bool:
+        """The two values agree if either projection holds: that is why lossy maps do not flap."""
+        one_way = self.row.one_way
+        if one_way != Side.SERVICENOW and self._holds(self.project(Side.SALESFORCE), self.y):
+            return True
+        return one_way != Side.SALESFORCE and self._holds(self.project(Side.SERVICENOW), self.x)
+
+    def _holds(self, projected: Projection | Exception, there: Any) -> bool:
+        return not isinstance(projected, Exception) and self.canonical(projected.value) == self.canonical(there)
+
+    def invisible(self, side: Side, base: Base) -> bool:
+        """Whether the move from the base to the present value cannot be seen on `side`; never so for unmapped values."""
+        project, old = (
+            (self.row.to_salesforce, base[0]) if side is Side.SALESFORCE else (self.row.to_servicenow, base[1])
+        )
+        before, after = _attempt(project, old), self.project(side)
+        if isinstance(before, Exception) or isinstance(after, Exception):
+            return False
+        return self.canonical(before.value) == self.canonical(after.value)
+
+    def write(self, side: Side, *, rule: str = "", contested: bool = False) -> Merged:
+        projected = self.project(side)
+        if isinstance(projected, Exception):
+            return Merged(Move.UNMAPPED, problem=projected, rule=rule)
+        move = Move.TO_SALESFORCE if side is Side.SALESFORCE else Move.TO_SERVICENOW
+        return Merged(move, projected.value, projected.note, rule, contested)
+
+
+def merge_field(row: Row, x: Any, y: Any, base: Base | None, policy: Policy, canonical: Canonical) -> Merged:
+    """Decide one field. `x`, `y`: raw values of ServiceNow and Salesforce; `base` None: the two have not met before."""
+    view = _View(row, x, y, canonical)
+    if base is None:
+        return AGREE if view.agree() else _adopt(view, policy)
+    changed_x = canonical(x) != canonical(base[0])
+    changed_y = canonical(y) != canonical(base[1])
+    if not changed_x and not changed_y:
+        return SKIP
+    if view.agree():
+        return AGREE
+    if row.one_way is not None:
+        return _one_way(view, Side(row.one_way), base, changed_x, changed_y, policy)
+    if changed_x and changed_y:
+        return _both_changed(view, base, policy)
+    return _one_changed(view, Side.SALESFORCE if changed_x else Side.SERVICENOW, base)
+
+
+def _adopt(view: _View, policy: Policy) -> Merged:
+    """Two records met that have no base for this field."""
+    only = view.row.one_way
+    if policy.adopt in ("ask", "refuse"):
+        return Merged(Move.CONFLICT if policy.adopt == "ask" else Move.REFUSE, rule=f"adopt: {policy.adopt}")
+    rule = f"adopt: {policy.adopt}"
+    winner = (policy.newest or policy.tie) if policy.adopt == "newest" else Side(policy.adopt)
+    if only == winner:  # a one-way row cannot carry the winner's value away: both stay as they are
+        return Merged(Move.AGREE, rule=rule)
+    return view.write(winner.other, rule=rule, contested=True)
+
+
+def _one_way(view: _View, target: Side, base: Base, changed_x: bool, changed_y: bool, policy: Policy) -> Merged:
+    source_changed, target_changed = (changed_x, changed_y) if target is Side.SALESFORCE else (changed_y, changed_x)
+    if source_changed and not view.invisible(target, base):
+        # The source decides a one-way field; what a person had put there is kept on record.
+        return view.write(target, rule="one-way" if target_changed else "", contested=target_changed)
+    if not target_changed:
+        return AGREE
+    return view.write(target, rule="drift: restore", contested=True) if policy.restore_drift else Merged(Move.DRIFT)
+
+
+def _one_changed(view: _View, target: Side, base: Base) -> Merged:
+    if view.invisible(target, base):
+        return AGREE
+    if target is Side.SERVICENOW and _was_cut(view.row, base):
+        return Merged(Move.CONFLICT, rule="cut text")
+    return view.write(target)
+
+
+def _was_cut(row: Row, base: Base) -> bool:
+    """Whether Salesforce holds only a part of the ServiceNow text: an edit of it must not cut the original."""
+    projected = _attempt(row.to_salesforce, base[0])
+    return not isinstance(projected, Exception) and projected.note.startswith("cut ")
+
+
+def _both_changed(view: _View, base: Base, policy: Policy) -> Merged:
+    x_invisible, y_invisible = view.invisible(Side.SALESFORCE, base), view.invisible(Side.SERVICENOW, base)
+    if x_invisible and y_invisible:
+        return AGREE
+    if x_invisible != y_invisible:
+        return view.write(Side.SERVICENOW if x_invisible else Side.SALESFORCE, rule="the visible move", contested=True)
+    if _was_cut(view.row, base) or policy.conflict == "ask":
+        return Merged(Move.CONFLICT, rule="cut text" if policy.conflict != "ask" else "ask")
+    if policy.conflict != "newest":
+        return view.write(Side(policy.conflict).other, rule=policy.conflict, contested=True)
+    rule = "newest" if policy.newest else f"tie: {policy.tie}"
+    return view.write((policy.newest or policy.tie).other, rule=rule, contested=True)
+
+
+def _attempt(project: Callable[[Any], Projection], raw: Any) -> Projection | Exception:
+    try:
+        return project(raw)
+    except ValueError as problem:
+        return problem

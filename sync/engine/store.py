@@ -1,0 +1,357 @@
+"""The engine's only door to the database: what is known of records, and the two transactions of a page."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+
+from sync.core.records import Outcome, Record, Side
+from sync.core.retry import backoff
+from sync.core.window import Poll
+from sync.engine import lease as leases
+from sync.engine import rows
+from sync.engine.connect import CallLog
+from sync.engine.context import Context
+from sync.engine.items import Batch, Item, Later
+from sync.engine.lease import Lease
+from sync.models import Checkpoint, DeadLetter, Event, HourlyTotal, Intent, RecordLink, Run, Waiting
+from sync.models.attention import DeadLetterState
+from sync.models.run import RunMode
+
+T = TypeVar("T")
+_rng = random.SystemRandom()
+
+CLAIM = timedelta(seconds=180)
+IN_CHUNK = 900  # parameters a statement may have on every database we support
+COLUMN_OF = {outcome: outcome.value for outcome in Outcome} | {Outcome.CONFLICT: "conflicts"}
+
+
+@dataclass
+class Store:
+    """`source` is the side whose records are read. `now` is the clock that leases and intents run on."""
+
+    context: Context
+    run: Run
+    lease: Lease
+    calls: CallLog
+    now: Callable[[], datetime]
+    source: Side = Side.SERVICENOW
+    unsettled: dict[str, Outcome] = field(default_factory=dict)  # counted by this run, to be counted anew when they rest
+
+    @property
+    def target(self) -> Side:
+        return self.source.other
+
+    @property
+    def dry(self) -> bool:
+        return self.run.mode == RunMode.DRY
+
+    # What is known
+
+    def links(self, ids: Sequence[str]) -> dict[str, RecordLink]:
+        """Links of these source records, by source id."""
+        flow = self.context.flow
+        found = RecordLink.objects.filter(
+            servicenow_connection_id=flow.servicenow_connection_id,
+            servicenow_table=self.context.table,
+            salesforce_connection_id=flow.salesforce_connection_id,
+            salesforce_object=self.context.object,
+        )
+        return {link.servicenow_id: link for part in chunks(ids) for link in found.filter(servicenow_id__in=part)}
+
+    def links_by_target(self, ids: Sequence[str]) -> dict[str, RecordLink]:
+        flow = self.context.flow
+        found = RecordLink.objects.filter(
+            servicenow_connection_id=flow.servicenow_connection_id,
+            servicenow_table=self.context.table,
+            salesforce_connection_id=flow.salesforce_connection_id,
+            salesforce_object=self.context.object,
+        )
+        return {link.salesforce_id: link for part in chunks(ids) for link in found.filter(salesforce_id__in=part)}
+
+    def open_intents(self, ids: Sequence[str]) -> dict[str, Intent]:
+        """Open intents of these source records, made by whomever."""
+        mine = Intent.objects.open().filter(flow=self.context.flow, side=self.target)
+        if not mine.exists():
+            return {}
+        return {intent.source_id: intent for part in chunks(ids) for intent in mine.filter(source_id__in=part)}
+
+    def has_links(self) -> bool:
+        return RecordLink.objects.filter(flow=self.context.flow).exists()
+
+    def unnumbered(self, limit: int) -> list[RecordLink]:
+        """Links whose Salesforce number was never read: a run ended between its create and that."""
+        return list(RecordLink.objects.filter(flow=self.context.flow, state="active", salesforce_number="")[:limit])
+
+    def due(self, limit: int) -> list[str]:
+        """Source ids to read again now: waiting records that are due, and what a dead worker left in doubt."""
+        waiting = list(
+            Waiting.objects.filter(flow=self.context.flow, side=self.source, due_at__lte=self.now())
+            .order_by("due_at", "id")
+            .values_list("record_id", flat=True)[:limit]
+        )
+        living = leases.living_tokens(self.context.flow.pk, self.now())
+        left = (
+            Intent.objects.open()
+            .filter(flow=self.context.flow, side=self.target)
+            .exclude(lease_token__in=living)
+            .exclude(source_id__in=Waiting.objects.filter(flow=self.context.flow, side=self.source).values("record_id"))
+            .values_list("source_id", flat=True)[:limit]
+        )
+        return list(dict.fromkeys([*waiting, *left]))[:limit]
+
+    def next_due(self) -> datetime | None:
+        return (
+            Waiting.objects.filter(flow=self.context.flow, side=self.source)
+            .order_by("due_at")
+            .values_list("due_at", flat=True)
+            .first()
+        )
+
+    def waiting_since(self, ids: Sequence[str]) -> dict[str, Waiting]:
+        return {
+            row.record_id: row
+            for part in chunks(ids)
+            for row in Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=part)
+        }
+
+    def save_numbers(self, links: Sequence[RecordLink], found: Mapping[str, Record]) -> None:
+        numbered = [link for link in links if link.salesforce_id in found]
+        for link in numbered:
+            link.salesforce_number = found[link.salesforce_id].number
+        with transaction.atomic():
+            leases.renew(self.lease, self.now())
+            rows.update_many(numbered, ("salesforce_number",))
+
+    def lost(self, ids: Sequence[str], run: Run) -> None:
+        """Waiting records that the source does not show any more: they wait until patience ends, then need a person."""
+        if not ids:
+            return
+        now = self.now()
+        with transaction.atomic():
+            for row in Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=list(ids)[:IN_CHUNK]):
+                if now - row.since > self.context.patience:
+                    rows.letter_of_waiting(self.context, run, self.target, row, now)
+                    row.delete()
+                else:
+                    row.attempts += 1
+                    row.due_at = now + backoff(row.attempts, _rng)
+                    row.save(update_fields=["attempts", "due_at"])
+
+    # The checkpoint
+
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint.objects.get_or_create(flow=self.context.flow, lane=self.run.lane, side=self.source)[0]
+
+    def save_poll(self, poll: Poll) -> None:
+        self._checkpoints().update(**poll_columns(poll, self.run))
+
+    def finish_poll(self, poll: Poll, watermark: datetime | None) -> None:
+        """The side was read to its end. A backfill leaves no watermark behind."""
+        columns = {"poll_run": None, "poll_started": None, "poll_at": None, "poll_id": "", "poll_top": None}
+        if watermark is not None:
+            columns |= {"watermark": watermark, "completed_at": poll.started}
+        with transaction.atomic():
+            leases.renew(self.lease, self.now())
+            self._checkpoints().update(**columns)
+
+    def _checkpoints(self) -> QuerySet[Checkpoint]:
+        return Checkpoint.objects.filter(flow=self.context.flow, lane=self.run.lane, side=self.source)
+
+    # Transaction 1: claims, new links, settled bases, intents
+
+    def intend(self, batch: Batch) -> None:
+        """Commit what is about to be sent. Items that another lane holds are put off and lose their intent."""
+        if self.dry or not any(item.intent or item.new_link or item.found for item in batch.items):
+            return
+        sending = batch.sending
+        with transaction.atomic():
+            leases.renew(self.lease, self.now())
+            self._claim([item for item in sending if item.link is not None and not item.new_link])
+            self._insert_links([item for item in batch.items if item.new_link])
+            self._settle(batch.items)
+            self._insert_intents([item for item in sending if item.intent is not None])
+            self.calls.save()
+
+    def _claim(self, items: Sequence[Item]) -> None:
+        """Take the links by one conditional update; who was not granted waits for the other lane to finish."""
+        now = self.now()
+        wanted = {item.link.pk: item for item in items if item.link is not None}
+        free = Q(claim_until=None) | Q(claim_until__lt=now) | Q(claim_token=self.lease.token)
+        granted = 0
+        for part in chunks(list(wanted)):
+            granted += RecordLink.objects.filter(free, pk__in=part).update(
+                claim_token=self.lease.token, claim_until=now + CLAIM
+            )
+        if granted == len(wanted):
+            return
+        mine = set()
+        for part in chunks(list(wanted)):
+            mine |= set(RecordLink.objects.filter(pk__in=part, claim_token=self.lease.token).values_list("pk", flat=True))
+        for pk in wanted.keys() - mine:
+            put_off(wanted[pk])
+
+    def _insert_links(self, items: Sequence[Item]) -> None:
+        """Pairs found by their key become links before anything is sent for them; the unique rows decide who was first."""
+        for item in items:
+            assert item.link is not None
+            item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
+            item.link.claim_token, item.link.claim_until = self.lease.token, self.now() + CLAIM
+            try:
+                with transaction.atomic():
+                    item.link.save(force_insert=True)
+                item.new_link = False
+                item.base_moved = False
+            except IntegrityError:
+                put_off(item)
+                item.link, item.new_link = None, False
+
+    def _settle(self, items: Sequence[Item]) -> None:
+        """What reading taught of earlier requests is committed before anything new is sent."""
+        moved = [item for item in items if item.base_moved and item.link is not None and item.found is not None]
+        rows.update_bases(moved, self.now())
+        for item in moved:
+            item.base_moved = False
+        closed = [item.found.pk for item in items if item.found is not None and item.found.settled_at is not None]
+        for part in chunks(closed):
+            Intent.objects.filter(pk__in=part).delete()
+
+    def _insert_intents(self, items: Sequence[Item]) -> None:
+        fresh = [item for item in items if item.intent is not item.found]
+        again = [item.intent.pk for item in items if item.intent is not None and item.intent is item.found]
+        for part in chunks(again):  # the same request once more: it is ours now
+            Intent.objects.filter(pk__in=part).update(lease_token=self.lease.token, at=self.now(), run=self.run)
+        try:
+            with transaction.atomic():
+                rows.insert_intents([item.intent for item in fresh if item.intent is not None])
+        except IntegrityError:
+            held = self.open_intents([item.record.id for item in fresh])
+            for item in fresh:
+                if item.record.id in held:
+                    put_off(item)
+            rows.insert_intents([item.intent for item in fresh if item.intent is not None])
+
+    # Transaction 2: links, bases, events, totals, checkpoint
+
+    def record(self, batch: Batch, poll: Poll | None) -> None:
+        """Commit what came of a page, all at once; `poll` is the checkpoint to make durable with it."""
+        with transaction.atomic():
+            leases.renew(self.lease, self.now())
+            if self.dry:
+                rows.insert_events(self._events(batch))
+            else:
+                self._record_links(batch)
+                rows.insert_events(self._events(batch))
+                self._record_attention(batch)
+                self._record_totals(batch)
+                if poll is not None and batch.fault is None:
+                    self.save_poll(poll)
+            self.calls.save()
+            self._record_run(batch)
+
+    def cancelled(self) -> bool:
+        return Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
+
+    def _record_links(self, batch: Batch) -> None:
+        linked = [item for item in batch.items if item.link is not None]
+        held = [item for item in linked if item.link is not None and not item.link._state.adding]
+        rows.insert_links([item.link for item in linked if item.link is not None and item.link._state.adding])
+        rows.update_bases([item for item in held if item.base_moved], self.now())
+        done = [item for item in held if item.intent is not None or item.target is not None or item.tombstone]
+        rows.release_links(done)
+        gone = [item.intent.pk for item in batch.items if item.intent is not None and item.outcome is not Outcome.IN_DOUBT]
+        for part in chunks(gone):
+            Intent.objects.filter(pk__in=part).delete()
+
+    def _events(self, batch: Batch) -> list[Event]:
+        at = self.now()
+        return [rows.event_of(item, self.context, self.run, self.target, at) for item in batch.items if has_story(item)]
+
+    def _record_attention(self, batch: Batch) -> None:
+        """Open, update and close dead letters, conflicts and waits of the records that came to rest."""
+        touched = [item for item in batch.items if item.outcome is not None]
+        now = self.now()
+        self._close_waiting(touched)
+        rows.upsert_waiting(self.context.flow, self.source, [item for item in touched if item.later], now)
+        self._close_letters([item.record.id for item in touched if item.failure is None and item.later is None])
+        rows.upsert_letters(self.context, self.run, self.target, [item for item in touched if item.failure], now)
+        rows.record_conflicts(self.run, touched, now)
+
+    def _close_waiting(self, items: Sequence[Item]) -> None:
+        if not Waiting.objects.filter(flow=self.context.flow, side=self.source).exists():
+            return
+        for part in chunks([item.record.id for item in items if item.later is None]):
+            Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=part).delete()
+
+    def _close_letters(self, ids: Sequence[str]) -> None:
+        open_ones = DeadLetter.objects.filter(flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN)
+        if not open_ones.exists():
+            return
+        for part in chunks(ids):
+            open_ones.filter(record_id__in=part).update(state=DeadLetterState.CLOSED, closed_at=self.now())
+
+    def _record_totals(self, batch: Batch) -> None:
+        hour = self.now().replace(minute=0, second=0, microsecond=0)
+        counts = Counter(item.outcome for item in batch.items if item.outcome is not None)
+        for outcome, count in counts.items():
+            key = {"flow": self.context.flow, "hour": hour, "side": self.target, "outcome": outcome}
+            if not HourlyTotal.objects.filter(**key).update(count=F("count") + count):
+                HourlyTotal.objects.create(**key, count=count)
+
+    def _record_run(self, batch: Batch) -> None:
+        """Add the page to the run's counts; the row is the progress that pages and bars show."""
+        side = self.run.directions.setdefault(f"to_{self.target}", dict.fromkeys(Run.COUNTS, 0))
+        for item in batch.items:
+            if item.outcome is None:
+                continue
+            before = self.unsettled.pop(item.record.id, None)
+            if before is None:
+                self._count(side, "read", 1)
+            else:
+                self._count(side, COLUMN_OF[before], -1)
+            self._count(side, COLUMN_OF[item.outcome], 1)
+            if item.later is not None:
+                self.unsettled[item.record.id] = item.outcome
+        self.run.calls_servicenow = self.calls.counts[Side.SERVICENOW]
+        self.run.calls_salesforce = self.calls.counts[Side.SALESFORCE]
+        self.run.progress_at = self.now()
+        self.save_run(*Run.COUNTS, "calls_servicenow", "calls_salesforce", "directions", "progress_at")
+
+    def _count(self, side: dict[str, int], name: str, by: int) -> None:
+        side[name] += by
+        setattr(self.run, name, getattr(self.run, name) + by)
+
+    def save_run(self, *names: str) -> None:
+        self.run.save(update_fields=list(names))
+
+
+def poll_columns(poll: Poll, run: Run) -> dict[str, object]:
+    return {
+        "poll_run": run,
+        "poll_started": poll.started,
+        "poll_at": poll.cursor.at if poll.cursor else None,
+        "poll_id": poll.cursor.id if poll.cursor else "",
+        "poll_top": poll.top,
+    }
+
+
+def has_story(item: Item) -> bool:
+    """Unchanged records are counted, not stored; but what is lost or decided on the way is told."""
+    return item.outcome is not None and (item.outcome is not Outcome.UNCHANGED or bool(item.notes))
+
+
+def put_off(item: Item) -> None:
+    """Another lane holds this record: nothing is sent for it now."""
+    item.intent = None
+    item.wait(Later("claimed", "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING)
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + IN_CHUNK] for start in range(0, len(values), IN_CHUNK))

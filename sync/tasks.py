@@ -1,0 +1,33 @@
+"""What the queue calls, by dotted name. A task carries an id and claims its row; repeating one repeats nothing."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from integration_console.logs import run_id as logged_run
+from sync.engine.execute import SLICE, execute
+
+
+def execute_run(run_id: int) -> None:
+    """Work a slice of the run; queue the next slice if it has not ended."""
+    token = logged_run.set(run_id)
+    try:
+        run = execute(run_id, slice_seconds=SLICE)
+        if run.is_active and run.step == "waiting for its next slice":
+            async_task("sync.tasks.execute_run", run_id)
+    finally:
+        logged_run.reset(token)
+
+
+def answer_question(question_id: int) -> None:
+    from sync.questions import answer
+
+    answer(question_id)
+
+
+def canary(worker_name: str) -> None:
+    """The queue moves: note it for the watchdog and the readiness probe."""
+    from sync.models import Worker
+
+    Worker.objects.filter(name=worker_name).update(canary_at=timezone.now())
