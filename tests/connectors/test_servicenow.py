@@ -168,6 +168,8 @@ def test_a_create_under_our_own_sys_id_is_stored_once(pair: Pair, servicenow: Se
     assert first.stored["short_description"] == "Printer"
     assert first.version is not None
     assert second.reply is Reply.REFUSED
+    assert second.refusal is not None
+    assert (second.refusal.code, second.refusal.existing_id) == ("DUPLICATE_VALUE", "ab" * 16)
     assert len(pair.servicenow.rows("incident")) == 1
 
 

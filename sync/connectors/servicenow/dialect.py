@@ -21,12 +21,14 @@ from sync.errors import (
 
 # A 429 that asks for more than this is a rate rule's clock hour used up, not a full queue.
 _BUDGET_SECONDS = 30.0
-# First words of a 403's detail. Source: ServiceNow REST API response codes; business rules name themselves.
+# First words of a 403's detail. Source: ServiceNow REST API response codes; business rules name themselves. The
+# words of a unique key are unverified: without them the refusal is FORBIDDEN, and a look-up by key settles it too.
 _REFUSALS = (
     ("ACL Exception", "ACL"),
     ("Data Policy Exception", "DATA_POLICY"),
     ("Operation against file", "BUSINESS_RULE"),
     ("Failed API level ACL", "API_ACL"),
+    ("Unique Key violation", "DUPLICATE_VALUE"),
 )
 _WRITE_CODES = {400: "BAD_REQUEST", 403: "FORBIDDEN", 404: "NOT_FOUND", 409: "DUPLICATE_VALUE"}
 _READ_FAULTS: Mapping[int, tuple[type[SyncError], str]] = {

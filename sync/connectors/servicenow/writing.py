@@ -5,7 +5,7 @@ from __future__ import annotations
 from sync.connectors.results import failed_alike
 from sync.connectors.servicenow.instance import Instance
 from sync.connectors.servicenow.reading import columns, version
-from sync.core.records import Operation, Reply, Write, WriteResult
+from sync.core.records import Operation, Refusal, Reply, Write, WriteResult
 from sync.errors import OutcomeUnknownError, RefusedError, SchemaError, SyncError
 
 
@@ -16,6 +16,11 @@ def send(instance: Instance, table: str, write: Write) -> list[WriteResult]:
     """
     try:
         return [_sent(instance, table, write)]
+    except RefusedError as error:
+        # The key of an insert is its sys_id: where that is taken, it names the record that has it.
+        taken = str(write.values.get("sys_id", "")) if error.code == "DUPLICATE_VALUE" else ""
+        refusal = Refusal(error.code, error.message, existing_id=taken)
+        return [WriteResult(write.ref, Reply.REFUSED, write.id, refusal=refusal)]
     except SyncError as error:
         return failed_alike([write], error)
 
