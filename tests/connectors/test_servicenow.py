@@ -312,6 +312,13 @@ def test_a_good_connection_proves_every_point(pair: Pair, servicenow: ServiceNow
     assert "itil" in probe.facts["roles"]
 
 
+def test_a_login_by_client_alone_finds_out_whom_it_runs_as(open_servicenow: Open) -> None:
+    probe = open_servicenow(username="").probe()
+
+    assert probe.user == "sync.user"
+    assert "itil" in probe.facts["roles"]
+
+
 def test_a_probe_says_what_is_missing_and_never_raises(pair: Pair, open_servicenow: Open) -> None:
     fill(pair, 1)
     held = pair.credentials.servicenow

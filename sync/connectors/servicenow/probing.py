@@ -54,7 +54,7 @@ def _user(instance: Instance, profile: Profile) -> dict[str, Any]:
     wanted = (
         query.one_of("user_name", [profile.username])
         if profile.username
-        else "sys_id=javascript:gs.getUserID()"
+        else "user_name=javascript:gs.getUserName()"
     )
     rows = instance.rows("sys_user", wanted, _USER_FIELDS, limit=2).rows
     return rows[0] if len(rows) == 1 else {}
