@@ -1,0 +1,51 @@
+"""Bring the database to what a file says: in one transaction, each change listed and audited.
+
+Rows within a part (entries, fields) follow the file; whole parts that the file does not name stay, unless pruned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from mappings.models import UserTable, ValueMap
+from sync.configuration.documents import Known
+from sync.configuration.flows import apply_flow, publish_changed
+from sync.configuration.parse import Parsed
+from sync.configuration.parts import apply_connection, apply_user_table, apply_value_map
+from sync.configuration.plan import Plan
+from sync.configuration.prune import prune
+from sync.models import Connection
+
+
+def known_names() -> Known:
+    """What a file may refer to without defining it."""
+    return Known(
+        connections=dict(Connection.objects.values_list("name", "system")),
+        value_maps=frozenset(ValueMap.objects.values_list("name", flat=True)),
+        user_tables=frozenset(UserTable.objects.values_list("name", flat=True)),
+    )
+
+
+def apply(
+    parsed: Parsed, *, environ: Mapping[str, str], dry_run: bool = False, pruning: bool = False
+) -> Plan:
+    """Apply the document, or with `dry_run` find out what would change. A changed flow publishes one revision."""
+    plan = Plan(notices=[notice.at(parsed.file) for notice in parsed.notices])
+    document = parsed.document
+    with transaction.atomic():
+        for connection in document.connections:
+            apply_connection(connection, environ, plan)
+        for value_map in document.value_maps:
+            apply_value_map(value_map, plan)
+        for table in document.user_tables:
+            apply_user_table(table, plan)
+        for flow in document.flows:
+            apply_flow(flow, plan)
+        publish_changed(document.flows, plan)
+        if pruning:
+            prune(document, plan)
+        # A dry run is the run itself, taken back: it cannot promise what applying would not do.
+        transaction.set_rollback(dry_run)
+    return plan

@@ -1,0 +1,253 @@
+"""What holds between the parts of a file: names that must exist, rows that must be possible, entries given twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mappings.apply import MappingError, compile_mapping
+from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, ValueMapSpec
+from mappings.transforms import TRANSFORMS
+from sync.configuration.documents import (
+    ConnectionDoc,
+    Document,
+    FieldDoc,
+    FlowDoc,
+    Known,
+    PairDoc,
+    UserTableDoc,
+    ValueMapDoc,
+)
+from sync.configuration.problems import Remarks, did_you_mean
+from sync.connectors.addresses import checked_origin
+from sync.connectors.auth import METHODS
+from sync.core.records import Side
+from sync.errors import ConfigurationError
+
+Named = ConnectionDoc | ValueMapDoc | UserTableDoc | FlowDoc
+
+
+def transform_of(row: FieldDoc) -> str:
+    """The row's transform; a row that names a value map and nothing else looks its value up there."""
+    return row.transform or ("value_map" if row.value_map else "copy")
+
+
+def check(document: Document, known: Known, remarks: Remarks) -> None:
+    for part, items in _sections(document):
+        _check_names(part, items, remarks)
+    for connection in document.connections:
+        _check_connection(connection, remarks)
+    for value_map in document.value_maps:
+        _check_pairs(f"value_maps[{value_map.name}]", value_map.entries, remarks)
+    for table in document.user_tables:
+        _check_people(table, remarks)
+    names = _Names.of(document, known)
+    for flow in document.flows:
+        _check_flow(flow, names, remarks)
+    _check_owners(document.flows, remarks)
+
+
+def _sections(document: Document) -> Iterator[tuple[str, Iterable[Named]]]:
+    yield "connections", document.connections
+    yield "value_maps", document.value_maps
+    yield "user_tables", document.user_tables
+    yield "flows", document.flows
+
+
+def _check_names(part: str, items: Iterable[Named], remarks: Remarks) -> None:
+    first: dict[str, int] = {}
+    for item in items:
+        if item.name in first:
+            text = f"The name {item.name!r} is used in line {first[item.name]} already."
+            remarks.problem(item.line, f"{part}[{item.name}].name", text)
+        first.setdefault(item.name, item.line)
+
+
+def _check_connection(doc: ConnectionDoc, remarks: Remarks) -> None:
+    path = f"connections[{doc.name}]"
+    try:
+        checked_origin(doc.url)
+    except ConfigurationError as error:
+        remarks.problem(doc.line, f"{path}.url", f"{error.message} {error.advice}")
+    method = METHODS.get((Side(doc.system), doc.auth))
+    if method is None:
+        remarks.notice(doc.line, f"{path}.auth", f"stored; {doc.auth} cannot log in to {doc.system} yet.")
+        return
+    accepted = {need.name for need in method.needs} - {"username"}
+    for unknown in sorted(set(doc.secrets) - accepted):
+        hint = did_you_mean(unknown, accepted)
+        remarks.problem(
+            doc.line, f"{path}.secrets.{unknown}", f"{doc.auth} uses no secret of this name.{hint}"
+        )
+    if "username" in {need.name for need in method.needs} and not doc.username:
+        remarks.problem(doc.line, f"{path}.username", f"{doc.auth} needs a user name.")
+
+
+def _check_pairs(path: str, entries: Iterable[PairDoc], remarks: Remarks) -> None:
+    """One answer per ServiceNow value going out, and one per Salesforce value coming back."""
+    out: dict[tuple[str, str], int] = {}
+    back: dict[tuple[str, str], int] = {}
+    for index, entry in enumerate(entries):
+        ways = (
+            (out, "to_servicenow", entry.servicenow, "ServiceNow", "to Salesforce"),
+            (back, "to_salesforce", entry.salesforce, "Salesforce", "to ServiceNow"),
+        )
+        for seen, other_way, value, side, way in ways:
+            if entry.direction == other_way:
+                continue
+            first = seen.setdefault((entry.kind, value), index)
+            if first != index:
+                text = f"The {side} value {value!r} has an entry {way} already: entries[{first}]. Make one of them one-way."
+                remarks.problem(entry.line, f"{path}.entries[{index}]", text)
+
+
+def _check_people(table: UserTableDoc, remarks: Remarks) -> None:
+    path = f"user_tables[{table.name}]"
+    for index, entry in enumerate(table.entries):
+        if not entry.servicenow or not entry.salesforce:
+            remarks.problem(entry.line, f"{path}.entries[{index}]", "Both names are needed.")
+    _check_pairs(path, table.entries, remarks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a flow may refer to: defined in this file, or known from before."""
+
+    systems: Mapping[str, str]
+    value_maps: frozenset[str]
+    user_tables: frozenset[str]
+
+    @classmethod
+    def of(cls, document: Document, known: Known) -> _Names:
+        return cls(
+            {**known.connections, **{doc.name: doc.system for doc in document.connections}},
+            known.value_maps | {doc.name for doc in document.value_maps},
+            known.user_tables | {doc.name for doc in document.user_tables},
+        )
+
+
+def _check_flow(flow: FlowDoc, names: _Names, remarks: Remarks) -> None:
+    path = f"flows[{flow.name}]"
+    for end, system in ((flow.servicenow, "servicenow"), (flow.salesforce, "salesforce")):
+        found = names.systems.get(end.connection)
+        where = f"{path}.{system}.connection"
+        if found is None:
+            hint = did_you_mean(end.connection, names.systems)
+            remarks.problem(end.line, where, f"There is no connection {end.connection!r}.{hint}")
+        elif found != system:
+            remarks.problem(
+                end.line, where, f"The connection {end.connection!r} leads to {found}, not to {system}."
+            )
+    if flow.user_table and flow.user_table not in names.user_tables:
+        hint = did_you_mean(flow.user_table, names.user_tables)
+        remarks.problem(flow.line, f"{path}.user_table", f"There is no user table {flow.user_table!r}.{hint}")
+    _check_ends(flow, path, remarks)
+    _check_rows(flow, path, names, remarks)
+    _notice_unfinished(flow, path, remarks)
+
+
+def _check_ends(flow: FlowDoc, path: str, remarks: Remarks) -> None:
+    here, there = flow.servicenow, flow.salesforce
+    if here.coalesce and here.field:
+        remarks.problem(here.line, f"{path}.servicenow", "Give coalesce or field, not both.")
+    if bool(there.external_id) == bool(there.lookup):
+        remarks.problem(
+            there.line, f"{path}.salesforce", "Give the key field: external_id or lookup, one of them."
+        )
+    if flow.create.salesforce and flow.create.servicenow and not (here.enter and there.enter):
+        text = (
+            "With both, each side needs its own enter, so that no record is created back where it came from."
+        )
+        remarks.problem(flow.create.line, f"{path}.create", text)
+
+
+def _notice_unfinished(flow: FlowDoc, path: str, remarks: Remarks) -> None:
+    late = "stored; nothing is written to ServiceNow yet."
+    if flow.direction != "to_salesforce":
+        remarks.notice(flow.line, f"{path}.direction", late)
+    if flow.create.servicenow:
+        remarks.notice(flow.create.line, f"{path}.create.servicenow", late)
+    if flow.recipe:
+        remarks.notice(
+            flow.line, f"{path}.recipe", "stored; recipes are not filled in yet, so write the fields out."
+        )
+    if flow.servicenow.coalesce:
+        remarks.notice(flow.servicenow.line, f"{path}.servicenow.coalesce", late)
+
+
+def _check_rows(flow: FlowDoc, path: str, names: _Names, remarks: Remarks) -> None:
+    writers: dict[str, int] = {}
+    if not flow.fields:
+        remarks.problem(flow.line, f"{path}.fields", "A flow needs at least one field.")
+    for index, row in enumerate(flow.fields):
+        where = f"{path}.fields[{index}]"
+        _check_row(row, flow, where, names, remarks)
+        if row.direction == "to_servicenow":
+            continue
+        first = writers.setdefault(row.salesforce.casefold(), index)
+        if first != index:
+            remarks.problem(
+                row.line, f"{where}.salesforce", f"fields[{first}] writes {row.salesforce} already."
+            )
+
+
+def _check_row(row: FieldDoc, flow: FlowDoc, where: str, names: _Names, remarks: Remarks) -> None:
+    transform = TRANSFORMS[transform_of(row)]
+    if row.direction and not Direction(row.direction).within(Direction(flow.direction)):
+        text = f"{row.direction} is wider than the flow's {flow.direction}; a row may only narrow it."
+        remarks.problem(row.line, f"{where}.direction", text)
+        return
+    if transform.needs_value_map and row.value_map not in names.value_maps:
+        hint = did_you_mean(row.value_map, names.value_maps)
+        text = f"There is no value map {row.value_map!r}.{hint}" if row.value_map else "Name the value map."
+        remarks.problem(row.line, f"{where}.value_map", text)
+        return
+    if transform.needs_value and not row.value:
+        remarks.problem(row.line, f"{where}.value", "Give the constant.")
+        return
+    if row.value_map and not transform.needs_value_map:
+        remarks.problem(
+            row.line, f"{where}.value_map", f"The transform {transform_of(row)} uses no value map."
+        )
+        return
+    _check_compiles(row, flow, where, remarks)
+
+
+def _check_compiles(row: FieldDoc, flow: FlowDoc, where: str, remarks: Remarks) -> None:
+    """Whatever else compiling refuses: no source, too many sources, no way back."""
+    spec = MappingSpec(
+        direction=Direction(flow.direction),
+        fields=(
+            FieldSpec(
+                id="",
+                servicenow=tuple(name.strip() for name in row.servicenow.split(",") if name.strip()),
+                salesforce=row.salesforce,
+                direction=Direction(row.direction) if row.direction else None,
+                transform=transform_of(row),
+                value_map=row.value_map,
+                value=row.value,
+            ),
+        ),
+        value_maps={row.value_map: ValueMapSpec(row.value_map, {}, {})} if row.value_map else {},
+        time_zone=flow.time_zone,
+    )
+    try:
+        compile_mapping(spec, Environment())
+    except MappingError as error:
+        remarks.problem(row.line, where, str(error))
+
+
+def _check_owners(flows: Iterable[FlowDoc], remarks: Remarks) -> None:
+    """Two flows over one pair of table and object would both create: their `enter`s must at least differ."""
+    chosen = [flow for flow in flows if flow.enabled is not False]
+    ends = Counter(_territory(flow) for flow in chosen)
+    for flow in chosen:
+        if ends[_territory(flow)] > 1:
+            text = "Another flow connects the same table and object with the same enter; their enters must be disjoint."
+            remarks.problem(flow.line, f"flows[{flow.name}]", text)
+
+
+def _territory(flow: FlowDoc) -> tuple[str, ...]:
+    here, there = flow.servicenow, flow.salesforce
+    return here.connection, here.table, here.enter, there.connection, there.object, there.enter

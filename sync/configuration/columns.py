@@ -1,0 +1,92 @@
+"""Which model columns a part of the file sets; apply writes through these tables and export reads through them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mappings.models import FieldRow, UserTable, ValueMap
+from sync.configuration.check import transform_of
+from sync.configuration.documents import ConnectionDoc, FieldDoc, FlowDoc, UserTableDoc, ValueMapDoc
+from sync.connectors.addresses import checked_origin
+from sync.models import Connection, Flow
+from sync.models.flow import KeyStrategy
+
+Columns = dict[str, Any]
+
+
+def connection_columns(doc: ConnectionDoc) -> Columns:
+    return {
+        "system": doc.system,
+        "url": checked_origin(doc.url),
+        "auth": doc.auth,
+        "username": doc.username,
+        "ca_bundle": doc.ca_bundle,
+        "api_version": doc.api_version,
+        "concurrency": doc.limits.concurrency,
+        "limit_requests": doc.limits.requests,
+        "limit_per": doc.limits.per,
+        "reserve_percent": doc.limits.reserve,
+    }
+
+
+def value_map_columns(doc: ValueMapDoc) -> Columns:
+    return {
+        "description": doc.description,
+        "unmapped_to_salesforce": doc.unmapped.to_salesforce or "fail",
+        "unmapped_to_servicenow": doc.unmapped.to_servicenow or "fail",
+        "default_to_salesforce": doc.default.to_salesforce,
+        "default_to_servicenow": doc.default.to_servicenow,
+    }
+
+
+def user_table_columns(doc: UserTableDoc) -> Columns:
+    return {
+        "fallback_to_salesforce": doc.fallback.to_salesforce,
+        "fallback_to_servicenow": doc.fallback.to_servicenow,
+    }
+
+
+def flow_columns(doc: FlowDoc) -> Columns:
+    """All but the names of other rows; `enabled` only if the file says it."""
+    here, there = doc.servicenow, doc.salesforce
+    enabled = {} if doc.enabled is None else {"enabled": doc.enabled}
+    return enabled | {
+        "recipe": doc.recipe,
+        "servicenow_table": here.table,
+        "servicenow_scope": here.scope,
+        "servicenow_enter": here.enter,
+        "servicenow_key": _servicenow_key(doc),
+        "servicenow_key_field": here.coalesce or here.field,
+        "salesforce_object": there.object,
+        "salesforce_scope": there.scope,
+        "salesforce_enter": there.enter,
+        "salesforce_key": KeyStrategy.EXTERNAL_ID.value if there.external_id else KeyStrategy.LOOKUP.value,
+        "salesforce_key_field": there.external_id or there.lookup,
+        "create_in_salesforce": doc.create.salesforce,
+        "create_in_servicenow": doc.create.servicenow,
+        **{name: getattr(doc, name) for name in FLOW_SAME},
+        "options": dict(doc.options),
+    }
+
+
+# Columns of a flow that carry the name of their key.
+FLOW_SAME = ("direction", "conflict", "tie", "adopt", "drift", "on_leave", "time_zone", "overlap", "patience")
+
+
+def _servicenow_key(doc: FlowDoc) -> str:
+    if doc.servicenow.coalesce:
+        return KeyStrategy.COALESCE.value
+    return KeyStrategy.FIELD.value if doc.servicenow.field else KeyStrategy.SYS_ID.value
+
+
+def row_columns(doc: FieldDoc, position: int) -> Columns:
+    """All but the value map."""
+    same = ("salesforce", "servicenow", "direction", "value", "default", "required", "conflict")
+    return {"position": position, "transform": transform_of(doc)} | {
+        name: getattr(doc, name) for name in same
+    }
+
+
+def differing(row: Connection | Flow | FieldRow | UserTable | ValueMap, wanted: Columns) -> Columns:
+    """The columns of `wanted` that the row does not hold."""
+    return {name: value for name, value in wanted.items() if getattr(row, name) != value}

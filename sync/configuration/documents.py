@@ -1,0 +1,156 @@
+"""What a configuration file says, as types. `line` is where each part begins, for messages about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    line: int = 0
+    concurrency: int = 4
+    requests: int = 0
+    per: str = "hour"
+    reserve: int = 10  # per cent
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDoc:
+    """`secrets`: name -> the environment variable that holds it. Other texts may name variables as `${NAME}`."""
+
+    line: int
+    name: str
+    system: str
+    url: str
+    auth: str = "oauth_client_credentials"
+    username: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: str = ""
+    api_version: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class PerDirection:
+    line: int = 0
+    to_salesforce: str = ""
+    to_servicenow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PairDoc:
+    """An entry of a value map, or (with `kind`) of a user table."""
+
+    line: int
+    servicenow: str
+    salesforce: str
+    direction: str = "both"
+    kind: str = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMapDoc:
+    line: int
+    name: str
+    description: str = ""
+    unmapped: PerDirection = field(default_factory=PerDirection)
+    default: PerDirection = field(default_factory=PerDirection)
+    entries: tuple[PairDoc, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UserTableDoc:
+    line: int
+    name: str
+    fallback: PerDirection = field(default_factory=PerDirection)
+    entries: tuple[PairDoc, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDoc:
+    line: int
+    salesforce: str
+    servicenow: str = ""  # several columns with ", " between
+    direction: str = ""
+    transform: str = ""
+    value_map: str = ""
+    value: str = ""
+    default: str = ""
+    required: bool = False
+    conflict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceNowEnd:
+    """At most one of `coalesce` and `field` names a column; neither: the key is a derived sys_id."""
+
+    line: int
+    connection: str
+    table: str
+    scope: str = ""
+    enter: str = ""
+    coalesce: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SalesforceEnd:
+    line: int
+    connection: str
+    object: str
+    scope: str = ""
+    enter: str = ""
+    external_id: str = ""
+    lookup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    line: int = 0
+    salesforce: bool = True
+    servicenow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDoc:
+    """`enabled` None: as it is now. `options`: settings kept for features still to come, as they were given."""
+
+    line: int
+    name: str
+    servicenow: ServiceNowEnd
+    salesforce: SalesforceEnd
+    recipe: str = ""
+    enabled: bool | None = None
+    direction: str = "to_salesforce"
+    create: Create = field(default_factory=Create)
+    conflict: str = "newest"
+    tie: str = "servicenow"
+    adopt: str = ""
+    drift: str = "leave"
+    on_leave: str = "keep"
+    user_table: str = ""
+    schedule: str = ""
+    time_zone: str = "UTC"
+    overlap: int = 300  # seconds
+    patience: int = 86_400  # seconds
+    fields: tuple[FieldDoc, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    connections: tuple[ConnectionDoc, ...] = ()
+    value_maps: tuple[ValueMapDoc, ...] = ()
+    user_tables: tuple[UserTableDoc, ...] = ()
+    flows: tuple[FlowDoc, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names that exist already, which a file may refer to without defining them. Connections: name -> system."""
+
+    connections: Mapping[str, str] = field(default_factory=dict)
+    value_maps: frozenset[str] = frozenset()
+    user_tables: frozenset[str] = frozenset()

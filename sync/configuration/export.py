@@ -1,0 +1,203 @@
+"""The database as a configuration file: the same database gives the same lines, and applying them changes nothing.
+
+Secrets are written as references, named after connection and secret; whoever applies the file elsewhere sets those
+variables, and here the stored ones stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from mappings.models import FieldRow, UserTable, ValueMap
+from sync.configuration.documents import Create, FlowDoc, Limits
+from sync.connectors.auth import METHODS
+from sync.core.records import Side
+from sync.models import Connection, Flow, Schedule
+from sync.models.flow import KeyStrategy
+
+Part = dict[str, Any]
+
+
+def export() -> str:
+    sections = {
+        "connections": [_connection(row) for row in Connection.objects.order_by("name")],
+        "value_maps": [_value_map(row) for row in ValueMap.objects.order_by("name")],
+        "user_tables": [_user_table(row) for row in UserTable.objects.order_by("name")],
+        "flows": [_flow(row) for row in Flow.objects.order_by("name").select_related("user_table")],
+    }
+    body: Part = {"version": 1} | {name: parts for name, parts in sections.items() if parts}
+    return yaml.dump(
+        body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000, default_flow_style=False
+    )
+
+
+def reference(connection: str, secret: str) -> str:
+    return "${" + re.sub(r"[^A-Z0-9]", "_", f"{connection}_{secret}".upper()) + "}"
+
+
+def _without(part: Mapping[str, Any], defaults: Mapping[str, Any]) -> Part:
+    """Leave out what an absent key means anyway."""
+    return {key: value for key, value in part.items() if key not in defaults or value != defaults[key]}
+
+
+def _connection(row: Connection) -> Part:
+    method = METHODS.get((Side(row.system), row.auth))
+    known = [need.name for need in method.needs if need.name != "username"] if method else []
+    secrets = [name for name in known if (row.secrets_set or {}).get(name)]
+    limits = {
+        "concurrency": row.concurrency,
+        "requests": row.limit_requests,
+        "per": row.limit_per,
+        "reserve": f"{row.reserve_percent}%",
+    }
+    usual = Limits()
+    part = {
+        "name": row.name,
+        "system": row.system,
+        "url": row.url,
+        "auth": row.auth,
+        "username": row.username,
+        "secrets": {name: reference(row.name, name) for name in secrets},
+        "ca_bundle": row.ca_bundle,
+        "api_version": row.api_version,
+        "limits": _without(
+            limits,
+            {
+                "concurrency": usual.concurrency,
+                "requests": 0,
+                "per": usual.per,
+                "reserve": f"{usual.reserve}%",
+            },
+        ),
+    }
+    return _without(part, {"username": "", "secrets": {}, "ca_bundle": "", "api_version": "", "limits": {}})
+
+
+def _per_direction(row: Any, prefix: str, default: str) -> Part:
+    both = {way: getattr(row, f"{prefix}_{way}") for way in ("to_salesforce", "to_servicenow")}
+    return _without(both, dict.fromkeys(both, default))
+
+
+def _entries(rows: Iterable[Any], *more: str) -> list[Part]:
+    return [
+        _without(
+            {name: getattr(row, name) for name in (*more, "servicenow", "salesforce", "direction")},
+            {"direction": "both"},
+        )
+        for row in rows
+    ]
+
+
+def _value_map(row: ValueMap) -> Part:
+    part = {
+        "name": row.name,
+        "description": row.description,
+        "unmapped": _per_direction(row, "unmapped", "fail"),
+        "default": _per_direction(row, "default", ""),
+        "entries": _entries(row.entries.all()),
+    }
+    return _without(part, {"description": "", "unmapped": {}, "default": {}})
+
+
+def _user_table(row: UserTable) -> Part:
+    entries = row.entries.order_by("kind", "servicenow", "salesforce")
+    part = {
+        "name": row.name,
+        "fallback": _per_direction(row, "fallback", ""),
+        "entries": _entries(entries, "kind"),
+    }
+    return _without(part, {"fallback": {}})
+
+
+def _flow(row: Flow) -> Part:
+    schedule = Schedule.objects.filter(flow=row).first()
+    create = {"salesforce": row.create_in_salesforce, "servicenow": row.create_in_servicenow}
+    part = {
+        "name": row.name,
+        "recipe": row.recipe,
+        "enabled": row.enabled,
+        "servicenow": _servicenow_end(row),
+        "salesforce": _salesforce_end(row),
+        "direction": row.direction,
+        "create": _without(create, {"salesforce": Create().salesforce, "servicenow": Create().servicenow}),
+        **{name: getattr(row, name) for name in ("conflict", "tie", "adopt", "drift", "on_leave")},
+        "user_table": row.user_table.name if row.user_table else "",
+        "schedule": schedule.cron if schedule else "",
+        **{name: getattr(row, name) for name in ("time_zone", "overlap", "patience")},
+        "fields": [_field(field) for field in row.rows.select_related("value_map")],
+        **row.options,
+    }
+    return _without(part, _FLOW_DEFAULTS)
+
+
+# As FlowDoc says them; `direction` and `enabled` are always written, because readers look for them.
+_FLOW_DEFAULTS: Part = {
+    name: FlowDoc.__dataclass_fields__[name].default
+    for name in [
+        "recipe",
+        "conflict",
+        "tie",
+        "adopt",
+        "drift",
+        "on_leave",
+        "user_table",
+        "schedule",
+        "time_zone",
+        "overlap",
+        "patience",
+    ]
+} | {"create": {}}
+
+
+def _servicenow_end(row: Flow) -> Part:
+    part = {
+        "connection": row.servicenow_connection.name,
+        "table": row.servicenow_table,
+        "scope": row.servicenow_scope,
+        "enter": row.servicenow_enter,
+        row.servicenow_key: row.servicenow_key_field,
+    }
+    return _without(part, {"scope": "", "enter": "", KeyStrategy.SYS_ID.value: row.servicenow_key_field})
+
+
+def _salesforce_end(row: Flow) -> Part:
+    part = {
+        "connection": row.salesforce_connection.name,
+        "object": row.salesforce_object,
+        row.salesforce_key: row.salesforce_key_field,
+        "scope": row.salesforce_scope,
+        "enter": row.salesforce_enter,
+    }
+    return _without(part, {"scope": "", "enter": ""})
+
+
+def _field(row: FieldRow) -> Part:
+    value_map = row.value_map.name if row.value_map else ""
+    part = {
+        "servicenow": row.servicenow,
+        "salesforce": row.salesforce,
+        "direction": row.direction,
+        "transform": row.transform,
+        "value_map": value_map,
+        "value": row.value,
+        "default": row.default,
+        "required": row.required,
+        "conflict": row.conflict,
+    }
+    implied = "value_map" if value_map else "copy"
+    empty = dict.fromkeys(("servicenow", "direction", "value_map", "value", "default", "conflict"), "")
+    return _without(part, {**empty, "transform": implied, "required": False})
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists indented under their key, and every text that YAML could take for something else in quotes."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

@@ -1,0 +1,154 @@
+"""Asking the platforms whether the file's tables, objects and fields exist. A silent platform is a notice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from sync.configuration.documents import ConnectionDoc, Document, FlowDoc
+from sync.configuration.parse import Parsed
+from sync.configuration.problems import InvalidConfiguration, Remarks, did_you_mean
+from sync.connectors.addresses import checked_origin
+from sync.connectors.auth import InMemoryTokenStore
+from sync.connectors.base import Call, Connector, Profile
+from sync.connectors.registry import open_connector
+from sync.core.records import Schema, Side
+from sync.errors import SchemaError, SyncError
+from sync.models import Connection
+
+# The column of each term of an encoded query: after its start, ^, ^OR or ^NQ. Keywords are upper case.
+_TERM = re.compile(r"(?:^|\^(?:OR|NQ)?)([a-z][a-z0-9_]*)")
+
+
+def check_live(parsed: Parsed, environ: Mapping[str, str]) -> list[str]:
+    """Raises InvalidConfiguration naming every unknown table, object and field; returns notices of what was not asked."""
+    remarks = Remarks()
+    notices: list[str] = []
+    for name, asked in _by_connection(parsed.document).items():
+        profile = _profile(name, parsed.document, environ)
+        if profile is None:
+            continue
+        try:
+            with closing(open_connector(profile, InMemoryTokenStore(), _unobserved)) as connector:
+                for question in asked:
+                    _check_names(connector, question, remarks)
+        except SyncError as error:
+            notices.append(f"connections[{name}]: tables and fields were not checked: {error.message}")
+    if remarks.problems:
+        raise InvalidConfiguration(parsed.file, remarks.problems)
+    return notices
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    line: int
+    path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One flow's end: the table or object, and the columns it names. `key`: must be unique over there."""
+
+    table: _Name
+    columns: tuple[_Name, ...]
+    key: str = ""
+
+
+def _by_connection(document: Document) -> dict[str, list[_Asked]]:
+    asked: dict[str, list[_Asked]] = {}
+    for flow in document.flows:
+        asked.setdefault(flow.servicenow.connection, []).append(_servicenow_names(flow))
+        asked.setdefault(flow.salesforce.connection, []).append(_salesforce_names(flow))
+    return asked
+
+
+def _servicenow_names(flow: FlowDoc) -> _Asked:
+    path, end = f"flows[{flow.name}]", flow.servicenow
+    rows = [
+        _Name(row.line, f"{path}.fields[{index}].servicenow", column.strip().partition(".")[0])
+        for index, row in enumerate(flow.fields)
+        for column in row.servicenow.split(",")
+        if column.strip()
+    ]
+    terms = [
+        _Name(end.line, f"{path}.servicenow.{key}", column)
+        for key, query in (("scope", end.scope), ("enter", end.enter))
+        for column in _TERM.findall(query)
+    ]
+    named = [_Name(end.line, f"{path}.servicenow.field", end.field)] if end.field else []
+    return _Asked(_Name(end.line, f"{path}.servicenow.table", end.table), (*rows, *terms, *named))
+
+
+def _salesforce_names(flow: FlowDoc) -> _Asked:
+    path, end = f"flows[{flow.name}]", flow.salesforce
+    rows = [
+        _Name(row.line, f"{path}.fields[{index}].salesforce", row.salesforce)
+        for index, row in enumerate(flow.fields)
+    ]
+    key_name = "external_id" if end.external_id else "lookup"
+    key = _Name(end.line, f"{path}.salesforce.{key_name}", end.external_id or end.lookup)
+    return _Asked(_Name(end.line, f"{path}.salesforce.object", end.object), (*rows, key), end.external_id)
+
+
+def _check_names(connector: Connector, asked: _Asked, remarks: Remarks) -> None:
+    table = asked.table
+    try:
+        schema = connector.describe(table.name)
+    except SchemaError as error:
+        remarks.problem(table.line, table.path, error.message)
+        return
+    known = {name.casefold() for name in schema.fields}
+    for column in asked.columns:
+        if column.name.casefold() not in known:
+            hint = did_you_mean(column.name, schema.fields)
+            remarks.problem(column.line, column.path, f"{table.name} has no field {column.name!r}.{hint}")
+    _check_key(schema, asked, remarks)
+
+
+def _check_key(schema: Schema, asked: _Asked, remarks: Remarks) -> None:
+    """Without a unique key over there a repeated create would be a second record."""
+    found = schema.fields.get(asked.key)
+    if found is not None and not found.unique:
+        path = asked.columns[-1].path
+        remarks.problem(
+            asked.table.line, path, f"{asked.key} is not declared unique in Salesforce; it must be."
+        )
+
+
+def _profile(name: str, document: Document, environ: Mapping[str, str]) -> Profile | None:
+    """How to reach a connection as it will be: from the file, with stored secrets where a variable is unset."""
+    stored = Connection.objects.filter(name=name).first()
+    doc = next((doc for doc in document.connections if doc.name == name), None)
+    secrets = dict(stored.secrets or {}) if stored else {}
+    if doc is not None:
+        secrets |= dict(_set_secrets(doc, environ))
+    source = doc or stored
+    if source is None:
+        return None
+    return Profile(
+        name=name,
+        system=Side(source.system),
+        url=checked_origin(source.url),
+        auth=source.auth,
+        username=source.username,
+        secrets=secrets,
+        ca_bundle=source.ca_bundle,
+        allowed_hosts=tuple(settings.CONNECTION_ALLOWED_HOSTS),
+        api_version=source.api_version,
+        timeout=(5.0, 15.0),
+    )
+
+
+def _set_secrets(doc: ConnectionDoc, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for secret, variable in doc.secrets.items():
+        if value := environ.get(variable):
+            yield secret, value
+
+
+def _unobserved(call: Call) -> None:
+    """Questions about names are not part of any run's record."""

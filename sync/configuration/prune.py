@@ -1,0 +1,48 @@
+"""Removing what the file does not name, when asked to. Links and history outlive it: a flow that ran is disabled."""
+
+from __future__ import annotations
+
+from django.db.models import ProtectedError
+
+from mappings.models import UserTable, ValueMap
+from sync import audit
+from sync.configuration.documents import Document
+from sync.configuration.plan import KINDS, Change, Plan
+from sync.models import Connection, Flow, RecordLink, Run
+
+
+def prune(document: Document, plan: Plan) -> None:
+    named = {doc.name for doc in document.flows}
+    for flow in Flow.objects.exclude(name__in=named):
+        _remove_flow(flow, plan)
+    for model, docs in (
+        (ValueMap, document.value_maps),
+        (UserTable, document.user_tables),
+        (Connection, document.connections),
+    ):
+        for row in model._default_manager.exclude(name__in=[doc.name for doc in docs]):  # type: ignore[attr-defined]
+            _remove(row, plan)
+
+
+def _remove_flow(flow: Flow, plan: Plan) -> None:
+    """Without its links a flow would create every record a second time, should it come back."""
+    if not Run.objects.filter(flow=flow).exists() and not RecordLink.objects.filter(flow=flow).exists():
+        Flow.objects.filter(pk=flow.pk).update(revision=None)
+        _remove(flow, plan)
+    elif flow.enabled:
+        Flow.objects.filter(pk=flow.pk).update(enabled=False)
+        audit.record("flow.changed", flow, before={"enabled": True}, after={"enabled": False})
+        plan.changes.append(
+            Change("disable", "flow", flow.name, ("it has run, so its links and history stay",))
+        )
+
+
+def _remove(row: Flow | ValueMap | UserTable | Connection, plan: Plan) -> None:
+    kind, name = KINDS[type(row)], row.name
+    try:
+        audit.record(f"{kind.replace(' ', '_')}.deleted", row)
+        row.delete()
+    except ProtectedError:
+        plan.notices.append(f"{kind} {name}: still in use, so it stays.")
+        return
+    plan.changes.append(Change("delete", kind, name))

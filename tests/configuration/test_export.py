@@ -1,0 +1,98 @@
+"""An export applied changes nothing, whatever the database holds."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mappings.models import FieldRow, ValueMap
+from sync.configuration.export import export
+from sync.models import AuditEntry, Connection, Flow, Revision
+
+pytestmark = pytest.mark.django_db
+
+CURIOUS = st.sampled_from(
+    ["No", "~", "null", "1", "1.5", "true", "2026-11-23", "- a", "a: b", "#", "'", '"', "*x", " "]
+)
+words = st.one_of(CURIOUS, st.text(string.printable.strip() + "äß→🙂", min_size=1, max_size=20))
+
+
+def test_an_export_holds_no_secret_but_its_reference(bring_in, acme):
+    bring_in(acme)
+
+    text = export()
+
+    assert "client_secret: ${ACME_SERVICENOW_CLIENT_SECRET}" in text
+    assert "open sesame" not in text
+
+
+def test_an_export_is_the_same_each_time(bring_in, acme):
+    bring_in(acme)
+
+    assert export() == export()
+
+
+def test_an_export_fills_an_empty_database_with_the_same(bring_in, acme):
+    bring_in(acme)
+    text = export()
+    Flow.objects.update(revision=None)
+    for model in (Flow, ValueMap, Connection):
+        model.objects.all().delete()
+
+    bring_in(text, environ={})
+
+    assert export() == text.replace(
+        '    secrets:\n      client_id: ${ACME_SALESFORCE_CLIENT_ID}\n      client_secret: ${ACME_SALESFORCE_CLIENT_SECRET}\n', ''
+    ).replace(
+        '    secrets:\n      client_id: ${ACME_SERVICENOW_CLIENT_ID}\n      client_secret: ${ACME_SERVICENOW_CLIENT_SECRET}\n', ''
+    )  # fmt: skip
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    pairs=st.dictionaries(words, words, max_size=4),
+    value=words,
+    scope=words,
+    enter=st.text(max_size=40),
+    direction=st.sampled_from(["to_salesforce", "to_servicenow", "both"]),
+    position=st.integers(0, 900),
+    overlap=st.integers(0, 86_400),
+    enabled=st.booleans(),
+    concurrency=st.integers(1, 100),
+)
+def test_an_export_applied_changes_nothing(
+    bring_in, acme, pairs, value, scope, enter, direction, position, overlap, enabled, concurrency
+):
+    bring_in(acme)
+    value_map = ValueMap.objects.get()
+    value_map.entries.all().delete()
+    for source, target in pairs.items():
+        value_map.entries.create(
+            servicenow=source, salesforce=target, direction="to_salesforce", position=position
+        )
+    FieldRow.objects.filter(salesforce="Origin").update(
+        value=value, position=position, direction="to_salesforce"
+    )
+    FieldRow.objects.filter(salesforce="OwnerId").update(direction="to_salesforce")
+    if direction == "to_servicenow":
+        FieldRow.objects.filter(salesforce__in=["Origin", "OwnerId"]).delete()
+    Flow.objects.update(
+        servicenow_scope=scope, salesforce_enter=enter, direction=direction, overlap=overlap, enabled=enabled
+    )  # fmt: skip
+    Connection.objects.update(concurrency=concurrency)
+    text = export()
+    bring_in(text, environ={})
+    revisions, audited = Revision.objects.count(), AuditEntry.objects.count()
+
+    plan = bring_in(export(), environ={})
+
+    assert [str(change) for change in plan.changes] == []
+    assert export() == text
+    assert (Revision.objects.count(), AuditEntry.objects.count()) == (revisions, audited)

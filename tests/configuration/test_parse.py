@@ -1,0 +1,142 @@
+"""A file is read whole: every problem is named at once, with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from sync.configuration.problems import InvalidConfiguration
+
+
+def problems(read, text: str, **environ: str) -> list[str]:
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(text, **environ)
+    return str(caught.value).splitlines()
+
+
+def test_a_good_file_has_no_problems(read, acme):
+    document = read(acme).document
+
+    assert [flow.name for flow in document.flows] == ["incidents-to-cases"]
+    assert document.flows[0].fields[2].servicenow == "assigned_to, assignment_group"
+
+
+def test_values_stay_as_written_whatever_yaml_makes_of_them(read, acme):
+    entry = read(acme).document.value_maps[0].entries[1]
+
+    assert (entry.servicenow, entry.salesforce) == ("3", "No")
+
+
+def test_all_problems_are_named_at_once_with_their_places(read, acme):
+    text = (
+        acme.replace("value_map: incident-state-case-status", "value_map: incident-state")
+        .replace("https://acme.service-now.com", "http://acme.service-now.com")
+        .replace("concurrency: 8", "concurrency: many")
+        .replace("user_table: acme-people", "user_tabel: acme-people")
+    )
+
+    found = problems(read, text)
+
+    assert found[0].startswith(
+        "acme.yaml:3, connections[acme-servicenow].url: 'http://acme.service-now.com' starts"
+    )
+    assert found[1] == (
+        "acme.yaml:13, connections[acme-salesforce].limits.concurrency: Expected a whole number from 1 to 100."
+    )
+    assert found[2] == (
+        "acme.yaml:28, flows[incidents-to-cases]: There is no key 'user_tabel' here. Did you mean 'user_table'?"
+    )
+    assert found[3] == (
+        "acme.yaml:33, flows[incidents-to-cases].fields[1].value_map: There is no value map 'incident-state'. "
+        "Did you mean 'incident-state-case-status'?"
+    )
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("connection: acme-salesforce", "connection: acme-salesforse", ".salesforce.connection", "Did you mean 'acme-salesforce'?"),
+        ("connection: acme-salesforce", "connection: acme-servicenow", ".salesforce.connection", "leads to servicenow"),
+        ("user_table: acme-people", "user_table: acme", ".user_table", "There is no user table 'acme'"),
+        ("transform: user", "transform: users", "fields[2].transform", "Did you mean 'user'?"),
+        ("direction: to_salesforce\n", "direction: to_salesfroce\n", ".direction", "Did you mean 'to_salesforce'?"),
+        ("value: ServiceNow}", "value: ServiceNow, direction: both}", "fields[3].direction", "only narrow it"),
+        ("value: ServiceNow}", 'value: ""}', "fields[3].value", "Give the constant."),
+        ("salesforce: Subject", "salesforce: Status", "fields[1].salesforce", "fields[0] writes Status already."),
+        ("servicenow: short_description, ", "", "fields[0]", "names no ServiceNow column"),
+        ('"*/1 * * * *"', '"61 * * * *"', ".schedule", "is not a schedule"),
+        ('"*/1 * * * *"', '"every minute"', ".schedule", "it has 2 fields"),
+        ("create:", "time_zone: Mars/Olympus\n    create:", ".time_zone", "no time zone 'Mars/Olympus'"),
+        ("servicenow: false", "servicenow: true", ".create", "each side needs its own enter"),
+        ("external_id: ServiceNow_Sys_Id__c, ", "", ".salesforce", "external_id or lookup"),
+        ("name: acme-salesforce\n", "name: acme-servicenow\n", ".name", "is used in line 3 already"),
+        ('client_id: "${SN_ID}"', "client_id: alice", "secrets.client_id", "reference to the environment"),
+        ('client_id: "${SN_ID}"', 'client_ids: "${SN_ID}"', "secrets.client_ids", "Did you mean 'client_id'?"),
+        ("version: 1", "version: 2", "version", "'2' is not one of 1."),
+        ("table: incident,", "", ".servicenow", "The key 'table' is missing."),
+        ('servicenow: 3, salesforce: No', 'servicenow: "1", salesforce: No', "entries[1]", "has an entry to Salesforce already"),
+        ("    schedule:", "    name: again\n    schedule:", "", "The key 'name' is given twice here."),
+        ("https://acme.service-now.com", '"${NOWHERE}"', ".url", "NOWHERE is not set in the environment."),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_where_it_stands(read, acme, old, new, place, words):
+    assert old in acme
+
+    found = problems(read, acme.replace(old, new))
+
+    assert any(place in line and words in line for line in found), found
+
+
+def test_a_secret_written_out_is_not_repeated_in_the_message(read, acme):
+    found = problems(read, acme.replace('"${SN_SECRET}"', "hunter2"))
+
+    assert "hunter2" not in "".join(found)
+
+
+def test_two_flows_over_one_pair_of_tables_must_differ_in_enter(read, acme):
+    flow = acme[acme.index("  - name: incidents-to-cases") :]
+
+    found = problems(read, acme + flow.replace("incidents-to-cases", "incidents-again"))
+
+    assert [line for line in found if "must be disjoint" in line] == found
+
+
+def test_a_feature_still_to_come_is_a_notice(read, acme):
+    notices = [notice.at("acme.yaml") for notice in read(acme).notices]
+
+    assert notices == [
+        "acme.yaml:30, flows[incidents-to-cases].comments: stored; comments are not carried yet."
+    ]
+
+
+def test_the_other_directions_are_taken_and_say_that_they_wait(read, acme):
+    text = acme.replace("direction: to_salesforce\n", "direction: both\n")
+    for one_way in ("transform: user", "value: ServiceNow"):
+        text = text.replace(one_way, f"{one_way}, direction: to_salesforce")
+
+    parsed = read(text)
+
+    assert any("nothing is written to ServiceNow yet" in notice.text for notice in parsed.notices)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "The file is empty"),
+        ("version: [1", "This is not YAML"),
+        ("version: 1\n\x00", "This is not YAML"),
+        ("a: &a [x]\nb: *a\n", "Aliases (*a) are not taken"),
+        (
+            "version: !!python/object/apply:os.system [id]",
+            "Tags (tag:yaml.org,2002:python/object/apply:os.system)",
+        ),
+        ("version: " + "[" * 50, "Nested deeper than 20 levels"),
+        ("version: 1\n---\nversion: 1\n", "more than one document"),
+        ("#" + "x" * 5 * 1024 * 1024, "larger than 5 MB"),
+        ("? [a, b]\n: c\n", "A key must be a word"),
+        ("- version: 1", "Expected keys like version"),
+        ("version: 1\nflows: none\n", "Expected a list"),
+    ],
+)
+def test_a_hostile_or_broken_file_ends_in_a_sentence(read, text, words):
+    assert words in problems(read, text)[0]
