@@ -19,7 +19,20 @@ from django_q.tasks import async_task
 
 from sync import audit, revisions
 from sync.actor import current_actor
-from sync.models import AuditEntry, Connection, DeadLetter, Event, Flow, Question, RecordLink, Revision, Run, Waiting
+from sync.cron import next_tick
+from sync.models import (
+    AuditEntry,
+    Connection,
+    DeadLetter,
+    Event,
+    Flow,
+    Question,
+    RecordLink,
+    Revision,
+    Run,
+    Schedule,
+    Waiting,
+)
 from sync.models.attention import DeadLetterState, WaitingReason
 from sync.models.base import Lane
 from sync.models.question import QuestionKind
@@ -142,6 +155,17 @@ def resume_flow(*, flow: Flow, by: User | None) -> None:
     with transaction.atomic():
         Flow.objects.filter(pk=flow.pk).update(paused_reason="", health="healthy", health_message="")
         audit.record("flow.resumed", flow)
+
+
+def plan_next_run(*, flow: Flow) -> None:
+    """Work out when the flow's schedule is due next: its cron, in the flow's own time zone. Other columns are left."""
+    schedule = Schedule.objects.filter(flow=flow).first()
+    if schedule is None:
+        return
+    upcoming = None
+    if schedule.enabled and schedule.cron:
+        upcoming = next_tick(schedule.cron, flow.time_zone, timezone.now())
+    Schedule.objects.filter(pk=schedule.pk).update(next_at=upcoming)
 
 
 # Connections
