@@ -1,0 +1,196 @@
+"""What every page of the admin is built on: saves that are announced, pages that only show, actions by permission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.dispatch import Signal
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from integration_console.theme.toolkit import ModelAdmin, TabularInline
+
+# Sent after a person saved or deleted configuration here: action ("created", "changed", "deleted"), target,
+# before and after (dictionaries without secrets, or None).
+configuration_saved = Signal()
+
+
+class ConsoleAdmin(ModelAdmin):
+    """Base of all our pages. Buttons appear for those who may press them, where they make sense."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    compressed_fields = True
+    list_filter_sheet = True
+    page_views: ClassVar[tuple[str, ...]] = ()  # methods that answer GET <pk>/<name>/ with a fragment
+
+    def get_urls(self) -> list[URLPattern]:
+        opts = self.opts
+        fragments = [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(getattr(self, name)),
+                name=f"{opts.app_label}_{opts.model_name}_{name}",
+            )
+            for name in self.page_views
+        ]
+        return [*fragments, *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        chosen = super().get_actions(request)
+        return {name: entry for name, entry in chosen.items() if entry and _may(request, entry[0])}
+
+    def get_actions_row(self, request: HttpRequest) -> list[Any]:
+        return [action for action in super().get_actions_row(request) if _may(request, action.method)]
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        actions = [a for a in super().get_actions_detail(request, object_id) if _may(request, a.method)]
+        target = self.get_object(request, unquote(str(object_id))) if actions else None
+        return [action for action in actions if target is not None and action.method.rules.when(target)]
+
+    def visible(self, request: HttpRequest, object_id: str) -> Any:
+        """The record for a fragment of its page; 403 for those who may not see it."""
+        target = self.get_object(request, unquote(object_id))
+        if target is None or not self.has_view_permission(request, target):
+            raise PermissionDenied
+        return target
+
+
+def _may(request: HttpRequest, action: Any) -> bool:
+    rules = getattr(action, "rules", None)
+    return rules is not None and request.user.has_perm(rules.permission)
+
+
+class ConfigurationAdmin(ConsoleAdmin):
+    """Pages that change configuration: a save writes only what was edited, and is announced with before and after."""
+
+    warn_unsaved_form = True
+
+    def state(self, obj: Any) -> dict[str, Any]:
+        """What the audit log shows of it: plain columns, never a secret. Extend it with the rows below it."""
+        return columns(obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.save()
+            return
+        form.state_before = self.state(type(obj)._default_manager.get(pk=obj.pk))
+        own = {field.name for field in obj._meta.concrete_fields}
+        if changed := [name for name in form.changed_data if name in own]:
+            # Only what was edited: a run that writes its columns at the same time is not undone.
+            obj.save(update_fields=changed)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        obj = type(form.instance)._default_manager.get(pk=form.instance.pk)
+        before, after = getattr(form, "state_before", None), self.state(obj)
+        if before != after:
+            announce("changed" if change else "created", obj, before, after)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        before = self.state(obj)
+        announce("deleted", obj, before, None)
+        super().delete_model(request, obj)
+
+
+def announce(
+    action: str, target: Model, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> None:
+    configuration_saved.send(sender=type(target), action=action, target=target, before=before, after=after)
+
+
+def columns(obj: Model, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """The editable columns of a row as plain values; relations by the name of what they point to."""
+    hidden = {"id", *leave_out}
+    return {
+        str(field.verbose_name): str(getattr(obj, field.name) or "")
+        if field.is_relation
+        else field.value_from_object(obj)
+        for field in obj._meta.concrete_fields
+        if field.editable and field.name not in hidden and not field.primary_key
+    }
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """History and state: nobody adds, changes or deletes it here, whoever they are.
+
+    With `page_template` the record's page is drawn by that template with `page_context`.
+    """
+
+    page_template = ""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return {}
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.page_template:
+            return super().change_view(request, object_id, form_url, extra_context)
+        obj = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        if obj is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(obj),
+            "opts": self.opts,
+            "original": obj,
+            "actions_detail": self._buttons(request, object_id),
+            **self.page_context(request, obj),
+        }
+        return TemplateResponse(request, self.page_template, context)
+
+    def _buttons(self, request: HttpRequest, object_id: str) -> list[Any]:
+        return self._get_actions_navigation(
+            self.actions_detail,
+            self.get_actions_detail(request, object_id),
+            object_id,
+        )
+
+
+class RowsInline(TabularInline):
+    """Rows of configuration below their owner."""
+
+    extra = 0
+    tab = True
+    show_change_link = False
+
+
+class ShownInline(RowsInline):
+    """Rows that are only shown."""
+
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def paged(queryset: QuerySet[Any], number: str | None, size: int) -> Any:
+    return Paginator(queryset, size).get_page(number)

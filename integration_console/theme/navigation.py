@@ -1,0 +1,128 @@
+"""The menu: groups in the order of the day, entries for those who may open them, badges for what wants a look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+SILENT_AFTER = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    title: str
+    icon: str
+    model: str  # app_label.model; its list is the page and its view permission the right to see it
+    badge: Callable[[], int] | None = None
+    colour: str = "danger"
+
+    @property
+    def permission(self) -> str:
+        app, model = self.model.split(".")
+        return f"{app}.view_{model}"
+
+    @property
+    def link(self) -> str:
+        return reverse("admin:{}_{}_changelist".format(*self.model.split(".")))
+
+
+def _running() -> int:
+    from sync.models import Run
+
+    return Run.objects.active().count()
+
+
+def _open_conflicts() -> int:
+    from sync.models import Conflict
+
+    return Conflict.objects.filter(state="open").count()
+
+
+def _open_dead_letters() -> int:
+    from sync.models import DeadLetter
+
+    return DeadLetter.objects.filter(state="open").count()
+
+
+def _failing_connections() -> int:
+    from sync.models import Connection
+
+    return Connection.objects.filter(health="failing").count()
+
+
+def _silent_workers() -> int:
+    from sync.models import Worker
+
+    return Worker.objects.filter(seen_at__lt=timezone.now() - SILENT_AFTER).count()
+
+
+GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Synchronise",
+        (
+            Entry("Flows", "sync_alt", "sync.flow"),
+            Entry("Runs", "play_circle", "sync.run", _running, "info"),
+            Entry("Records", "link", "sync.recordlink"),
+        ),
+    ),
+    (
+        "Attention",
+        (
+            Entry("Conflicts", "call_split", "sync.conflict", _open_conflicts, "warning"),
+            Entry("Dead letters", "report", "sync.deadletter", _open_dead_letters, "danger"),
+            Entry("Waiting", "hourglass_empty", "sync.waiting"),
+        ),
+    ),
+    (
+        "Map",
+        (
+            Entry("Value maps", "swap_horiz", "mappings.valuemap"),
+            Entry("User tables", "group", "mappings.usertable"),
+        ),
+    ),
+    (
+        "Connect",
+        (
+            Entry("Connections", "cable", "sync.connection", _failing_connections, "danger"),
+            Entry("Calls", "http", "sync.remotecall"),
+        ),
+    ),
+    (
+        "Govern",
+        (
+            Entry("Audit log", "history", "sync.auditentry"),
+            Entry("People", "person", "auth.user"),
+            Entry("Roles", "badge", "auth.group"),
+            Entry("Workers", "memory", "sync.worker", _silent_workers, "warning"),
+        ),
+    ),
+)
+
+
+def groups(request: HttpRequest) -> list[dict[str, Any]]:
+    """The theme's own description of the menu, for this person."""
+    top = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
+    menu: list[dict[str, Any]] = [{"items": [top]}]
+    for title, entries in GROUPS:
+        items = [_item(entry) for entry in entries if request.user.has_perm(entry.permission)]
+        if items:
+            menu.append({"title": title, "items": items})
+    return menu
+
+
+def _item(entry: Entry) -> dict[str, Any]:
+    count = entry.badge() if entry.badge else 0
+    badge = {"badge": f"{count:,}", "badge_variant": entry.colour} if count else {}
+    return {"title": entry.title, "icon": entry.icon, "link": entry.link, **badge}
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """The label beside the account: development is named, production needs no name."""
+    return ["Development", "warning"] if settings.DEBUG else None

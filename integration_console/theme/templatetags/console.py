@@ -1,0 +1,25 @@
+"""What the console's templates need beyond Django's own tags: the functions of `present`, by the same names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.utils.http import urlencode
+
+from integration_console.theme import present
+
+register = template.Library()
+
+for _function in (present.ago, present.arrow, present.badge, present.number, present.plain, present.side_mark,
+                  present.side_name, present.span, present.table, present.tone, present.words):  # fmt: skip
+    register.filter(_function.__name__, _function)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """The page's own query string with some parameters changed; None drops one."""
+    request: HttpRequest = context["request"]
+    kept = {**request.GET.dict(), **changes}
+    return "?" + urlencode({name: value for name, value in kept.items() if value is not None})
