@@ -1,0 +1,61 @@
+"""The field rows of a mapping, edited below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from integration_console.theme.admin import RowsInline
+from integration_console.theme.toolkit import InlineFormSet
+from mappings.apply import MappingError, compile_mapping
+from mappings.models import FieldRow
+from mappings.spec import Direction, Environment, MappingSpec
+
+
+class FieldRowFormSet(InlineFormSet):
+    """Refuses rows that do not compile together, before anything is saved."""
+
+    def clean(self) -> None:
+        super().clean()
+        rows = [form.instance for form in self._kept()]
+        if any(self.errors) or not all(row.salesforce for row in rows):
+            return  # the rows' own messages come first
+        maps = {row.value_map.name: row.value_map for row in rows if row.value_map is not None}
+        spec = MappingSpec(
+            direction=Direction(self.instance.direction),
+            fields=tuple(row.spec() for row in rows),
+            value_maps={name: value_map.spec() for name, value_map in maps.items()},
+            time_zone=self.instance.time_zone,
+        )
+        try:
+            compile_mapping(spec, Environment())
+        except MappingError as problem:
+            raise ValidationError(str(problem)) from problem
+        except (KeyError, ValueError) as problem:  # a time zone that does not exist
+            raise ValidationError(f"The mapping does not compile: {problem}") from problem
+
+    def _kept(self) -> list[Any]:
+        return [form for form in self.forms if form.has_changed() or (form.instance.pk and not form.empty_permitted)
+                if form not in self.deleted_forms]  # fmt: skip
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        """A new row stands last unless it was dragged somewhere."""
+        if not form.instance.position:
+            form.instance.position = 1 + max((other.instance.position for other in self.forms), default=0)
+        return super().save_new(form, commit)
+
+
+class FieldRowInline(RowsInline):
+    model = FieldRow
+    formset = FieldRowFormSet
+    verbose_name_plural = "mapping"
+    fields = ("position", "servicenow", "direction", "transform", "value_map", "value", "salesforce", "default",
+              "required", "conflict")  # fmt: skip
+    ordering_field = "position"
+    hide_ordering_field = True
+    hide_title = True
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("value_map")

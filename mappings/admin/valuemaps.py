@@ -1,0 +1,66 @@
+"""Value maps, shared between flows: which ServiceNow value is which Salesforce value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count
+from django.http import HttpRequest
+
+from integration_console.theme import present
+from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
+from mappings.models import ValueMap, ValueMapEntry
+
+
+class EntryInline(RowsInline):
+    model = ValueMapEntry
+    fields = ("position", "servicenow", "direction", "salesforce")
+    ordering_field = "position"
+    hide_ordering_field = True
+    hide_title = True
+    tab = False
+
+
+@admin.register(ValueMap)
+class ValueMapAdmin(ConfigurationAdmin):
+    inlines = (EntryInline,)
+    list_display = ("name", "description", "entry_count", "unmapped", "used_by")
+    search_fields = ("name", "description", "entries__servicenow", "entries__salesforce")
+    fieldsets = (
+        (None, {"fields": ("name", "description")}),
+        (
+            "A value that is not in the map",
+            {
+                "fields": (
+                    ("unmapped_to_salesforce", "default_to_salesforce"),
+                    ("unmapped_to_servicenow", "default_to_servicenow"),
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        counted = Count("entries", distinct=True)
+        return super().get_queryset(request).annotate(
+            entry_total=counted, flow_total=Count("fieldrow__mapping", distinct=True)
+        )  # fmt: skip
+
+    def state(self, obj: ValueMap) -> dict[str, Any]:
+        entries = {
+            f"{e.servicenow or 'empty'} {present.ARROWS[e.direction][0]} {e.salesforce or 'empty'}": "mapped"
+            for e in ValueMapEntry.objects.filter(value_map=obj)
+        }
+        return {**columns(obj), "entries": entries}
+
+    @admin.display(description="entries", ordering="entry_total")
+    def entry_count(self, obj: Any) -> str:
+        return present.number(obj.entry_total)
+
+    @admin.display(description="unmapped values")
+    def unmapped(self, obj: ValueMap) -> str:
+        return f"→ {obj.get_unmapped_to_salesforce_display()} · ← {obj.get_unmapped_to_servicenow_display()}"
+
+    @admin.display(description="used by flows", ordering="flow_total")
+    def used_by(self, obj: Any) -> str:
+        return present.number(obj.flow_total)

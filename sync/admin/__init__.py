@@ -1,0 +1,36 @@
+"""The console's pages, one file per noun."""
+
+from django.contrib import admin
+
+from sync.admin import (
+    attention,
+    audit,
+    calls,
+    connections,
+    deadletters,
+    flows,
+    people,
+    queue,
+    records,
+    revisions,
+    runs,
+    workers,
+)
+
+# Whatever changes rows goes through `console_action`; Django's own bulk delete does not.
+admin.site.disable_action("delete_selected")
+
+__all__ = [
+    "attention",
+    "audit",
+    "calls",
+    "connections",
+    "deadletters",
+    "flows",
+    "people",
+    "queue",
+    "records",
+    "revisions",
+    "runs",
+    "workers",
+]

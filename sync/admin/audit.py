@@ -1,0 +1,77 @@
+"""The audit log: one line an entry, before and after side by side; nobody changes it here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.admin import ReadOnlyAdmin
+from sync.models import AuditEntry
+
+# What people read for the code that is stored.
+DEEDS = {
+    "login.succeeded": "logged in",
+    "login.failed": "failed to log in",
+    "login.ended": "logged out",
+    "run.started": "started",
+    "run.cancelled": "cancelled",
+    "flow.published": "published a revision of",
+    "flow.paused": "paused",
+    "flow.resumed": "resumed",
+    "connection.secrets_changed": "changed the secrets of",
+    "connection.tested": "tested",
+    "dead_letters.retried": "retried dead letters",
+    "dead_letters.ignored": "ignored dead letters",
+    "payload.opened": "opened the values of",
+}
+
+
+def deed(entry: AuditEntry) -> str:
+    noun, _, verb = entry.action.rpartition(".")
+    return DEEDS.get(
+        entry.action, f"{present.words(verb)} the {present.words(noun)}" if noun else entry.action
+    )
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ("entry", "when", "who", "what", "object_label", "ip")
+    list_display_links = ("entry",)
+    list_filter = ("action", "object_type", "actor_name", ("at", admin.DateFieldListFilter))
+    search_fields = ("actor_name", "object_label", "action", "ip")
+    page_template = "console/audit_entry.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        queryset: QuerySet[AuditEntry] = super().get_queryset(request)
+        return queryset
+
+    def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
+        differences = present.compare(obj.before, obj.after)
+        return {
+            "title": f"Entry {obj.number:,}",
+            "deed": deed(obj),
+            "changed": [row for row in differences if row.changed],
+            "same": [row for row in differences if not row.changed],
+        }
+
+    @admin.display(description="entry", ordering="number")
+    def entry(self, obj: AuditEntry) -> str:
+        return f"{obj.number:,}"
+
+    @admin.display(description="when", ordering="at")
+    def when(self, obj: AuditEntry) -> SafeString:
+        return present.ago(obj.at)
+
+    @admin.display(description="who", ordering="actor_name")
+    def who(self, obj: AuditEntry) -> str:
+        return obj.actor_name or "nobody logged in"
+
+    @admin.display(description="did what", ordering="action")
+    def what(self, obj: AuditEntry) -> SafeString:
+        return format_html('<span title="{}">{}</span>', obj.action, deed(obj))

@@ -1,0 +1,74 @@
+"""Remote calls that wrote or failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.admin import ReadOnlyAdmin
+from sync.admin.base import link_to
+from sync.models import RemoteCall
+
+
+class ResultFilter(admin.SimpleListFilter):
+    title = "result"
+    parameter_name = "result"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "failed"), ("no_answer", "no answer"), ("ok", "succeeded")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RemoteCall]) -> QuerySet[RemoteCall]:
+        conditions: dict[str, dict[str, int]] = {
+            "failed": {"status__gte": 400},
+            "no_answer": {"status": 0},
+            "ok": {"status__gte": 200, "status__lt": 400},
+        }
+        return queryset.filter(**conditions.get(self.value() or "", {}))
+
+
+def call_result(call: RemoteCall) -> SafeString:
+    if call.status == 0:
+        return present.badge("in_doubt", "no answer")
+    return present.badge("failed" if call.status >= 400 else "ok", str(call.status))
+
+
+@admin.register(RemoteCall)
+class RemoteCallAdmin(ReadOnlyAdmin):
+    list_display = ("when", "side", "request_line", "result", "duration", "error", "request_id", "of_run")
+    list_display_links = None
+    list_filter = (ResultFilter, "connection", "method")
+    list_select_related = ("connection", "run")
+    search_fields = ("path", "request_id", "error")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RemoteCall]:
+        return super().get_queryset(request).defer("bodies_sealed")
+
+    @admin.display(description="when", ordering="at")
+    def when(self, obj: RemoteCall) -> SafeString:
+        return present.ago(obj.at)
+
+    @admin.display(description="connection", ordering="connection__name")
+    def side(self, obj: RemoteCall) -> SafeString:
+        return format_html("{} {}", present.side_mark(obj.connection.system), obj.connection.name)
+
+    @admin.display(description="call")
+    def request_line(self, obj: RemoteCall) -> SafeString:
+        return format_html('<code class="ic-code">{} {}</code>', obj.method, obj.path)
+
+    @admin.display(description="result", ordering="status")
+    def result(self, obj: RemoteCall) -> SafeString:
+        return call_result(obj)
+
+    @admin.display(description="took", ordering="milliseconds")
+    def duration(self, obj: RemoteCall) -> str:
+        return f"{present.number(obj.milliseconds)} ms"
+
+    @admin.display(description="run")
+    def of_run(self, obj: RemoteCall) -> SafeString:
+        return link_to(obj.run)

@@ -1,0 +1,143 @@
+"""Dead letters: what was refused, why, and what to do; retried or put aside by a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.actions import ActionForm, Done, console_action
+from integration_console.theme.admin import ReadOnlyAdmin
+from integration_console.theme.toolkit import PRIMARY, TextInput
+from sync import services
+from sync.admin.base import link_to, list_url, page_url, person, rules
+from sync.admin.values import opened
+from sync.models import DeadLetter
+from sync.models.attention import DeadLetterState
+
+
+class IgnoreForm(ActionForm):
+    reason = forms.CharField(widget=TextInput(), max_length=500, help_text="Kept in the audit log.")
+
+
+def _is_open(letter: DeadLetter) -> bool:
+    return letter.state == DeadLetterState.OPEN
+
+
+def _retry_said(count: int) -> str:
+    return f"Reads {count:,} records again with the next run, which is queued now. Those not open are left alone."
+
+
+RETRY = rules(
+    permission="sync.retry_deadletter",
+    title=lambda letter: f"Retry {letter.record_number or letter.record_id}?",
+    description="Reads the record again with the next run, which is queued now, and plans its write anew.",
+    submit="Retry",
+    when=_is_open,
+)
+RETRY_CHOSEN = rules(
+    permission="sync.retry_deadletter",
+    title=lambda count: f"Retry {count:,} dead letters?",
+    description=_retry_said,
+    submit="Retry",
+    several=True,
+)
+IGNORE = rules(
+    permission="sync.ignore_deadletter",
+    title=lambda letter: f"Ignore {letter.record_number or letter.record_id}?",
+    description="Puts the dead letter aside. A later failure of the same record opens a new one.",
+    submit="Ignore",
+    form=IgnoreForm,
+    when=_is_open,
+)
+IGNORE_CHOSEN = rules(
+    permission="sync.ignore_deadletter",
+    title=lambda count: f"Ignore {count:,} dead letters?",
+    description="Puts them aside. A later failure of the same record opens a new dead letter.",
+    submit="Ignore",
+    form=IgnoreForm,
+    several=True,
+)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    list_display = ("record", "status", "of_flow", "written_to", "cause", "advice", "attempts", "since")
+    list_display_links = ("record",)
+    list_filter = ("state", "flow", "code", "field", "side")
+    search_fields = ("record_number", "=record_id", "code", "rule")
+    list_select_related = ("flow",)
+    actions = ("retry_chosen", "ignore_chosen")
+    actions_row = ("retry", "ignore")
+    actions_detail = ("retry", "ignore")
+    page_template = "console/dead_letter.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        return super().get_queryset(request).select_related("flow")
+
+    def page_context(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
+        return {
+            "title": f"Dead letter {obj.record_number or obj.record_id}",
+            "siblings": DeadLetter.objects.filter(
+                state=DeadLetterState.OPEN, flow=obj.flow, code=obj.code, field=obj.field
+            ).count(),
+            "siblings_url": list_url(DeadLetter, state="open", code=obj.code, field=obj.field),
+            **opened(request, obj, lambda: obj.content or {}),
+        }
+
+    @admin.display(description="record", ordering="record_number")
+    def record(self, obj: DeadLetter) -> str:
+        return obj.record_number or obj.record_id
+
+    @admin.display(description="status", ordering="state")
+    def status(self, obj: DeadLetter) -> SafeString:
+        return present.badge(obj.state, obj.get_state_display())
+
+    @admin.display(description="flow", ordering="flow__name")
+    def of_flow(self, obj: DeadLetter) -> SafeString:
+        return link_to(obj.flow)
+
+    @admin.display(description="written to", ordering="side")
+    def written_to(self, obj: DeadLetter) -> SafeString:
+        return present.side_name(obj.side)
+
+    @admin.display(description="cause", ordering="code")
+    def cause(self, obj: DeadLetter) -> SafeString:
+        where = f"{obj.field}: " if obj.field else ""
+        return format_html('<b>{}{}</b><div class="ic-dim">{}</div>', where, obj.rule or obj.code, obj.code)
+
+    @admin.display(description="since", ordering="first_at")
+    def since(self, obj: DeadLetter) -> SafeString:
+        return present.ago(obj.first_at)
+
+    @console_action("Retry", RETRY, icon="replay", variant=PRIMARY)
+    def retry(self, request: HttpRequest, target: DeadLetter, answers: dict[str, Any]) -> Done:
+        services.retry_dead_letters(letters=[target], by=person(request))
+        return Done(f"{target.record_number or target.record_id} is queued again.", page_url(target))
+
+    @console_action("Ignore", IGNORE, icon="do_not_disturb_on")
+    def ignore(self, request: HttpRequest, target: DeadLetter, answers: dict[str, Any]) -> Done:
+        services.ignore_dead_letters(letters=[target], by=person(request), reason=answers["reason"])
+        return Done(f"{target.record_number or target.record_id} is ignored.", page_url(target))
+
+    @console_action("Retry the chosen", RETRY_CHOSEN)
+    def retry_chosen(
+        self, request: HttpRequest, target: QuerySet[DeadLetter], answers: dict[str, Any]
+    ) -> Done:
+        count = services.retry_dead_letters(
+            letters=target.select_related("flow__revision"), by=person(request)
+        )
+        return Done(f"{count:,} records are queued again.", list_url(DeadLetter))
+
+    @console_action("Ignore the chosen", IGNORE_CHOSEN)
+    def ignore_chosen(
+        self, request: HttpRequest, target: QuerySet[DeadLetter], answers: dict[str, Any]
+    ) -> Done:
+        count = services.ignore_dead_letters(letters=target, by=person(request), reason=answers["reason"])
+        return Done(f"{count:,} dead letters are ignored.", list_url(DeadLetter))

@@ -1,0 +1,314 @@
+"""Flows: what does it do, and is it doing it? Saving one publishes a revision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.actions import Done, console_action
+from integration_console.theme.admin import ConfigurationAdmin, RowsInline, ShownInline, columns
+from integration_console.theme.toolkit import PRIMARY, ModelForm, Textarea, TextInput
+from mappings.admin.rows import FieldRowInline
+from sync import revisions, services
+from sync.admin import flow_actions as ask
+from sync.admin.base import list_url, page_url, person
+from sync.cron import CronError, parse_cron
+from sync.models import DeadLetter, Flow, Revision, Run, Schedule
+from sync.models.run import RunKind, RunMode
+
+PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
+
+
+CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
+
+
+class FlowForm(ModelForm):
+    reason = forms.CharField(
+        required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
+    )
+
+    class Meta:
+        model = Flow
+        exclude = ("options",)
+        labels = {
+            "servicenow_connection": "Connection",
+            "servicenow_key": "Key",
+            "servicenow_key_field": "Key field",
+            "salesforce_connection": "Connection",
+            "salesforce_key": "Key",
+            "create_in_servicenow": "Create records in ServiceNow",
+            "create_in_salesforce": "Create records in Salesforce",
+            "tie": "On a tie",
+            "adopt": "On adoption",
+            "drift": "On drift",
+            "on_leave": "On leaving the scope",
+        }
+        widgets = {name: Textarea(attrs={"rows": 2}) for name in CONDITIONS}
+
+
+class ScheduleForm(ModelForm):
+    class Meta:
+        model = Schedule
+        fields = ("cron", "enabled")
+
+    def clean_cron(self) -> str:
+        cron: str = self.cleaned_data["cron"].strip()
+        try:
+            return parse_cron(cron) if cron else ""
+        except CronError as problem:
+            raise forms.ValidationError(str(problem)) from problem
+
+
+class ScheduleInline(RowsInline):
+    model = Schedule
+    form = ScheduleForm
+    fields = ("cron", "enabled")
+    max_num = 1
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+
+class RevisionInline(ShownInline):
+    model = Revision
+    fields = ("opened", "by", "reason", "published")
+    readonly_fields = fields
+    per_page = 20
+    hide_title = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
+        return super().get_queryset(request).defer("snapshot").order_by("-number")
+
+    @admin.display(description="revision")
+    def opened(self, obj: Revision) -> SafeString:
+        return format_html('<a class="ic-link" href="{}">Revision {}</a>', page_url(obj), f"{obj.number:,}")
+
+    @admin.display(description="published by")
+    def by(self, obj: Revision) -> str:
+        return obj.author_name or "the command line"
+
+    @admin.display(description="when")
+    def published(self, obj: Revision) -> SafeString:
+        return present.ago(obj.created_at)
+
+
+@admin.register(Flow)
+class FlowAdmin(ConfigurationAdmin):
+    form = FlowForm
+    inlines = (FieldRowInline, ScheduleInline, RevisionInline)
+    list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
+    list_display_links = ("titled",)
+    list_filter = ("health", "enabled", "direction")
+    search_fields = ("name", "servicenow_table", "salesforce_object")
+    change_form_outer_before_template = "console/flow_head.html"
+    actions_row = ("run_now", "dry_run", "pause", "resume")
+    actions_detail = ("run_now", "dry_run", "resync", "pause", "resume")
+    fieldsets = (
+        (None, {"fields": ("name", "enabled", "direction", "user_table", "reason")}),
+        (
+            "ServiceNow",
+            {
+                "classes": ["tab"],
+                "fields": ("servicenow_connection", "servicenow_table", "servicenow_scope", "servicenow_enter",
+                           "servicenow_key", "servicenow_key_field", "create_in_servicenow"),
+            },
+        ),
+        (
+            "Salesforce",
+            {
+                "classes": ["tab"],
+                "fields": ("salesforce_connection", "salesforce_object", "salesforce_scope", "salesforce_enter",
+                           "salesforce_key", "salesforce_key_field", "create_in_salesforce"),
+            },
+        ),
+        (
+            "Behaviour",
+            {
+                "classes": ["tab"],
+                "fields": ("conflict", "tie", "adopt", "drift", "on_leave", "overlap", "patience", "time_zone"),
+            },
+        ),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
+        return super().get_queryset(request).select_related(
+            "revision", "schedule", "user_table", "servicenow_connection", "salesforce_connection"
+        ).defer("servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed")  # fmt: skip
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list's own columns are fetched with the page's rows: a fixed number of queries."""
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = revisions.with_drafts(for_list(changelist.result_list))
+        return changelist
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        first = (None, {"fields": ("name", "enabled", "direction", "user_table")})
+        return (first, *fieldsets[1:])
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        flow = self.get_object(request, object_id)
+        context = flow_head(flow) if flow else {}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def state(self, obj: Flow) -> dict[str, Any]:
+        """Without what the revision tells, whose publishing is an entry of its own."""
+        schedule = Schedule.objects.filter(flow=obj).first()
+        return {**columns(obj), "schedule": columns(schedule, leave_out=("flow",)) if schedule else "none"}
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        flow = Flow.objects.get(pk=form.instance.pk)
+        services.plan_next_run(flow=flow)
+        before = flow.revision_id
+        revision = services.publish_flow(
+            flow=flow, by=person(request), reason=form.cleaned_data.get("reason", "")
+        )
+        if revision.pk != before:
+            messages.success(request, f"Published revision {revision.number:,} of {flow.name}.")
+
+    @admin.display(description="flow", ordering="name")
+    def titled(self, obj: Flow) -> SafeString:
+        return format_html('{}<div class="ic-dim">{}</div>', obj.name, ends(obj))
+
+    @admin.display(description="health", ordering="health")
+    def health_badge(self, obj: Flow) -> SafeString:
+        return health(obj)
+
+    @admin.display(description="last run")
+    def last_run(self, obj: Any) -> SafeString:
+        if obj.last_run_id is None:
+            return SafeString("never")
+        url = reverse("admin:sync_run_change", args=[obj.last_run_id])
+        return format_html(
+            '<a href="{}">{}</a> {}', url, present.badge(obj.last_status), present.ago(obj.last_at)
+        )
+
+    @admin.display(description="next run", ordering="schedule__next_at")
+    def next_run(self, obj: Flow) -> SafeString:
+        return next_run(obj)
+
+    @admin.display(description="dead letters")
+    def dead_letters(self, obj: Any) -> SafeString | str:
+        if not obj.open_dead_letters:
+            return "0"
+        url = list_url(DeadLetter, state="open", flow__mapping_ptr__exact=obj.pk)
+        return format_html('<a class="ic-link" href="{}">{}</a>', url, f"{obj.open_dead_letters:,}")
+
+    @admin.display(description="draft")
+    def draft(self, obj: Flow) -> SafeString:
+        if obj.revision is None:
+            return present.badge("warning", "not published")
+        if revisions.differs(obj):
+            return present.badge("warning", "draft differs")
+        return format_html("revision {}", f"{obj.revision.number:,}")
+
+    def _start(self, request: HttpRequest, flow: Flow, mode: str) -> Done:
+        run = services.request_run(flow=flow, by=person(request), kind=RunKind.MANUAL, mode=mode)
+        return Done(f"Run {run.pk:,} of {flow.name} is queued.", page_url(run))
+
+    @console_action("Run now", ask.RUN_NOW, icon="play_arrow", variant=PRIMARY)
+    def run_now(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        return self._start(request, target, RunMode.WRITE)
+
+    @console_action("Dry run", ask.DRY_RUN, icon="science")
+    def dry_run(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        return self._start(request, target, RunMode.DRY)
+
+    @console_action("Resync", ask.RESYNC, icon="restart_alt")
+    def resync(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        run = services.request_run(
+            flow=target, by=person(request), kind=RunKind.RESYNC,
+            since=answers["since"], until=answers["until"], ids=answers["ids"],
+        )  # fmt: skip
+        return Done(f"Run {run.pk:,} reads {target.name} again.", page_url(run))
+
+    @console_action("Pause", ask.PAUSE, icon="pause")
+    def pause(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        services.pause_flow(flow=target, by=person(request), reason=answers["reason"])
+        return Done(f"{target.name} is paused.", page_url(target))
+
+    @console_action("Resume", ask.RESUME, icon="resume", variant=PRIMARY)
+    def resume(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        services.resume_flow(flow=target, by=person(request))
+        return Done(f"{target.name} runs again as scheduled.", page_url(target))
+
+
+def for_list(flows: QuerySet[Flow]) -> QuerySet[Flow]:
+    """Flows with their last run and the number of their open dead letters."""
+    last = Run.objects.filter(flow=OuterRef("pk")).order_by("-id")
+    letters = DeadLetter.objects.filter(flow=OuterRef("pk"), state="open").order_by().values("flow")
+    return flows.annotate(
+        last_run_id=Subquery(last.values("pk")[:1]),
+        last_status=Subquery(last.values("status")[:1]),
+        last_at=Subquery(last.values("created_at")[:1]),
+        open_dead_letters=Coalesce(Subquery(letters.annotate(count=Count("pk")).values("count")), 0),
+    )
+
+
+def flow_head(flow: Flow) -> dict[str, Any]:
+    """What the top of a flow's page says, before its form."""
+    return {
+        "head": {
+            "ends": ends(flow),
+            "health": health(flow),
+            "next": next_run(flow),
+            "revision": flow.revision,
+            "differs": revisions.differs(flow),
+            "last": flow.runs.defer("params").first(),
+            "dead_letters": flow.dead_letters.filter(state="open").count(),
+            "dead_letters_url": list_url(DeadLetter, state="open", flow__mapping_ptr__exact=flow.pk),
+            "runs_url": list_url(Run, flow__mapping_ptr__exact=flow.pk),
+        }
+    }
+
+
+def ends(flow: Flow) -> SafeString:
+    return format_html(
+        "{} {} {} {} {}",
+        present.side_mark("servicenow"),
+        flow.servicenow_table,
+        present.arrow(flow.direction),
+        present.side_mark("salesforce"),
+        flow.salesforce_object,
+    )
+
+
+def health(flow: Flow) -> SafeString:
+    word = "disabled" if not flow.enabled else "paused" if flow.paused_reason else flow.health
+    why = flow.paused_reason or flow.health_message
+    return (
+        format_html('{}<div class="ic-dim">{}</div>', present.badge(word), why)
+        if why
+        else present.badge(word)
+    )
+
+
+def next_run(flow: Flow) -> SafeString:
+    schedule = getattr(flow, "schedule", None)
+    if (
+        schedule is None
+        or not schedule.enabled
+        or not schedule.cron
+        or not flow.enabled
+        or flow.paused_reason
+    ):
+        return SafeString("–")
+    if schedule.next_at is not None and schedule.next_at <= timezone.now():
+        return SafeString("due now")
+    return present.ago(schedule.next_at)

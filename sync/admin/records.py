@@ -1,0 +1,172 @@
+"""Records: where an incident or a Case stands, with both ends, its fields and what happened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.actions import Done, console_action
+from integration_console.theme.admin import ReadOnlyAdmin, paged
+from integration_console.theme.toolkit import PRIMARY
+from sync import services
+from sync.admin.base import link_to, links_out, page_url, person, rules
+from sync.admin.values import opened
+from sync.models import Conflict, Event, RecordLink, Waiting
+from sync.models.link import LinkState
+
+EVENTS_A_PAGE = 20
+CASE_DIGITS = 8  # a Case number as Salesforce shows it: 00001042
+
+SYNC_NOW = rules(
+    permission="sync.sync_recordlink",
+    title=lambda link: f"Sync {link} now?",
+    description="Reads this one pair again and writes what differs, in the backfill lane.",
+    submit="Sync now",
+    when=lambda link: link.state == LinkState.ACTIVE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLine:
+    """One mapped field of a pair. Values are as last agreed; with an open conflict, as they were found."""
+
+    servicenow_field: str
+    direction: str
+    salesforce_field: str
+    how: str
+    servicenow: str
+    agreed: str
+    salesforce: str
+    status: str
+
+
+def field_lines(link: RecordLink, rows: list[Mapping[str, Any]], flow_direction: str) -> list[FieldLine]:
+    base = link.base or {}
+    clashes = {str(conflict.row): conflict.values or {} for conflict in link.conflicts.filter(state="open")}
+    return [_line(row, base.get(row["id"]), clashes.get(row["id"]), flow_direction) for row in rows]
+
+
+def _line(row: Mapping[str, Any], agreed: Any, clash: Mapping[str, Any] | None, direction: str) -> FieldLine:
+    here, there = agreed if agreed else (None, None)
+    return FieldLine(
+        servicenow_field=", ".join(row["servicenow"]) or "constant",
+        direction=row["direction"] or direction,
+        salesforce_field=row["salesforce"],
+        how=present.words(row["value_map"] or row["transform"]),
+        servicenow=_shown(clash["servicenow"] if clash else here, agreed),
+        agreed=_shown(there, agreed),
+        salesforce=_shown(clash["salesforce"] if clash else there, agreed),
+        status="conflict" if clash else "ok" if agreed else "not written yet",
+    )
+
+
+def _shown(value: Any, agreed: Any) -> str:
+    """Values of the platforms are shown as they are, without thousands separators: they are often codes."""
+    if agreed is None and value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return (
+        str(value) if isinstance(value, int | float) and not isinstance(value, bool) else present.plain(value)
+    )
+
+
+@admin.register(RecordLink)
+class RecordLinkAdmin(ReadOnlyAdmin):
+    list_display = ("servicenow_end", "salesforce_end", "status", "of_flow", "born", "in_step")
+    list_display_links = ("servicenow_end", "salesforce_end")
+    list_filter = ("state", "flow", "born_in")
+    search_fields = ("^servicenow_number", "^salesforce_number", "=servicenow_id", "^salesforce_id")
+    search_help_text = "Incident number, Case number, sys_id or Salesforce Id"
+    actions_detail = ("sync_now",)
+    actions_row = ("sync_now",)
+    page_template = "console/record.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RecordLink]:
+        queryset = super().get_queryset(request).defer("base_sealed", "fields_sealed")
+        return queryset.select_related("flow", "flow__revision", "servicenow_connection", "salesforce_connection").defer(
+            "base_sealed", "fields_sealed", "servicenow_connection__secrets_sealed",
+            "salesforce_connection__secrets_sealed", "flow__revision__snapshot",
+        )  # fmt: skip
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        if term.isdigit() and len(term) < CASE_DIGITS:
+            term = term.zfill(CASE_DIGITS)  # people leave the zeros out
+        return super().get_search_results(request, queryset, term)
+
+    def page_context(self, request: HttpRequest, obj: RecordLink) -> dict[str, Any]:
+        nothing: dict[str, Any] = {"fields": [], "direction": "both"}
+        snapshot = obj.flow.revision.snapshot if obj.flow.revision else nothing
+        shown = opened(request, obj, lambda: field_lines(obj, snapshot["fields"], snapshot["direction"]))
+        events = Event.objects.filter(link=obj).select_related("run", "revision").defer("revision__snapshot")
+        page = paged(events, request.GET.get("p"), EVENTS_A_PAGE)
+        return {
+            "out": links_out(obj),
+            "fields": snapshot["fields"],
+            "flow_direction": snapshot["direction"],
+            "events": [(event, _changes(event) if shown["is_open"] else None) for event in page],
+            "page": page,
+            "dead_letters": obj.dead_letters.filter(state="open"),
+            "conflicts": Conflict.objects.filter(link=obj, state="open").defer("values_sealed"),
+            "waiting": Waiting.objects.filter(
+                flow=obj.flow, record_id__in=[obj.servicenow_id, obj.salesforce_id]
+            ),
+            **shown,
+        }
+
+    @admin.display(description="ServiceNow", ordering="servicenow_number")
+    def servicenow_end(self, obj: RecordLink) -> SafeString:
+        return format_html(
+            "{} {}", present.side_mark("servicenow"), obj.servicenow_number or obj.servicenow_id
+        )
+
+    @admin.display(description="Salesforce", ordering="salesforce_number")
+    def salesforce_end(self, obj: RecordLink) -> SafeString:
+        return format_html(
+            "{} {}", present.side_mark("salesforce"), obj.salesforce_number or obj.salesforce_id
+        )
+
+    @admin.display(description="status", ordering="state")
+    def status(self, obj: RecordLink) -> SafeString:
+        return present.badge(obj.state, obj.get_state_display())
+
+    @admin.display(description="flow", ordering="flow__name")
+    def of_flow(self, obj: RecordLink) -> SafeString:
+        return link_to(obj.flow)
+
+    @admin.display(description="began in", ordering="born_in")
+    def born(self, obj: RecordLink) -> str:
+        return obj.get_born_in_display()
+
+    @admin.display(description="in step", ordering="synced_at")
+    def in_step(self, obj: RecordLink) -> SafeString:
+        return present.ago(obj.synced_at)
+
+    @console_action("Sync now", SYNC_NOW, icon="sync", variant=PRIMARY)
+    def sync_now(self, request: HttpRequest, target: RecordLink, answers: dict[str, Any]) -> Done:
+        run = services.sync_record(link=target, by=person(request))
+        return Done(f"Run {run.pk:,} reads {target} again.", page_url(run))
+
+
+def _changes(event: Event) -> list[dict[str, str]]:
+    """The event's per-field changes as text: field, what stood there, what was sent, from which value."""
+    found = (event.detail or {}).get("fields", [])
+    return [
+        {
+            "field": str(item.get("field", "")),
+            "was": _shown(item.get("was"), item),
+            "sent": _shown(item.get("sent"), item),
+            "source": _shown(item.get("from"), item),
+            "note": str(item.get("note") or ""),
+        }
+        for item in found
+    ]

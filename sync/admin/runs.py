@@ -1,0 +1,175 @@
+"""Runs: how far, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.actions import Done, console_action
+from integration_console.theme.admin import ReadOnlyAdmin, paged
+from integration_console.theme.toolkit import DANGER
+from sync import services
+from sync.admin.base import link_to, list_url, page_url, person, rules
+from sync.admin.calls import call_result
+from sync.admin.progress import explained, progress
+from sync.models import DeadLetter, Event, RemoteCall, Run
+from sync.models.base import OutcomeChoices
+
+EVENTS_A_PAGE = 50
+CALLS_SHOWN = 20
+# Count of a run -> the outcome of the events behind it; "" where unchanged records leave no event.
+COUNTED = {
+    "created": OutcomeChoices.CREATED,
+    "updated": OutcomeChoices.UPDATED,
+    "adopted": OutcomeChoices.ADOPTED,
+    "deleted": OutcomeChoices.DELETED,
+    "unchanged": "",
+    "conflicts": OutcomeChoices.CONFLICT,
+    "waiting": OutcomeChoices.WAITING,
+    "failed": OutcomeChoices.FAILED,
+    "in_doubt": OutcomeChoices.IN_DOUBT,
+    "deferred": OutcomeChoices.DEFERRED,
+}
+ALWAYS_SHOWN = ("created", "updated", "unchanged", "failed")
+
+CANCEL = rules(
+    permission="sync.cancel_run",
+    title=lambda run: f"Cancel run {run.pk:,}?",
+    description="It ends at its next safe point and keeps its checkpoint; what it wrote stays written.",
+    submit="Cancel the run",
+    when=lambda run: run.is_active and not run.cancel_requested,
+)
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    list_display = ("of_number", "of_flow", "status_badge", "kind_and_mode", "read_count", "written", "troubles",
+                    "took", "who", "when")  # fmt: skip
+    list_display_links = ("of_number",)
+    list_filter = ("status", "flow", "kind", "mode", "lane", ("created_at", admin.DateFieldListFilter))
+    search_fields = ("=id", "flow__name", "asked_by_name", "error_code")
+    actions_detail = ("cancel",)
+    actions_row = ("cancel",)
+    page_template = "console/run.html"
+    page_views = ("progress",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        return super().get_queryset(request).select_related("flow", "revision").defer("revision__snapshot")
+
+    def progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The live part of the page; asks for itself again while the run is active."""
+        run = self.visible(request, object_id)
+        return TemplateResponse(request, "console/run_progress.html", live_context(run))
+
+    def page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
+        outcome = request.GET.get("outcome", "")
+        events = Event.objects.filter(run=obj).select_related("link").defer(
+            "detail_sealed", "link__base_sealed", "link__fields_sealed"
+        )  # fmt: skip
+        if outcome in OutcomeChoices.values:
+            events = events.filter(outcome=outcome)
+        calls = RemoteCall.objects.filter(run=obj).select_related("connection").defer("bodies_sealed")
+        failing = calls.exclude(status__gte=200, status__lt=400)[:CALLS_SHOWN]
+        return {
+            "title": f"Run {obj.pk:,} · {obj.flow.name}",
+            "asked": list(present.flat(obj.params)) if obj.params else [],
+            "outcome": outcome,
+            "causes": causes(obj),
+            "page": paged(events, request.GET.get("p"), EVENTS_A_PAGE),
+            "calls": [(call, call_result(call)) for call in failing],
+            **live_context(obj),
+        }
+
+    @admin.display(description="run", ordering="id")
+    def of_number(self, obj: Run) -> str:
+        return f"{obj.pk:,}"
+
+    @admin.display(description="flow", ordering="flow__name")
+    def of_flow(self, obj: Run) -> SafeString:
+        return link_to(obj.flow)
+
+    @admin.display(description="status", ordering="status")
+    def status_badge(self, obj: Run) -> SafeString:
+        return present.badge(obj.status, obj.get_status_display())
+
+    @admin.display(description="kind", ordering="kind")
+    def kind_and_mode(self, obj: Run) -> SafeString:
+        dry = present.badge("queued", "dry run") if obj.mode == "dry" else ""
+        return format_html('{} {}<div class="ic-dim">{} lane</div>', obj.get_kind_display(), dry, obj.lane)
+
+    @admin.display(description="read", ordering="read")
+    def read_count(self, obj: Run) -> str:
+        return present.number(obj.read)
+
+    @admin.display(description="created · updated · unchanged")
+    def written(self, obj: Run) -> str:
+        return " · ".join(present.number(count) for count in (obj.created, obj.updated, obj.unchanged))
+
+    @admin.display(description="failed", ordering="failed")
+    def troubles(self, obj: Run) -> SafeString | str:
+        in_doubt = f"{obj.in_doubt:,} in doubt" if obj.in_doubt else ""
+        failed = present.badge("failed", f"{obj.failed:,} failed") if obj.failed else ""
+        return format_html("{} {}", failed, in_doubt) if failed or in_doubt else "0"
+
+    @admin.display(description="took")
+    def took(self, obj: Run) -> str:
+        return present.span(obj.seconds) if obj.seconds else "–"
+
+    @admin.display(description="asked by", ordering="asked_by_name")
+    def who(self, obj: Run) -> str:
+        return obj.asked_by_name or "schedule"
+
+    @admin.display(description="when", ordering="created_at")
+    def when(self, obj: Run) -> SafeString:
+        return present.ago(obj.started_at or obj.created_at)
+
+    @console_action("Cancel", CANCEL, icon="cancel", variant=DANGER)
+    def cancel(self, request: HttpRequest, target: Run, answers: dict[str, Any]) -> Done:
+        services.cancel_run(run=target, by=person(request))
+        return Done(f"Run {target.pk:,} was asked to end.", page_url(target))
+
+
+def live_context(run: Run) -> dict[str, Any]:
+    return {"run": run, "progress": progress(run), "counts": counts(run), "explained": explained(run)}
+
+
+def counts(run: Run) -> list[tuple[str, int, str]]:
+    """(name, count, query string of the events behind it); those that are zero only where people expect them."""
+    return [
+        (present.words(name), getattr(run, name), f"?outcome={outcome}" if outcome else "")
+        for name, outcome in COUNTED.items()
+        if getattr(run, name) or name in ALWAYS_SHOWN
+    ]
+
+
+def causes(run: Run) -> list[dict[str, Any]]:
+    """The run's failures by cause, largest first, with the list of the dead letters of each."""
+    groups = (
+        DeadLetter.objects.filter(run=run)
+        .order_by()
+        .values("code", "field", "rule", "advice")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "code")
+    )
+    found = [
+        {
+            **group,
+            "url": list_url(
+                DeadLetter, flow__mapping_ptr__exact=run.flow_id, code=group["code"], field=group["field"]
+            ),
+        }
+        for group in groups
+    ]
+    if found or not run.failed:
+        return found
+    events = Event.objects.filter(run=run, outcome=OutcomeChoices.FAILED).order_by().values("code")
+    return [
+        {**group, "url": "?outcome=failed"} for group in events.annotate(count=Count("pk")).order_by("-count")
+    ]
