@@ -24,19 +24,21 @@ def change_url(target) -> str:
     return reverse(f"admin:{target._meta.app_label}_{target._meta.model_name}_change", args=[target.pk])
 
 
-def form_of(client: Client, url: str) -> dict[str, str]:
+def form_of(client: Client, url: str) -> dict[str, str | list[str]]:
     """What a browser would send if a person pressed Save without touching anything."""
     context = client.get(url).context
     forms = [context["adminform"].form]
     for inline in context["inline_admin_formsets"]:
         forms += [inline.formset.management_form, *inline.formset.forms]
-    sent = {}
+    sent: dict[str, str | list[str]] = {}
     for form in forms:
         for field in form:
             value = field.value()
             if value is True:
                 sent[field.html_name] = "on"
-            elif value not in (None, False):
+            elif isinstance(value, list):
+                sent[field.html_name] = [str(item) for item in value]
+            elif value is not None and value is not False:
                 sent[field.html_name] = str(value)
     return sent
 
