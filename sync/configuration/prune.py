@@ -20,7 +20,7 @@ def prune(document: Document, plan: Plan) -> None:
         (UserTable, document.user_tables),
         (Connection, document.connections),
     ):
-        for row in model._default_manager.exclude(name__in=[doc.name for doc in docs]):  # type: ignore[attr-defined]
+        for row in model._default_manager.exclude(name__in=[doc.name for doc in docs]):
             _remove(row, plan)
 
 

@@ -141,10 +141,10 @@ def choice(*values: str) -> Read:
 def columns(node: Node, place: Place) -> str | None:
     """One column, or several in order, as a list or with commas between."""
     if isinstance(node, Items):
-        parts = [text(item, place.item(str(i))) for i, item in enumerate(node.items)]
+        parts = [text(item, place.item(str(i))) or "" for i, item in enumerate(node.items)]
     else:
         parts = (text(node, place) or "").split(",")
-    return ", ".join(part.strip() for part in parts if part and part.strip())
+    return ", ".join(part.strip() for part in parts if part.strip())
 
 
 def cron(node: Node, place: Place) -> str | None:

@@ -1,0 +1,126 @@
+"""What all commands share: who acts, JSON as the last line, exit statuses, and one sentence when they cannot run."""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
+
+from sync.actor import Actor, acting_as
+from sync.encryption import DecryptionError
+from sync.errors import SyncError
+from sync.services import Refused
+
+
+class Status(IntEnum):
+    DONE = 0
+    WITH_FAILURES = 1  # done, with failed records, conflicts or writes in doubt
+    COULD_NOT_RUN = 2
+
+
+class CannotRun(CommandError):
+    """Ends the command with status 2 and this sentence."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, returncode=Status.COULD_NOT_RUN)
+
+
+class ConsoleCommand(BaseCommand):
+    """Subclasses write `run`, say things with `say`, and give their JSON to `result`."""
+
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+        return parser
+
+    def run(self, **options: Any) -> Status:
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.as_json = bool(options["json"])
+        self._result: Mapping[str, Any] = {}
+        with readable_failures(), acting_as(Actor(name=_who())):
+            status = self.run(**options)
+        self.emit()
+        if status:
+            sys.exit(status)
+
+    def say(self, text: str) -> None:
+        """For people: on stdout, or on stderr where stdout is to end in JSON."""
+        (self.stderr if self.as_json else self.stdout).write(text)
+
+    def result(self, data: Mapping[str, Any]) -> None:
+        self._result = data
+
+    def emit(self) -> None:
+        """Print the JSON, once; a command that goes on serving does so itself when there is something to tell."""
+        if self.as_json and self._result:
+            self.stdout.write(json.dumps(self._result, default=str))
+            self.stdout.flush()
+        self._result = {}
+
+
+@contextmanager
+def readable_failures() -> Iterator[None]:
+    """Turn what an operator can put right into one sentence and status 2; faults of the console keep their traceback."""
+    try:
+        yield
+    except (Refused, ImproperlyConfigured, DecryptionError) as error:
+        raise CannotRun(str(error)) from error
+    except SyncError as error:
+        raise CannotRun(f"{error} {error.advice}".strip()) from error
+    except OperationalError as error:
+        raise CannotRun(_database_sentence(error)) from error
+    except ProgrammingError as error:
+        raise CannotRun(
+            f"The database lacks a table or column ({_first_line(error)}): run manage.py migrate."
+        ) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise CannotRun(
+            "The disk is full: free some space and run this again; nothing half-done is left."
+        ) from error
+
+
+# Words of SQLite's and PostgreSQL's messages, and what to tell of them.
+_DATABASE = {
+    "disk is full": "The disk of the database is full: free some space and run this again; what was committed is kept.",
+    "no space left": "The disk of the database is full: free some space and run this again; what was committed is kept.",
+    "no such table": "The database is not migrated: run manage.py migrate.",
+    "no such column": "The database is older than this release: run manage.py migrate.",
+    "locked": "The database was locked for too long by another process: run this again.",
+    "readonly": "The database file may not be written by this user.",
+    "unable to open": "The database file cannot be opened: check DATABASE_URL and the directory's permissions.",
+}
+
+
+def _database_sentence(error: Exception) -> str:
+    text = str(error).lower()
+    known = next((sentence for words, sentence in _DATABASE.items() if words in text), None)
+    return known or f"The database cannot be used: {_first_line(error)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _who() -> str:
+    """The account at the command line, as the audit log shows it."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in /etc/passwd
+        name = f"uid {os.getuid()}"
+    return f"{name} (command line)"
