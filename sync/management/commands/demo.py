@@ -1,0 +1,139 @@
+"""`manage.py demo`: both systems' look-alikes, the console and a worker, configured and synchronising."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandParser
+
+import integration_console.demo
+from integration_console.demo.logins import Login, make_logins
+from integration_console.demo.place import MARK, claim_directory, environment, forget_database, free_port
+from integration_console.demo.stage import Stage, StageError
+from sync import services
+from sync.configuration.apply import apply, known_names
+from sync.configuration.live import check_live
+from sync.configuration.parse import parse
+from sync.engine.execute import execute
+from sync.management.base import CannotRun, ConsoleCommand, Status
+from sync.management.commands.run_flow import outcome, status_of
+from sync.management.progress import progress_bar
+from sync.models import Flow, Run
+
+PORT = 8000
+FLOW = "incidents-to-cases"
+FILE = Path(integration_console.demo.__file__).with_name("demo.yaml")
+
+
+class Stopped(BaseException):
+    """Ctrl-C, or a signal that asks us to end."""
+
+
+class Command(ConsoleCommand):
+    help = "Serve a demo on this machine until Ctrl-C: no accounts needed, your own database is not touched."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="exit after the first run of the flow")
+        parser.add_argument(
+            "--incidents", type=int, default=200, metavar="N", help="incidents at the start (200)"
+        )
+
+    def run(self, **options: Any) -> Status:
+        if MARK not in os.environ:
+            _become_the_demo(settings.BASE_DIR / "var")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _stop)
+        status = Status.DONE
+        try:
+            with Stage(Path(os.environ[MARK])) as stage:
+                status = self._show(stage, options["incidents"], once=options["once"])
+                if not options["once"]:
+                    stage.watch()
+        except Stopped:
+            self.say("\nStopped: the console, the worker and the sandbox have ended.")
+        except StageError as error:
+            raise CannotRun(str(error)) from error
+        return status if options["once"] else Status.DONE
+
+    def _show(self, stage: Stage, incidents: int, *, once: bool) -> Status:
+        self._new_database(stage.directory)
+        self.say("Starting the sandbox: a ServiceNow and a Salesforce on this machine.")
+        pair = stage.sandbox(incidents=incidents, arriving=not once)
+        self._configure(_variables(pair))
+        logins = make_logins()
+        port = free_port(PORT)
+        if port != PORT:
+            self.say(f"Port {PORT} is taken; the console is on {port}.")
+        stage.web(port)
+        run = self._run_flow()
+        # Only now: its schedule would take the first run away from under the progress bar.
+        stage.worker()
+        self.say("\n".join(["", outcome(run), *_welcome(port, logins, serving=not once)]))
+        self.result(run.summary())
+        self.emit()
+        return status_of(run)
+
+    def _new_database(self, directory: Path) -> None:
+        if forget_database(directory):
+            self.say("The last demo's database was removed: each demo begins with new data.")
+        call_command("migrate", verbosity=0)
+        call_command("createcachetable", verbosity=0)
+
+    def _configure(self, variables: Mapping[str, str]) -> None:
+        parsed = parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=variables)
+        notices = check_live(parsed, variables)
+        plan = apply(parsed, environ=variables)
+        for notice in [*plan.notices, *notices]:
+            self.say(f"Notice: {notice}")
+        self.say(
+            f"Configured: {', '.join(change.name for change in plan.changes if change.action == 'create')}."
+        )
+
+    def _run_flow(self) -> Run:
+        run = services.request_run(flow=Flow.objects.get(name=FLOW), by=None, enqueue=False)
+        with progress_bar(FLOW) as show:
+            return execute(run.pk, show)
+
+
+def _become_the_demo(parent: Path) -> NoReturn:
+    """Start this command again with the demo's own settings, in this very process."""
+    directory = claim_directory(parent)
+    os.execve(sys.executable, [sys.executable, *sys.argv], environment(directory, os.environ))  # noqa: S606
+
+
+def _stop(*_: object) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # children are being ended: that takes a moment and is not to be cut short
+    raise Stopped
+
+
+def _variables(pair: Mapping[str, Any]) -> dict[str, str]:
+    """What demo.yaml refers to. Kept out of the environment, so that no child can pass the secrets on."""
+    named = {
+        f"{system.upper()}_{name.upper()}": str(pair[system][name])
+        for system in ("servicenow", "salesforce")
+        for name in ("url", "client_id", "client_secret")
+    }
+    return named | {"SANDBOX_CA_BUNDLE": str(pair["ca_file"])}
+
+
+def _welcome(port: int, logins: list[Login], *, serving: bool) -> list[str]:
+    lines = [f"  {login.name:<10} {login.password}   ({login.role})" for login in logins]
+    if not serving:
+        return []
+    return [
+        "",
+        f"Console: http://127.0.0.1:{port}/  – log in as",
+        *lines,
+        "",
+        "New incidents keep arriving; every ten seconds they become Cases. Ctrl-C ends everything.",
+    ]
