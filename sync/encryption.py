@@ -102,6 +102,19 @@ def keyring() -> Keyring:
     return _keyring(settings.ENCRYPTION_KEYS)
 
 
+def context(table: str, column: str, key: object) -> str:
+    """What a token is bound to."""
+    return f"{table}.{column}:{key}"
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def seal_json(value: Any, bound_to: str) -> bytes:
+    # A lone surrogate in a platform's text must not lose the record: it is kept as it came.
+    return keyring().seal(_to_json(value).encode("utf-8", "surrogatepass"), bound_to)
+
+
 class Sealed(property):
     """A model attribute kept encrypted as JSON in a binary column; None when the column is empty.
 
@@ -114,15 +127,14 @@ class Sealed(property):
         super().__init__(self._open, self._close)
 
     def _context(self, row: models.Model) -> str:
-        return f"{row._meta.db_table}.{self.column}:{row.pk}"
+        return context(row._meta.db_table, self.column, row.pk)
 
     def _open(self, row: models.Model) -> Any:
         token = getattr(row, self.column)
-        return json.loads(keyring().unseal(token, self._context(row))) if token else None
+        return json.loads(keyring().unseal(token, self._context(row)).decode("utf-8", "surrogatepass")) if token else None
 
     def _close(self, row: models.Model, value: Any) -> None:
-        plain = None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        setattr(row, self.column, None if plain is None else keyring().seal(plain, self._context(row)))
+        setattr(row, self.column, None if value is None else seal_json(value, self._context(row)))
 
     def reseal(self, row: models.Model) -> bool:
         """Encrypt again under the first key; False if it already was."""

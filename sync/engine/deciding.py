@@ -34,13 +34,12 @@ BIRTH = "CreatedDate"
 
 @dataclass
 class Deciding:
-    """Decides for records of ServiceNow what happens in Salesforce. `offset`: platform clock minus ours, per side."""
+    """Decides for records of ServiceNow what happens in Salesforce."""
 
     context: Context
     store: Store
     servicenow: Connector
     salesforce: Connector
-    offset: dict[Side, timedelta]
 
     def decide(self, records: list[Record], *, entered: bool, look_up: bool) -> list[Item]:
         """Items with outcome (at rest) or with writes. `entered`: the query already held `enter`. `look_up`: search unlinked records by key."""
@@ -145,11 +144,15 @@ class Deciding:
     def _newest(self, item: Item) -> Side | None:
         """Which record was changed later, by stamps corrected for each platform's clock; None for a tie."""
         assert item.target is not None
-        here = item.record.version.changed_at - self.offset[Side.SERVICENOW]
-        there = item.target.version.edited_at - self.offset[Side.SALESFORCE]
+        here = item.record.version.changed_at - self._offset(self.servicenow)
+        there = item.target.version.edited_at - self._offset(self.salesforce)
         if abs(here - there) <= TIE:
             return None
         return Side.SERVICENOW if here > there else Side.SALESFORCE
+
+    def _offset(self, connector: Connector) -> timedelta:
+        """The platform's clock minus ours; asked after a call, so that its answer has told the time already."""
+        return connector.server_now() - self.store.now()
 
     # Unlinked records
 
@@ -235,7 +238,7 @@ class Deciding:
         born = target.values.get(BIRTH)
         if not born:
             return False
-        return datetime.fromisoformat(str(born)) >= intent.at + self.offset[Side.SALESFORCE] - CLOCK_SLACK
+        return datetime.fromisoformat(str(born)) >= intent.at + self._offset(self.salesforce) - CLOCK_SLACK
 
     def _create(self, item: Item) -> None:
         item.operation = Operation.CREATE

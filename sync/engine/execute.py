@@ -112,17 +112,12 @@ def _run_slice(run: Run, lease: leases.Lease, progress: Progress, slice_seconds:
             store = Store(context, run, lease, log, timezone.now)
             deadline = time.monotonic() + slice_seconds if slice_seconds else None
             runner = Runner(
-                context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE],
-                {side: _offset(connector) for side, connector in opened.items()}, deadline, progress,
-            )  # fmt: skip
+                context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline, progress
+            )
             runner()
         finally:
             run.calls_servicenow, run.calls_salesforce = log.counts[Side.SERVICENOW], log.counts[Side.SALESFORCE]
             log.save()
-
-
-def _offset(connector: Connector) -> timedelta:
-    return connector.server_now() - timezone.now()
 
 
 def _refuse_blocked(connections: object) -> None:

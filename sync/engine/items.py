@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sync.core.merge import Base
 from sync.core.planner import FieldWrite, Plan
 from sync.core.records import Cursor, Operation, Outcome, Record, WriteResult
 from sync.errors import SyncError
 from sync.models import Intent, RecordLink
+
+if TYPE_CHECKING:
+    from sync.engine.rows import NewIntent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Item:
     plan: Plan | None = None
     writes: list[FieldWrite] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)  # sent beside the mapped fields: the key
-    intent: Intent | None = None
+    intent: Intent | NewIntent | None = None
     new_link: bool = False  # the link row is not in the database yet
     base: dict[str, Base] | None = None
     base_moved: bool = False

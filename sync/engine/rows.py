@@ -4,32 +4,71 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db import connection, models
 from django.utils import timezone
 
 from sync.connectors.advice import rule_and_advice
 from sync.core.records import Operation, Outcome, Side
+from sync.encryption import context as bound
+from sync.encryption import seal_json
+from sync.engine import bulk
 from sync.engine.context import Context
 from sync.engine.items import Item
 from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState
+from sync.models.base import time_ordered_uuid
 
 _rng = random.SystemRandom()
 
 
-def insert_intents(intents: Sequence[Intent]) -> None:
-    Intent.objects.bulk_create(intents)
+@dataclass(slots=True)
+class NewIntent:
+    """An intent of this run before it is a row: what is about to be sent for one record."""
+
+    item: Item
+    run: Run
+    at: datetime
+    lease_token: str
+    pk: UUID = field(default_factory=time_ordered_uuid)
+
+
+INTENT_COLUMNS = (
+    "id", "flow_id", "run_id", "link_id", "side", "operation", "source_id", "source_number", "target_id",
+    "planned_stamp", "at", "lease_token", "payload_sealed",
+)  # fmt: skip
+_INTENT_TABLE = Intent._meta.db_table
+
+
+def insert_intents(intents: Sequence[NewIntent], context: Context, target: Side) -> None:
+    bulk.insert(Intent, INTENT_COLUMNS, [_intent_row(intent, context, target) for intent in intents])
+
+
+def _intent_row(intent: NewIntent, context: Context, target: Side) -> tuple[Any, ...]:
+    item, link = intent.item, intent.item.link
+    fields = {write.row: (write.field, write.sent, write.source, write.under) for write in item.writes}
+    payload = seal_json({"fields": fields, "extra": item.extra}, bound(_INTENT_TABLE, "payload_sealed", intent.pk))
+    return (
+        intent.pk, context.flow.pk, intent.run.pk, link.pk if link else None, target,
+        Operation.UPDATE if link else Operation.CREATE, item.record.id, item.record.number,
+        link.salesforce_id if link else "", item.target.version.edited_at if item.target else None,
+        intent.at, intent.lease_token, payload,
+    )  # fmt: skip
+
+
+_LINK_COLUMNS = tuple(column.attname for column in RecordLink._meta.concrete_fields)
 
 
 def insert_links(links: Sequence[RecordLink]) -> None:
-    RecordLink.objects.bulk_create(links)
-
-
-def insert_events(events: Sequence[Event]) -> None:
-    Event.objects.bulk_create(events)
+    now = timezone.now()
+    for link in links:
+        link.created_at = now
+    bulk.insert(RecordLink, _LINK_COLUMNS, [[getattr(link, name) for name in _LINK_COLUMNS] for link in links])
+    for link in links:
+        link._state.adding = False
 
 
 def update_bases(items: Sequence[Item], now: datetime) -> None:
@@ -40,7 +79,7 @@ def update_bases(items: Sequence[Item], now: datetime) -> None:
         item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
         item.link.synced_at = now
         links.append(item.link)
-    update_many(links, ("base_sealed", "synced_at"))
+    bulk.update(links, ("base_sealed", "synced_at"))
 
 
 VERSIONS = (
@@ -60,7 +99,7 @@ def release_links(items: Sequence[Item]) -> None:
             link.state = item.tombstone
         link.claim_token, link.claim_until = "", None
         links.append(link)
-    update_many(links, VERSIONS)
+    bulk.update(links, VERSIONS)
 
 
 def see(link: RecordLink, item: Item) -> None:
@@ -76,27 +115,6 @@ def see(link: RecordLink, item: Item) -> None:
         link.salesforce_changed_at = target.version.changed_at
         link.salesforce_edited_at = target.version.edited_at
         link.salesforce_read_at = now
-
-
-def update_many(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
-    """One prepared UPDATE by key for all rows: bulk_update's CASE over thousands of rows takes seconds."""
-    if not rows:
-        return
-    meta = rows[0]._meta
-    fields = [meta.get_field(name) for name in columns]
-    key = meta.pk
-    quote = connection.ops.quote_name
-    assignments = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    statement = f"UPDATE {quote(meta.db_table)} SET {assignments} WHERE {quote(key.column)} = %s"  # noqa: S608
-    values = [
-        [
-            *(field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields),
-            key.get_db_prep_save(row.pk, connection),
-        ]
-        for row in rows
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(statement, values)
 
 
 def new_link(item: Item, context: Context, *, target_id: str, born_in: Side) -> RecordLink:
@@ -115,26 +133,27 @@ def new_link(item: Item, context: Context, *, target_id: str, born_in: Side) -> 
     return link
 
 
-def event_of(item: Item, context: Context, run: Run, target: Side, at: datetime) -> Event:
-    link, counterpart = item.link, item.target
-    event = Event(
-        flow=context.flow,
-        run=run,
-        revision=context.revision,
-        link=link if link is not None and not item.new_link else None,
-        at=at,
-        side=target,
-        operation=item.operation,
-        outcome=item.outcome,
-        code=item.code[:80],
-        servicenow_id=item.record.id,
-        servicenow_number=item.record.number,
-        salesforce_id=link.salesforce_id if link is not None else "",
-        salesforce_number=counterpart.number if counterpart else (link.salesforce_number if link is not None else ""),
-        field_names=", ".join(write.field for write in item.writes)[:1000],
-    )
-    event.detail = detail_of(item)
-    return event
+EVENT_COLUMNS = (
+    "id", "flow_id", "run_id", "revision_id", "link_id", "at", "side", "operation", "outcome", "code",
+    "servicenow_id", "servicenow_number", "salesforce_id", "salesforce_number", "field_names", "detail_sealed",
+)  # fmt: skip
+_EVENT_TABLE = Event._meta.db_table
+
+
+def insert_events(items: Sequence[Item], context: Context, run: Run, target: Side, at: datetime) -> None:
+    bulk.insert(Event, EVENT_COLUMNS, [_event_row(item, context, run, target, at) for item in items])
+
+
+def _event_row(item: Item, context: Context, run: Run, target: Side, at: datetime) -> tuple[Any, ...]:
+    link, counterpart, pk = item.link, item.target, time_ordered_uuid()
+    number = counterpart.number if counterpart else link.salesforce_number if link is not None else ""
+    return (
+        pk, context.flow.pk, run.pk, context.revision.pk, link.pk if link is not None and not item.new_link else None,
+        at, target, item.operation, item.outcome, item.code[:80], item.record.id, item.record.number,
+        link.salesforce_id if link is not None else "", number,
+        ", ".join([write.field for write in item.writes])[:1000],
+        seal_json(detail_of(item), bound(_EVENT_TABLE, "detail_sealed", pk)),
+    )  # fmt: skip
 
 
 def detail_of(item: Item) -> dict[str, Any]:

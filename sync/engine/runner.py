@@ -22,10 +22,10 @@ from sync.core.window import Poll, next_watermark
 from sync.engine.context import DEFAULT_PAGE, Context
 from sync.engine.deciding import SEND_WITHIN, Deciding
 from sync.engine.items import Batch, Failure, Item, Later
-from sync.engine.rows import jittered, new_link
+from sync.engine.rows import NewIntent, jittered, new_link
 from sync.engine.store import Store
 from sync.errors import RunAborted, SchemaError, SyncError, TransientError
-from sync.models import Intent, Run
+from sync.models import Checkpoint, Run
 from sync.models.link import LinkState
 from sync.models.run import RunKind
 
@@ -49,7 +49,6 @@ class Runner:
     store: Store
     servicenow: Connector
     salesforce: Connector
-    offset: dict[Side, timedelta]
     deadline: float | None = None  # monotonic seconds
     progress: Callable[[Run], None] = lambda run: None
     sleep: Callable[[float], None] = time.sleep
@@ -59,7 +58,7 @@ class Runner:
     _numbers: deque[tuple[Future[dict[str, Record]], list[Item]]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self._deciding = Deciding(self.context, self.store, self.servicenow, self.salesforce, self.offset)
+        self._deciding = Deciding(self.context, self.store, self.servicenow, self.salesforce)
         self._background = ThreadPoolExecutor(3, thread_name_prefix="run")
 
     def __call__(self) -> None:
@@ -96,20 +95,24 @@ class Runner:
         )
         if resumed and checkpoint.poll_started is not None:
             cursor = Cursor(checkpoint.poll_at, checkpoint.poll_id) if checkpoint.poll_at else None
-            poll = Poll(checkpoint.poll_started, cursor, checkpoint.poll_top)
+            self._poll = Poll(checkpoint.poll_started, cursor, checkpoint.poll_top)
         else:
             start = None if self.run.kind == RunKind.RESYNC else checkpoint.watermark
-            poll = Poll(self.servicenow.server_now(), Cursor(start) if start else None, None)
-        self._poll = poll
+            cursor = Cursor(start) if start else None
         # A flow without links has nothing to follow: only records that enter are read.
         entered = not self.store.has_links()
-        for page in self._prefetched(self.servicenow.changes(self._query(poll.cursor, entered))):
+        for page in self._prefetched(self.servicenow.changes(self._query(cursor, entered))):
+            # Server time not later than the first look, free of charge with its answer.
+            self._poll = self._poll or Poll(page.read_at, cursor, None)
             self._expect(page)
             self._take(page, entered=entered)
         self._drain()
+        self._finish_poll(checkpoint)
+
+    def _finish_poll(self, checkpoint: Checkpoint) -> None:
         backfill = self.run.kind == RunKind.RESYNC
-        watermark = None if backfill else next_watermark(self._poll, checkpoint.watermark, self.context.overlap)
-        if not self.store.dry:
+        if self._poll is not None and not self.store.dry:
+            watermark = None if backfill else next_watermark(self._poll, checkpoint.watermark, self.context.overlap)
             self.store.finish_poll(self._poll, watermark)
         self._poll = None
 
@@ -192,7 +195,7 @@ class Runner:
             return batch
         for item in items:
             if not item.at_rest and item.intent is None:
-                item.intent = self._intent(item, at)
+                item.intent = NewIntent(item, self.run, at, self.store.lease.token)
         self._spent("map", started)
         started = time.monotonic()
         self.store.intend(batch)
@@ -202,24 +205,6 @@ class Runner:
             batch.results = self._background.submit(self._send, writes, at)
         self._spent("record", started)
         return batch
-
-    def _intent(self, item: Item, at: datetime) -> Intent:
-        intent = Intent(
-            flow=self.context.flow,
-            run=self.run,
-            link=item.link,
-            side=Side.SALESFORCE,
-            operation=Operation.CREATE if item.link is None else Operation.UPDATE,
-            source_id=item.record.id,
-            source_number=item.record.number,
-            target_id=item.link.salesforce_id if item.link else "",
-            planned_stamp=item.target.version.edited_at if item.target else None,
-            at=at,
-            lease_token=self.store.lease.token,
-        )
-        fields = {write.row: [write.field, write.sent, write.source, write.under] for write in item.writes}
-        intent.payload = {"fields": fields, "extra": item.extra}
-        return intent
 
     def _send(self, writes: list[Write], at: datetime) -> list[WriteResult]:
         """All results of these writes. What could not leave in time after its intent is not sent at all."""

@@ -16,12 +16,12 @@ from sync.core.records import Outcome, Record, Side
 from sync.core.retry import backoff
 from sync.core.window import Poll
 from sync.engine import lease as leases
-from sync.engine import rows
+from sync.engine import bulk, rows
 from sync.engine.connect import CallLog
 from sync.engine.context import Context
 from sync.engine.items import Batch, Item, Later
 from sync.engine.lease import Lease
-from sync.models import Checkpoint, DeadLetter, Event, HourlyTotal, Intent, RecordLink, Run, Waiting
+from sync.models import Checkpoint, DeadLetter, HourlyTotal, Intent, RecordLink, Run, Waiting
 from sync.models.attention import DeadLetterState
 from sync.models.run import RunMode
 
@@ -128,7 +128,7 @@ class Store:
             link.salesforce_number = found[link.salesforce_id].number
         with transaction.atomic():
             leases.renew(self.lease, self.now())
-            rows.update_many(numbered, ("salesforce_number",))
+            bulk.update(numbered, ("salesforce_number",))
 
     def lost(self, ids: Sequence[str], run: Run) -> None:
         """Waiting records that the source does not show any more: they wait until patience ends, then need a person."""
@@ -224,19 +224,23 @@ class Store:
             Intent.objects.filter(pk__in=part).delete()
 
     def _insert_intents(self, items: Sequence[Item]) -> None:
-        fresh = [item for item in items if item.intent is not item.found]
-        again = [item.intent.pk for item in items if item.intent is not None and item.intent is item.found]
+        again = [item.intent.pk for item in items if isinstance(item.intent, Intent)]
         for part in chunks(again):  # the same request once more: it is ours now
             Intent.objects.filter(pk__in=part).update(lease_token=self.lease.token, at=self.now(), run=self.run)
+        fresh = [item for item in items if isinstance(item.intent, rows.NewIntent)]
         try:
             with transaction.atomic():
-                rows.insert_intents([item.intent for item in fresh if item.intent is not None])
+                self._insert_fresh(fresh)
         except IntegrityError:
             held = self.open_intents([item.record.id for item in fresh])
             for item in fresh:
                 if item.record.id in held:
                     put_off(item)
-            rows.insert_intents([item.intent for item in fresh if item.intent is not None])
+            self._insert_fresh(fresh)
+
+    def _insert_fresh(self, items: Sequence[Item]) -> None:
+        intents = [item.intent for item in items if isinstance(item.intent, rows.NewIntent)]
+        rows.insert_intents(intents, self.context, self.target)
 
     # Transaction 2: links, bases, events, totals, checkpoint
 
@@ -245,10 +249,10 @@ class Store:
         with transaction.atomic():
             leases.renew(self.lease, self.now())
             if self.dry:
-                rows.insert_events(self._events(batch))
+                self._tell(batch)
             else:
                 self._record_links(batch)
-                rows.insert_events(self._events(batch))
+                self._tell(batch)
                 self._record_attention(batch)
                 self._record_totals(batch)
                 if poll is not None and batch.fault is None:
@@ -270,9 +274,9 @@ class Store:
         for part in chunks(gone):
             Intent.objects.filter(pk__in=part).delete()
 
-    def _events(self, batch: Batch) -> list[Event]:
-        at = self.now()
-        return [rows.event_of(item, self.context, self.run, self.target, at) for item in batch.items if has_story(item)]
+    def _tell(self, batch: Batch) -> None:
+        told = [item for item in batch.items if has_story(item)]
+        rows.insert_events(told, self.context, self.run, self.target, self.now())
 
     def _record_attention(self, batch: Batch) -> None:
         """Open, update and close dead letters, conflicts and waits of the records that came to rest."""

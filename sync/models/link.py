@@ -27,14 +27,19 @@ class RecordLink(UUIDKey):
     `fields`: field row's UUID -> state of that field (refusals, ring of our last writes).
     """
 
-    flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="links")
+    # No index of their own where a constraint or index below begins with the column: a link is written often.
+    flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="links", db_index=False)
     state = models.CharField(max_length=12, choices=LinkState.choices, default=LinkState.ACTIVE)
     born_in = models.CharField(max_length=12, choices=SideChoices.choices)
-    servicenow_connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+")
+    servicenow_connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     servicenow_table = models.CharField(max_length=80)
     servicenow_id = models.CharField("sys_id", max_length=32)
     servicenow_number = models.CharField("incident", max_length=80, blank=True)
-    salesforce_connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="+")
+    salesforce_connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     salesforce_object = models.CharField(max_length=80)
     salesforce_id = models.CharField("Id", max_length=18)
     salesforce_number = models.CharField("case", max_length=80, blank=True)
@@ -96,9 +101,10 @@ class Intent(UUIDKey):
     A create is keyed by its source record until a link exists.
     """
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="intents")
-    run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")
-    link = models.ForeignKey(RecordLink, null=True, on_delete=models.CASCADE, related_name="intents")
+    # Few rows are open at a time and each lives for seconds: one index, the constraint's, is enough.
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="intents", db_index=False)
+    run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    link = models.ForeignKey(RecordLink, null=True, on_delete=models.CASCADE, related_name="intents", db_index=False)
     side = models.CharField(max_length=12, choices=SideChoices.choices)  # where it writes
     operation = models.CharField(max_length=8, choices=OperationChoices.choices)
     source_id = models.CharField(max_length=32)  # the record on the other side

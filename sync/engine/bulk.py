@@ -1,0 +1,87 @@
+"""Many rows in one prepared statement.
+
+The ORM's bulk_create and bulk_update build one huge statement out of Python objects, field by field; for a page of
+thousands of rows that costs more than all the rest of a run. Here a plan of converters is made once a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models
+
+Converter = Callable[[Any], Any]
+
+
+def insert(model: type[models.Model], columns: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert rows given as values of `columns` (attribute names, foreign keys as name_id); others take their empty value."""
+    statement, converters, rest = _insert_plan(model, columns, connection.vendor)
+    prepared = [
+        [*(convert(value) if convert else value for convert, value in zip(converters, row, strict=True)), *rest]
+        for row in rows
+    ]
+    if prepared:
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, prepared)
+
+
+def update(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
+    """Save these columns of the rows, each by its key."""
+    if not rows:
+        return
+    statement, converters = _update_plan(type(rows[0]), tuple(columns), connection.vendor)
+    names = [*columns, "pk"]
+    prepared = [
+        [convert(getattr(row, name)) if convert else getattr(row, name) for convert, name in zip(converters, names, strict=True)]
+        for row in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, prepared)
+
+
+@lru_cache(maxsize=64)
+def _insert_plan(
+    model: type[models.Model], columns: tuple[str, ...], vendor: str
+) -> tuple[str, list[Converter | None], list[Any]]:
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    named = [fields.pop(name) for name in columns]
+    empty = [_converter(field, vendor)(field.get_default()) if _converter(field, vendor) else field.get_default() for field in fields.values()]
+    quote = connection.ops.quote_name
+    into = ", ".join(quote(field.column) for field in [*named, *fields.values()])
+    marks = ", ".join(["%s"] * (len(named) + len(fields)))
+    statement = f"INSERT INTO {quote(model._meta.db_table)} ({into}) VALUES ({marks})"  # noqa: S608
+    return statement, [_converter(field, vendor) for field in named], empty
+
+
+@lru_cache(maxsize=64)
+def _update_plan(
+    model: type[models.Model], columns: tuple[str, ...], vendor: str
+) -> tuple[str, list[Converter | None]]:
+    fields = [model._meta.get_field(name) for name in columns]
+    quote = connection.ops.quote_name
+    assignments = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    key = model._meta.pk
+    statement = f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {quote(key.column)} = %s"  # noqa: S608
+    return statement, [_converter(field, vendor) for field in [*fields, key]]
+
+
+def _converter(field: Any, vendor: str) -> Converter | None:
+    """How a value of this field is handed to the driver; None: as it is."""
+    if isinstance(field, models.ForeignKey):
+        return _converter(field.target_field, vendor)
+    if isinstance(field, models.UUIDField):
+        return _hex if vendor == "sqlite" else None
+    if isinstance(field, models.DateTimeField):
+        return lru_cache(maxsize=4096)(lambda value: field.get_db_prep_save(value, connection))
+    if isinstance(field, models.CharField | models.TextField):
+        return str  # an enumeration's member is a str to Python, but not to every driver
+    if isinstance(field, models.BinaryField | models.IntegerField | models.BooleanField):
+        return None
+    return lambda value: field.get_db_prep_save(value, connection)
+
+
+def _hex(value: UUID | None) -> str | None:
+    return None if value is None else value.hex
