@@ -42,6 +42,12 @@ class ConsoleAdmin(ModelAdmin):
         ]
         return [*fragments, *super().get_urls()]
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist: Any = super().get_changelist_instance(request)
+        if not changelist.query and not changelist.has_active_filters:
+            changelist.full_result_count = changelist.result_count  # or the theme offers to "show all" of all
+        return changelist
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         chosen = super().get_actions(request)
         return {name: entry for name, entry in chosen.items() if entry and _may(request, entry[0])}

@@ -86,7 +86,7 @@ def side_mark(side: str) -> SafeString:
 
 
 def side_name(side: str) -> SafeString:
-    return format_html("{} {}", side_mark(side), SIDES.get(side, ("", side))[1])
+    return format_html("{}&nbsp;{}", side_mark(side), SIDES.get(side, ("", side))[1])
 
 
 def arrow(direction: str) -> SafeString:
@@ -140,6 +140,9 @@ def _name_of(item: Any, position: int) -> str:
     return str(position)
 
 
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     path: str
@@ -149,7 +152,11 @@ class Difference:
 
 
 def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Difference]:
-    """Before and after side by side, leaf by leaf, what changed first; a side that has no such leaf shows a dash."""
+    """Before and after side by side, leaf by leaf, what changed first; a side that has no such leaf shows a dash.
+
+    Of something new or gone only what is not empty is listed. Keys that only the database reads are left out.
+    """
+    whole = before is not None and after is not None
     old, new = dict(flat(before or {})), dict(flat(after or {}))
     rows = [
         Difference(
@@ -159,7 +166,7 @@ def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
             changed=old.get(path) != new.get(path),
         )
         for path in dict.fromkeys((*old, *new))
-        if path
+        if path and path[-1] != "id" and (whole or old.get(path) not in _EMPTY or new.get(path) not in _EMPTY)
     ]
     return sorted(rows, key=lambda row: not row.changed)
 

@@ -51,11 +51,25 @@ class FieldRowInline(RowsInline):
     model = FieldRow
     formset = FieldRowFormSet
     verbose_name_plural = "mapping"
-    fields = ("position", "servicenow", "direction", "transform", "value_map", "value", "salesforce", "default",
-              "required", "conflict")  # fmt: skip
+    fields = ("servicenow", "direction", "salesforce", "transform", "value_map", "value", "default", "required",
+              "conflict", "position")  # fmt: skip
     ordering_field = "position"
     hide_ordering_field = True
     hide_title = True
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "value_map":
+            field.empty_label = "none"  # type: ignore[attr-defined]
+            # Value maps have a page of their own; buttons beside each row would take the room of a column.
+            for power in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
+                setattr(field.widget, power, False)
+        return field
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.blank:
+            kwargs["choices"] = [("", "as the flow"), *db_field.choices]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("value_map")

@@ -10,20 +10,41 @@ from django.http import HttpRequest
 
 from integration_console.theme import present
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
+from integration_console.theme.toolkit import ModelForm
 from mappings.models import ValueMap, ValueMapEntry
 
 
 class EntryInline(RowsInline):
     model = ValueMapEntry
-    fields = ("position", "servicenow", "direction", "salesforce")
+    fields = ("servicenow", "direction", "salesforce", "position")
     ordering_field = "position"
     hide_ordering_field = True
     hide_title = True
     tab = False
 
 
+class ValueMapForm(ModelForm):
+    class Meta:
+        model = ValueMap
+        fields = (
+            "name",
+            "description",
+            "unmapped_to_salesforce",
+            "default_to_salesforce",
+            "unmapped_to_servicenow",
+            "default_to_servicenow",
+        )
+        labels = {
+            "unmapped_to_salesforce": "Going to Salesforce",
+            "default_to_salesforce": "Default there",
+            "unmapped_to_servicenow": "Going to ServiceNow",
+            "default_to_servicenow": "Default there",
+        }
+
+
 @admin.register(ValueMap)
 class ValueMapAdmin(ConfigurationAdmin):
+    form = ValueMapForm
     inlines = (EntryInline,)
     list_display = ("name", "description", "entry_count", "unmapped", "used_by")
     search_fields = ("name", "description", "entries__servicenow", "entries__salesforce")

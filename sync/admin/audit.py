@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.admin import ReadOnlyAdmin
-from sync.models import AuditEntry
+from sync.models import AuditEntry, Connection
 
 # What people read for the code that is stored.
 DEEDS = {
@@ -47,12 +47,12 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_fields = ("actor_name", "object_label", "action", "ip")
     page_template = "console/audit_entry.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        queryset: QuerySet[AuditEntry] = super().get_queryset(request)
-        return queryset
-
     def page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
-        differences = present.compare(obj.before, obj.after)
+        names = {str(pk): name for pk, name in Connection.objects.values_list("pk", "name")}
+        differences = [
+            replace(row, before=names.get(row.before, row.before), after=names.get(row.after, row.after))
+            for row in present.compare(obj.before, obj.after)
+        ]
         return {
             "title": f"Entry {obj.number:,}",
             "deed": deed(obj),

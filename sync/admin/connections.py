@@ -54,7 +54,15 @@ class ConnectionForm(ModelForm):
 
     class Meta:
         model = Connection
-        fields = "__all__"
+        fields = "__all__"  # the admin's fieldsets name what is shown; sealed columns are not editable
+        labels = {
+            "url": "Address",
+            "concurrency": "Calls at once",
+            "limit_requests": "Limit",
+            "limit_per": "Window of the limit",
+            "reserve_percent": "Reserve, percent",
+            "api_version": "API version",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

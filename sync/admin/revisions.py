@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.admin import ReadOnlyAdmin
 from sync.admin.base import link_to
-from sync.models import Connection, Revision
+from sync.models import Connection, Flow, Revision
 
 ENDS = ("servicenow", "salesforce")
 APART = {"fields", "value_maps", "options"}  # shown as tables of their own
@@ -39,7 +39,11 @@ class RevisionAdmin(ReadOnlyAdmin):
         return {
             "title": f"Revision {obj.number:,} of {obj.flow.name}",
             "ends": [(end, _of_end(settings, end)) for end in ENDS],
-            "behaviour": {key: value for key, value in settings.items() if not key.startswith(ENDS)},
+            "behaviour": {
+                _label(key): _choice(key, value)
+                for key, value in settings.items()
+                if not key.startswith(ENDS)
+            },
             "options": data.get("options") or {},
             "fields": data["fields"],
             "flow_direction": data["direction"],
@@ -61,9 +65,17 @@ class RevisionAdmin(ReadOnlyAdmin):
 
 
 def _of_end(settings: dict[str, Any], end: str) -> dict[str, Any]:
-    return {
-        key.removeprefix(f"{end}_"): value for key, value in settings.items() if key.startswith(f"{end}_")
-    }
+    mine = {key: value for key, value in settings.items() if key.startswith(f"{end}_")}
+    return {key.removeprefix(f"{end}_"): _choice(key, value) for key, value in mine.items()}
+
+
+def _label(key: str) -> str:
+    return str(Flow._meta.get_field(key).verbose_name)  # type: ignore[union-attr]
+
+
+def _choice(key: str, value: Any) -> Any:
+    """The words of a choice for the code that is stored."""
+    return dict(getattr(Flow._meta.get_field(key), "flatchoices", ())).get(value, value)
 
 
 def _map_rows(spec: dict[str, Any]) -> dict[str, Any]:

@@ -50,13 +50,12 @@ CANCEL = rules(
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
-    list_display = ("of_number", "of_flow", "status_badge", "kind_and_mode", "read_count", "written", "troubles",
-                    "took", "who", "when")  # fmt: skip
+    list_display = ("of_number", "of_flow", "status_badge", "when", "kind_and_mode", "read_count", "written", "troubles",
+                    "who")  # fmt: skip
     list_display_links = ("of_number",)
     list_filter = ("status", "flow", "kind", "mode", "lane", ("created_at", admin.DateFieldListFilter))
     search_fields = ("=id", "flow__name", "asked_by_name", "error_code")
     actions_detail = ("cancel",)
-    actions_row = ("cancel",)
     page_template = "console/run.html"
     page_views = ("progress",)
 
@@ -108,9 +107,12 @@ class RunAdmin(ReadOnlyAdmin):
     def read_count(self, obj: Run) -> str:
         return present.number(obj.read)
 
-    @admin.display(description="created · updated · unchanged")
-    def written(self, obj: Run) -> str:
-        return " · ".join(present.number(count) for count in (obj.created, obj.updated, obj.unchanged))
+    @admin.display(description="new · updated")
+    def written(self, obj: Run) -> SafeString:
+        return format_html(
+            '{} · {}<div class="ic-dim">{} unchanged</div>',
+            *map(present.number, (obj.created, obj.updated, obj.unchanged)),
+        )
 
     @admin.display(description="failed", ordering="failed")
     def troubles(self, obj: Run) -> SafeString | str:
@@ -118,20 +120,21 @@ class RunAdmin(ReadOnlyAdmin):
         failed = present.badge("failed", f"{obj.failed:,} failed") if obj.failed else ""
         return format_html("{} {}", failed, in_doubt) if failed or in_doubt else "0"
 
-    @admin.display(description="took")
-    def took(self, obj: Run) -> str:
-        return present.span(obj.seconds) if obj.seconds else "–"
-
     @admin.display(description="asked by", ordering="asked_by_name")
     def who(self, obj: Run) -> str:
         return obj.asked_by_name or "schedule"
 
     @admin.display(description="when", ordering="created_at")
     def when(self, obj: Run) -> SafeString:
-        return present.ago(obj.started_at or obj.created_at)
+        took = f"took {present.span(obj.seconds)}" if obj.finished_at and obj.seconds else ""
+        return format_html(
+            '{}<div class="ic-dim">{}</div>', present.ago(obj.started_at or obj.created_at), took
+        )
 
     @console_action("Cancel", CANCEL, icon="cancel", variant=DANGER)
     def cancel(self, request: HttpRequest, target: Run, answers: dict[str, Any]) -> Done:
+        if not target.is_active:
+            raise services.Refused(f"Run {target.pk:,} has ended already.")
         services.cancel_run(run=target, by=person(request))
         return Done(f"Run {target.pk:,} was asked to end.", page_url(target))
 
