@@ -1,0 +1,169 @@
+"""An operator at work in a real Chromium, found by role and label."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.utils import timezone
+
+from sync.models import Flow, Run
+from tests.console import seed
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore:No directory at"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER TESTED: /usr/bin/chromium is not installed"),
+]
+WIDE, NARROW = (1280, 820), (390, 820)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
+        "1"  # playwright's loop makes Django refuse the ORM in this thread
+    )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    else:
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
+
+
+@pytest.fixture
+def console(transactional_db) -> Flow:
+    call_command("createcachetable", verbosity=0)
+    User.objects.create_superuser("alice", password="correct horse")
+    return seed.everything(records=12)
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complained of: blocked by the policy, an error in a script, a request elsewhere."""
+    return []
+
+
+@pytest.fixture
+def open_page(chromium, live_server, console, complaints):
+    """Log in with a window of this size and colour scheme; the browser's complaints are collected."""
+    contexts = []
+
+    def log_in(size: tuple[int, int] = WIDE, scheme: str = "light"):
+        context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, base_url=live_server.url
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((live_server.url, "data:")) else complaints.append(request.url)
+            ),
+        )
+        page.goto("/admin/")
+        page.get_by_label("Username").fill("alice")
+        page.get_by_label("Password").fill("correct horse")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="Overview").wait_for()
+        return page
+
+    yield log_in
+    for context in contexts:
+        context.close()
+
+
+def test_an_operator_runs_a_flow_and_watches_it_end(open_page, console, complaints):
+    from playwright.sync_api import expect
+
+    Run.objects.active().update(status="cancelled", finished_at=timezone.now())
+    page = open_page()
+    page.get_by_role("link", name="incidents-to-cases").click()
+    page.get_by_role("link", name="Run now").click()
+    dialog = page.locator("#dialog")
+    expect(dialog.get_by_role("heading", name="Run incidents-to-cases now?")).to_be_visible()
+    assert not Run.objects.active().exists()
+
+    dialog.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("waits for a worker")).to_be_visible()
+    run = Run.objects.active().get()
+    assert (run.kind, run.asked_by_name) == ("manual", "alice")
+
+    now = timezone.now()
+    Run.objects.filter(pk=run.pk).update(
+        status="running", started_at=now, read=300, expected=1_200, step="page 1, writing"
+    )
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25", timeout=10_000)
+
+    Run.objects.filter(pk=run.pk).update(
+        status="succeeded", finished_at=timezone.now(), read=1_200, created=1_200
+    )
+    expect(page.locator("#run-progress").get_by_text("succeeded")).to_be_visible(timeout=10_000)
+    expect(page.locator("#run-progress")).not_to_have_attribute("hx-trigger", re.compile("."))
+    assert complaints == []
+
+
+def test_a_record_is_found_by_its_number_and_its_values_are_opened(open_page, console, complaints):
+    from playwright.sync_api import expect
+
+    page = open_page()
+    page.locator("#nav-sidebar-apps").get_by_role("link", name="Records").click()
+    page.locator("#searchbar").fill("INC0010003")
+    page.locator("#searchbar").press("Enter")
+    page.get_by_role("link", name="INC0010003").click()
+    expect(page.get_by_text("hidden").first).to_be_visible()
+
+    page.get_by_role("link", name="Show values").click()
+    expect(page.get_by_role("cell", name=seed.SUBJECTS[3], exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name="Open in ServiceNow")).to_have_attribute("target", "_blank")
+    assert complaints == []
+
+
+def test_the_secrets_shown_are_those_of_the_chosen_method(open_page, console, complaints):
+    from playwright.sync_api import expect
+
+    page = open_page()
+    page.locator("#nav-sidebar-apps").get_by_role("link", name="Connections").click()
+    page.get_by_role("link", name="acme-servicenow").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+    expect(page.get_by_label("Password")).to_have_value("")
+
+    page.get_by_label("Method").select_option("oauth_client_credentials")
+    expect(page.get_by_label("Password")).to_be_hidden()
+    expect(page.get_by_label("Client secret")).to_be_visible()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_no_page_is_wider_than_its_window_or_offends_the_policy(open_page, console, complaints, size, scheme):
+    run = Run.objects.get(status="partial")
+    page = open_page(size, scheme)
+    for path in (
+        "/admin/",
+        "/admin/sync/flow/",
+        f"/admin/sync/flow/{console.pk}/change/#rows",
+        f"/admin/sync/run/{run.pk}/change/",
+        f"/admin/sync/recordlink/{console.links.first().pk}/change/?values=1",
+        "/admin/sync/deadletter/",
+        "/admin/sync/connection/add/",
+        "/admin/sync/auditentry/",
+    ):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], path
+    assert complaints == []
