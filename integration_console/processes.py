@@ -85,6 +85,8 @@ class Child:
         if not clean:
             self._kill_group()
             self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         with contextlib.suppress(OSError):
             os.close(self._lifeline)
         return clean

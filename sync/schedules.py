@@ -19,7 +19,7 @@ def tick(now: datetime) -> list[Run]:
     rows = Schedule.objects.filter(enabled=True, flow__enabled=True, flow__paused_reason="").exclude(cron="")
     for schedule in rows.select_related("flow__revision", "flow__mapping_ptr"):
         try:
-            run = _tick_one(schedule, now)
+            run = tick_one(schedule, now)
         except CronError as error:
             # One bad schedule stops itself alone; next_at keeps it from being told every second.
             _tell_once(schedule, error)
@@ -29,7 +29,8 @@ def tick(now: datetime) -> list[Run]:
     return runs
 
 
-def _tick_one(schedule: Schedule, now: datetime) -> Run | None:
+def tick_one(schedule: Schedule, now: datetime) -> Run | None:
+    """Queue the poll if the row is due and is still as it was read; otherwise another worker has it."""
     upcoming = next_tick(schedule.cron, schedule.flow.time_zone, now)
     if schedule.next_at is None or schedule.next_at > now:
         _correct(schedule, upcoming)

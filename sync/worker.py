@@ -33,6 +33,7 @@ SWEEP = 5.0
 HEARTBEAT = 5.0
 CANARY = 10.0
 FORGET = timedelta(days=1)
+SHORT, LONG = 0.5, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,13 @@ class Supervisor:
         self.stop = threading.Event()
         self.name = f"{platform.node()}:{os.getpid()}"
         self.patience = patience or Patience()
-        self._command = list(command or manage("qcluster"))
+        # Without Django's checks: they are about pages as well, and a queue has none.
+        self._command = list(command or manage("qcluster", "--skip-checks"))
         self._clock = clock
         self._doorbell = Doorbell()
         self._cluster: Child | None = None
-        self._silent_since = clock()  # start of the queue, or the last canary's return
+        self._pause = SHORT  # seconds before a queue that ended is started again
+        self._silent_since = self._started_at = clock()  # start of the queue, or the last canary's return
         self._duties = (
             Every(TICK, self._tick),
             Every(SWEEP, self._sweep),
@@ -130,6 +133,7 @@ class Supervisor:
         assert self._cluster is not None
         if self._cluster.ended():
             logger.error("the task queue ended with status %s and is started again", self._cluster.status)
+            self._pause_before_restart()
             self._restart()
             return
         silent = self._silence()
@@ -137,6 +141,12 @@ class Supervisor:
         if silent > bound:
             logger.error("no task came through the queue for %.0f s: it is stuck and started again", silent)
             self._restart()
+
+    def _pause_before_restart(self) -> None:
+        """Wait twice as long each time it ends at once: what it lacks does not come back by hurry."""
+        lived = (self._clock() - self._started_at).total_seconds()
+        self._pause = SHORT if lived > LONG else min(self._pause * 2, LONG)
+        self.stop.wait(self._pause)
 
     def _silence(self) -> float:
         """Seconds since a task last came through the queue, or since it was started."""
@@ -151,7 +161,7 @@ class Supervisor:
         return held < int(settings.Q_CLUSTER["workers"])
 
     def _start(self) -> None:
-        self._silent_since = self._clock()
+        self._silent_since = self._started_at = self._clock()
         self._cluster = Child("queue", self._command)
 
     def _restart(self) -> None:

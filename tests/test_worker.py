@@ -1,0 +1,133 @@
+"""The worker with real processes: tasks run, a stuck or dead queue is replaced, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from integration_console.processes import manage
+from sync.models import Worker
+from sync.worker import Patience, Supervisor
+from tests.test_processes import await_true
+
+IN_PROC = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
+
+
+def with_variable(text: str) -> list[int]:
+    """Processes that were started with this text in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and text.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+class Installation:
+    """A migrated database of its own, and workers that run on it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.database = directory / "worker.sqlite3"
+        self.environ = {
+            **os.environ,
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "REDIS_URL": "",
+            "WORKERS": "1",
+        }
+        for command in (["migrate", "--skip-checks"], ["createcachetable"]):
+            subprocess.run([*manage(*command), "-v0"], env=self.environ, check=True)
+
+    @contextmanager
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(
+            manage("worker"), env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def row(self, process: subprocess.Popen[bytes]) -> tuple[str | None, int]:
+        """When the canary last came through the worker's queue, and how often the queue was restarted."""
+        with closing(sqlite3.connect(self.database, timeout=20)) as database:
+            query = "SELECT canary_at, restarts FROM sync_worker WHERE name LIKE ?"
+            return database.execute(query, [f"%:{process.pid}"]).fetchone() or (None, 0)
+
+    def processes(self) -> list[int]:
+        return with_variable(str(self.database))
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory) -> Installation:
+    return Installation(tmp_path_factory.mktemp("worker"))
+
+
+@IN_PROC
+def test_a_worker_runs_tasks_and_ends_all_its_children_when_told(installation):
+    with installation.worker() as worker:
+        assert await_true(lambda: installation.row(worker)[0] is not None, seconds=60)
+        assert len(installation.processes()) >= 4  # worker, leash, queue and its processes
+
+        worker.send_signal(signal.SIGTERM)
+
+        assert worker.wait(60) == 0
+        assert await_true(lambda: installation.processes() == [])
+        assert installation.row(worker) == (None, 0)  # it took its row along
+
+
+@IN_PROC
+def test_a_killed_worker_leaves_no_orphan(installation):
+    with installation.worker() as worker:
+        assert await_true(lambda: installation.row(worker)[0] is not None, seconds=60)
+
+        worker.kill()
+        worker.wait()
+
+        assert await_true(lambda: installation.processes() == [])
+
+
+@IN_PROC
+def test_a_queue_that_was_killed_is_replaced_with_all_its_processes(installation):
+    with installation.worker() as worker:
+        assert await_true(lambda: installation.row(worker)[0] is not None, seconds=60)
+        canary = installation.row(worker)[0]
+        leash, queue, *rest = sorted(set(installation.processes()) - {worker.pid})
+
+        os.kill(queue, signal.SIGKILL)
+
+        assert await_true(lambda: installation.row(worker)[1] == 1, seconds=60)
+        assert await_true(lambda: installation.row(worker)[0] not in (None, canary), seconds=60)
+        assert not {leash, queue, *rest} & set(installation.processes())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_through_which_nothing_comes_is_restarted():
+    silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+    supervisor = Supervisor(command=silent, patience=Patience(idle=0.5, stop=0.2, stuck=0.2))
+
+    def work() -> None:
+        supervisor.run()
+        connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        restarted = await_true(lambda: Worker.objects.filter(name=supervisor.name, restarts__gt=0).exists())
+    finally:
+        supervisor.stop.set()
+        thread.join()
+
+    assert restarted
