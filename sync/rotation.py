@@ -40,7 +40,7 @@ def _rotate_column(model: type[models.Model], sealed: Sealed) -> int:
     count, last = 0, None
     while rows := _next_rows(model, sealed.column, last):
         with transaction.atomic():
-            count += sum(_rotate_row(row, sealed) for row in rows)
+            count += sum(rotate_row(row, sealed) for row in rows)
         last = rows[-1].pk
     return count
 
@@ -53,7 +53,7 @@ def _next_rows(model: type[models.Model], column: str, last: Any) -> list[models
     return list(rows.order_by("pk").only("pk", column)[:BATCH])
 
 
-def _rotate_row(row: models.Model, sealed: Sealed) -> int:
+def rotate_row(row: models.Model, sealed: Sealed) -> int:
     """Replace the token only if it is still the one that was read: a worker's newer value is never overwritten.
 
     What a worker writes meanwhile is under the first key already.

@@ -66,7 +66,7 @@ class Command(ConsoleCommand):
         self._new_database(stage.directory)
         self.say("Starting the sandbox: a ServiceNow and a Salesforce on this machine.")
         pair = stage.sandbox(incidents=incidents, arriving=not once)
-        self._configure(_variables(pair))
+        self._configure(variables(pair))
         logins = make_logins()
         port = free_port(PORT)
         if port != PORT:
@@ -116,7 +116,7 @@ def _stop(*_: object) -> NoReturn:
     raise Stopped
 
 
-def _variables(pair: Mapping[str, Any]) -> dict[str, str]:
+def variables(pair: Mapping[str, Any]) -> dict[str, str]:
     """What demo.yaml refers to. Kept out of the environment, so that no child can pass the secrets on."""
     named = {
         f"{system.upper()}_{name.upper()}": str(pair[system][name])

@@ -1,0 +1,117 @@
+"""`run_flow`: exit statuses and the JSON that scripts read."""
+
+from __future__ import annotations
+
+import pytest
+
+from mappings.models import ValueMapEntry
+from sync import services
+from sync.models import Connection, DeadLetter, Flow, Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_run_says_what_it_did(command, demo_flow, pair):
+    ended = command("run_flow", "incidents-to-cases")
+
+    active = [row for row in pair.servicenow.rows("incident") if row["active"] == "true"]
+    assert ended.status == 0
+    assert ended.data["created"] == len(active) == len(pair.salesforce.rows("Case", Origin="ServiceNow"))
+    assert set(ended.data) == {
+        "flow", "run", "kind", "status", "read", "created", "updated", "adopted", "deleted", "unchanged",
+        "conflicts", "waiting", "failed", "in_doubt", "api_calls", "seconds", "directions",
+    }  # fmt: skip
+
+
+def test_a_second_run_with_nothing_changed_writes_nothing(command, demo_flow, pair):
+    command("run_flow", "incidents-to-cases")
+
+    again = command("run_flow", "incidents-to-cases").data
+
+    assert (again["created"], again["updated"], again["failed"]) == (0, 0, 0)
+
+
+def test_a_dry_run_writes_nothing_anywhere(command, demo_flow, pair):
+    ended = command("run_flow", "incidents-to-cases", "--dry-run")
+
+    assert ended.status == 0
+    assert ended.data["created"] > 0
+    assert pair.salesforce.rows("Case", Origin="ServiceNow") == []
+
+
+def test_only_the_records_asked_for_are_run(command, demo_flow, pair):
+    one = next(row for row in pair.servicenow.rows("incident") if row["active"] == "true")
+
+    ended = command("run_flow", "incidents-to-cases", "--ids", one["sys_id"])
+
+    assert ended.data["created"] == 1
+    assert [case["ServiceNow_Sys_Id__c"] for case in pair.salesforce.rows("Case", Origin="ServiceNow")] == [
+        one["sys_id"]
+    ]
+
+
+def test_a_record_that_fails_ends_the_command_with_1(command, demo_flow, pair):
+    unmapped = next(row for row in pair.servicenow.rows("incident") if row["active"] == "true")
+    ValueMapEntry.objects.filter(
+        value_map__name="incident-state-case-status", servicenow=unmapped["state"]
+    ).delete()
+    services.publish_flow(flow=demo_flow, by=None)
+
+    ended = command("run_flow", "incidents-to-cases")
+
+    assert (ended.status, ended.data["status"]) == (1, "partial")
+    assert unmapped["sys_id"] in DeadLetter.objects.values_list("record_id", flat=True)
+    assert ended.data["failed"] == DeadLetter.objects.count()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["incident-to-case"], "There is no flow 'incident-to-case'. Did you mean 'incidents-to-cases'?"),
+        (["incidents-to-cases", "--since", "2026-11-23T08:00:00"], "has no offset"),
+        (["incidents-to-cases", "--until", "yesterday"], "is not a time"),
+    ],
+)
+def test_what_cannot_run_ends_with_2_and_a_sentence(command, incidents_flow, arguments, sentence):
+    ended = command("run_flow", *arguments)
+
+    assert ended.status in (1, 2)  # call_command gives argparse's errors the status 1; the command line 2
+    assert sentence in ended.told
+    assert not Run.objects.exists()
+
+
+def test_a_disabled_flow_is_not_run(command, incidents_flow):
+    Flow.objects.update(enabled=False)
+
+    ended = command("run_flow", "incidents-to-cases")
+
+    assert (ended.status, ended.told) == (2, "incidents-to-cases is disabled. Enable it first.")
+
+
+def test_a_second_run_waits_for_the_first_and_then_gives_up(command, incidents_flow):
+    services.request_run(flow=incidents_flow, by=None, enqueue=False)
+
+    ended = command("run_flow", "incidents-to-cases", "--wait", "0.3")
+
+    assert ended.status == 2
+    assert "waiting up to 0 s for its end" in ended.told
+    assert "is active in the live lane. Wait for its end, or cancel it." in ended.told
+
+
+def test_a_wrong_password_is_told_in_one_sentence(command, demo_flow):
+    services.set_secrets(
+        connection=Connection.objects.get(name="acme-salesforce"), secrets={"client_secret": "wrong"}, by=None
+    )  # fmt: skip
+
+    ended = command("run_flow", "incidents-to-cases")
+
+    assert (ended.status, ended.data["status"]) == (2, "failed")
+    assert "Salesforce" in ended.told
+    assert "wrong" not in ended.told.split("acme-salesforce")[0]
+
+
+def test_an_unreachable_platform_is_told_in_one_sentence(command, incidents_flow):
+    ended = command("run_flow", "incidents-to-cases")
+
+    assert ended.status == 2
+    assert "Traceback" not in ended.told
