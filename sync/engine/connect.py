@@ -16,7 +16,7 @@ from django.utils import timezone
 from sync.connectors.base import Call, Connector, Observer, Profile, Token
 from sync.connectors.registry import open_connector as open_profile
 from sync.core.records import Side
-from sync.errors import TransientError
+from sync.errors import ConfigurationError, TransientError
 from sync.models import Connection, ConnectionToken, RemoteCall, Run
 
 REFRESH_LEASE = timedelta(seconds=90)  # longer than a token request's own timeout
@@ -50,6 +50,7 @@ class StoredToken:
     """
 
     def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.row_id = self._row(connection)
         self._cached: Token | None = None
 
@@ -78,6 +79,7 @@ class StoredToken:
     def _fetch(self, stale: Token | None, fetch: Callable[[Token | None], Token]) -> Token:
         try:
             token = fetch(stale)
+            check_org(self.connection, _org_of(token.identity))
         except BaseException:
             ConnectionToken.objects.filter(pk=self.row_id).update(lease_until=None)
             raise
@@ -101,6 +103,27 @@ class StoredToken:
     def _read(self) -> Token | None:
         row = ConnectionToken.objects.get(pk=self.row_id)
         return _from_json(row.token) if row.token_sealed else None
+
+
+def check_org(connection: Connection, org_id: str) -> None:
+    """A connection keeps the org or instance it first met. Raises ConfigurationError for another one behind the same URL."""
+    if not org_id:
+        return
+    known = Connection.objects.filter(pk=connection.pk).values_list("org_id", flat=True).first()
+    if not known:
+        Connection.objects.filter(pk=connection.pk, org_id="").update(org_id=org_id)
+    elif known != org_id:
+        raise ConfigurationError(
+            f"{connection.name} now leads to {org_id}, but its records were linked to {known}.",
+            code="org_changed",
+            advice="If this is another system, give it a connection and a flow of its own; if the same data was moved, tell the console so.",
+        )
+
+
+def _org_of(identity: str) -> str:
+    """The organisation in Salesforce's identity URL https://host/id/<organisation>/<user>; "" if it is none."""
+    parts = identity.rstrip("/").split("/")
+    return parts[-2] if len(parts) > 2 and parts[-2].startswith("00D") else ""
 
 
 def _to_json(token: Token) -> dict[str, object]:

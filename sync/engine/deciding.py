@@ -48,11 +48,24 @@ class Deciding:
         links, intents = self.store.links(ids), self.store.open_intents(ids)
         for item in items:
             item.link, item.found = links.get(item.record.id), intents.get(item.record.id)
-        self._rest_quiet(items)
+        if not look_up:
+            self._rest_known(items)
+        self._rest_quiet([item for item in items if not item.at_rest])
         self._decide_linked([item for item in items if not item.at_rest and item.link is not None])
         unlinked = [item for item in items if not item.at_rest and item.link is None]
         self._decide_unlinked(unlinked, entered=entered, look_up=look_up)
         return [item for item in items if item.outcome is not None or item.writes]
+
+    def _rest_known(self, items: list[Item]) -> None:
+        """A dead letter needs a person: a poll that meets the same state again neither sends nor tells it again."""
+        letters = self.store.open_letters([item.record.id for item in items])
+        for item in items:
+            letter = letters.get(item.record.id)
+            if letter is None or letter.revision_id != self.context.revision.pk or item.found is not None:
+                continue
+            if letter.content.get("source") == item.record.values:
+                item.known = True
+                item.rest(Outcome.UNCHANGED)
 
     # Linked records
 

@@ -64,6 +64,7 @@ class Item:
     tombstone: str = ""  # the link's new state, when the answer said that the counterpart is deleted
     notes: list[str] = field(default_factory=list)
     code: str = ""
+    known: bool = False  # what keeps it from resting is on record already, and nothing has changed since
 
     @property
     def at_rest(self) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from sync.connectors.advice import rule_and_advice
 from sync.core.records import Operation, Outcome, Side
+from sync.core.retry import backoff
 from sync.encryption import context as bound
 from sync.encryption import seal_json
 from sync.engine import bulk
@@ -190,8 +191,8 @@ def upsert_waiting(flow: Flow, source: Side, items: Sequence[Item], now: datetim
         row = known.get(item.record.id) or Waiting(flow=flow, side=source, record_id=item.record.id, since=now)
         row.record_number = item.record.number
         row.reason, row.message = item.later.reason, item.later.message[:500]
+        row.due_at = now + max(item.later.delay, backoff(row.attempts, _rng) if row.attempts else item.later.delay)
         row.attempts += 1
-        row.due_at = now + item.later.delay
         if row.pk is None:
             fresh.append(row)
         else:
@@ -264,9 +265,11 @@ def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
     if not planned:
         return
     by_link = {item.link.pk: item for item in planned if item.link is not None}
+    keys = list(by_link)
     open_ones = {
         (conflict.link_id, str(conflict.row)): conflict
-        for conflict in Conflict.objects.filter(link_id__in=list(by_link)[:900], state=ConflictState.OPEN)
+        for start in range(0, len(keys), 900)
+        for conflict in Conflict.objects.filter(link_id__in=keys[start : start + 900], state=ConflictState.OPEN)
     }
     fresh: list[Conflict] = []
     for item in planned:
@@ -276,7 +279,10 @@ def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
             if (gone := open_ones.get((item.link.pk, row))) is not None:
                 gone.state, gone.resolved_at = ConflictState.GONE, now
                 gone.save(update_fields=["state", "resolved_at"])
-        fresh += _open(item, open_ones, run, now)
+        opened = list(_open(item, open_ones, run, now))
+        # A conflict that is on record already is the same one, not one more a run.
+        item.known = item.outcome is Outcome.CONFLICT and not opened and not item.writes
+        fresh += opened
         fresh += _decided(item, run, now)
     Conflict.objects.bulk_create(fresh)
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -31,7 +32,6 @@ from sync.models.run import RunKind
 
 NUMBER_FIELD = "number"  # of every task table
 BATCHES_IN_FLIGHT = 2
-REDO_PASSES = 3
 REDO_PATIENCE = 3.0  # seconds a run waits at its end for records that will be due
 # Refusals that say something of the whole flow, not of the record.
 FLOW_FAULTS = frozenset({"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE", "INSUFFICIENT_ACCESS"})
@@ -65,21 +65,21 @@ class Runner:
         """Do all there is to do. Raises SyncError for what stops a run, SliceEnded when the time is up."""
         try:
             self._number_leftovers()
-            self._redo("resuming")
+            self._redo_all("resuming")
             if self.run.kind != RunKind.RETRY:
                 self._read_side()
-            for _ in range(REDO_PASSES):
-                if not self._redo("settling"):
-                    break
-        finally:
+            self._redo_all("settling")
+        except BaseException:
             self._abandon()
-
-    def _abandon(self) -> None:
-        """After a fault: what was sent is still recorded if its answer comes; nothing new is sent."""
-        try:
-            self._drain()
+            raise
         finally:
             self._background.shutdown(wait=True, cancel_futures=True)
+
+    def _abandon(self) -> None:
+        """After a fault: what was sent is still recorded if its answer comes, but the checkpoint stays before the fault."""
+        self._poll = None
+        with suppress(SyncError):
+            self._drain()
 
     # Reading
 
@@ -162,22 +162,31 @@ class Runner:
         self._flying.append(self._begin(list(found.values()), entered=entered, look_up=True))
         self._drain()
 
-    def _redo(self, step: str) -> bool:
-        """Read and plan again what is due; True if there was any. Waits a moment for what will be due soon."""
+    def _redo_all(self, step: str) -> None:
+        """Read and plan again what is due, each record once; at the end wait a moment for what will be due soon."""
         if self.store.dry:
+            return
+        done: set[str] = set()
+        waited = step == "resuming"
+        while True:
+            ids = [id for id in self.store.due(self.page_size) if waited is False or id not in done]
+            if ids:
+                self._step(step)
+                # They entered when they were first taken; `enter` may not hold for them any more.
+                self._by_id(ids, entered=True)
+                done.update(ids)
+            elif waited or not self._wait_for_due():
+                return
+            else:
+                waited = True
+
+    def _wait_for_due(self) -> bool:
+        due = self.store.next_due()
+        seconds = (due - self.store.now()).total_seconds() if due else REDO_PATIENCE + 1
+        if seconds > REDO_PATIENCE:
             return False
-        ids = self.store.due(self.page_size)
-        if not ids and step == "settling" and (due := self.store.next_due()):
-            seconds = (due - self.store.now()).total_seconds()
-            if seconds > REDO_PATIENCE:
-                return False
-            self.sleep(max(0.0, seconds))
-            ids = self.store.due(self.page_size)
-        if ids:
-            self._step(step)
-            # They entered when they were first taken; `enter` may not hold for them any more.
-            self._by_id(ids, entered=True)
-        return bool(ids)
+        self.sleep(max(0.0, seconds))
+        return True
 
     # A page
 

@@ -19,7 +19,7 @@ from sync.engine import lease as leases
 from sync.engine import bulk, rows
 from sync.engine.connect import CallLog
 from sync.engine.context import Context
-from sync.engine.items import Batch, Item, Later
+from sync.engine.items import Batch, Failure, Item, Later
 from sync.engine.lease import Lease
 from sync.models import Checkpoint, DeadLetter, HourlyTotal, Intent, RecordLink, Run, Waiting
 from sync.models.attention import DeadLetterState
@@ -82,6 +82,12 @@ class Store:
         if not mine.exists():
             return {}
         return {intent.source_id: intent for part in chunks(ids) for intent in mine.filter(source_id__in=part)}
+
+    def open_letters(self, ids: Sequence[str]) -> dict[str, DeadLetter]:
+        mine = DeadLetter.objects.filter(flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN)
+        if not mine.exists():
+            return {}
+        return {letter.record_id: letter for part in chunks(ids) for letter in mine.filter(record_id__in=part)}
 
     def has_links(self) -> bool:
         return RecordLink.objects.filter(flow=self.context.flow).exists()
@@ -251,7 +257,9 @@ class Store:
             if self.dry:
                 self._tell(batch)
             else:
+                self._end_patience(batch)
                 self._record_links(batch)
+                rows.record_conflicts(self.run, batch.items, self.now())
                 self._tell(batch)
                 self._record_attention(batch)
                 self._record_totals(batch)
@@ -284,9 +292,23 @@ class Store:
         now = self.now()
         self._close_waiting(touched)
         rows.upsert_waiting(self.context.flow, self.source, [item for item in touched if item.later], now)
-        self._close_letters([item.record.id for item in touched if item.failure is None and item.later is None])
+        at_rest = [item for item in touched if item.failure is None and item.later is None and not item.known]
+        self._close_letters([item.record.id for item in at_rest])
         rows.upsert_letters(self.context, self.run, self.target, [item for item in touched if item.failure], now)
-        rows.record_conflicts(self.run, touched, now)
+
+    def _end_patience(self, batch: Batch) -> None:
+        """A record that has waited longer than the flow's patience needs a person."""
+        waiting = [item for item in batch.items if item.later is not None and item.outcome is not Outcome.IN_DOUBT]
+        if not waiting:
+            return
+        since = self.waiting_since([item.record.id for item in waiting])
+        for item in waiting:
+            row = since.get(item.record.id)
+            if row is None or self.now() - row.since <= self.context.patience:
+                continue
+            assert item.later is not None
+            message, item.later = item.later.message, None
+            item.fail(Failure("PATIENCE_ENDED", f"It waited since {row.since:%Y-%m-%d %H:%M} UTC: {message}"))
 
     def _close_waiting(self, items: Sequence[Item]) -> None:
         if not Waiting.objects.filter(flow=self.context.flow, side=self.source).exists():
@@ -348,7 +370,9 @@ def poll_columns(poll: Poll, run: Run) -> dict[str, object]:
 
 def has_story(item: Item) -> bool:
     """Unchanged records are counted, not stored; but what is lost or decided on the way is told."""
-    return item.outcome is not None and (item.outcome is not Outcome.UNCHANGED or bool(item.notes))
+    if item.known or item.outcome is None:
+        return False
+    return item.outcome is not Outcome.UNCHANGED or bool(item.notes)
 
 
 def put_off(item: Item) -> None:

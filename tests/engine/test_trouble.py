@@ -401,3 +401,47 @@ def test_a_person_who_edits_a_one_way_field_is_left_in_peace_until_the_source_mo
     assert subjects(pair) == ["Ours again"]
     kept = Conflict.objects.get()
     assert (kept.state, kept.values["salesforce"], kept.rule) == ("by_rule", "Theirs", "one-way")
+
+
+def test_a_poll_does_not_repeat_a_dead_letter_that_nobody_mended(flow: Flow, pair: Pair) -> None:
+    rule = ValidationRule("Case", "Subject", "Forbidden", "No.")
+    pair.salesforce.platform.dialect = replace(pair.salesforce.platform.dialect, validation_rules=(rule,))
+    incident = pair.servicenow.add("incident", short_description="Forbidden")
+    run_now(flow)
+    pair.salesforce.reset_counters()
+
+    again = run_now(flow)
+
+    assert (again.status, again.unchanged, pair.salesforce.counters.calls) == ("succeeded", 1, 0)
+    assert DeadLetter.objects.get().state == "open"
+    assert Event.objects.count() == 1
+    pair.servicenow.edit("incident", incident["sys_id"], short_description="Allowed")
+    assert run_now(flow).created == 1
+    assert DeadLetter.objects.get().state == "closed"
+
+
+def test_a_waiting_record_becomes_a_dead_letter_when_patience_ends(make_flow: Callable[..., Flow], pair: Pair) -> None:
+    flow = make_flow(patience=0)
+    incident = pair.servicenow.add("incident", short_description="Locked")
+    run_now(flow)
+    dialect = pair.salesforce.platform.dialect
+    case_id = pair.salesforce.rows("Case")[0]["Id"]
+    pair.salesforce.platform.dialect = replace(dialect, locked_ids=frozenset({case_id}))
+    pair.servicenow.edit("incident", incident["sys_id"], state="2")
+
+    run_now(flow)
+
+    assert DeadLetter.objects.get().code == "PATIENCE_ENDED"
+    assert not Waiting.objects.exists()
+
+
+def test_another_org_behind_the_same_address_stops_the_flow(flow: Flow, pair: Pair) -> None:
+    pair.servicenow.add("incident", short_description="Mine")
+    Connection.objects.filter(name="acme-salesforce").update(org_id="00D000000000001AAA")
+
+    run = run_now(flow)
+
+    flow.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "org_changed")
+    assert flow.paused_reason
+    assert pair.salesforce.rows("Case") == []
