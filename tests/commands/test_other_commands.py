@@ -70,16 +70,12 @@ def test_unknown_names_are_found_by_asking_the_platforms(command, demo_flow, dem
     ended = command("config", "apply", str(demo_file))
 
     assert ended.status == 2
-    assert [
-        (problem["path"].partition(".")[2], problem["problem"]) for problem in ended.data["problems"]
-    ] == [
-        ("servicenow.enter", "incident has no field 'aktive'. Did you mean 'active'?"),
-        (
-            "fields[1].servicenow",
-            "incident has no field 'short_descripton'. Did you mean 'short_description'?",
-        ),
-        ("fields[1].salesforce", "Case has no field 'Subjekt'. Did you mean 'Subject'?"),
-    ]
+    found = {problem["path"].partition(".")[2]: problem["problem"] for problem in ended.data["problems"]}
+    assert found == {
+        "servicenow.enter": "incident has no field 'aktive'. Did you mean 'active'?",
+        "fields[1].servicenow": "incident has no field 'short_descripton'. Did you mean 'short_description'?",
+        "fields[1].salesforce": "Case has no field 'Subjekt'. Did you mean 'Subject'?",
+    }
     assert Flow.objects.get().servicenow_enter == "active=true"
 
 
