@@ -1,0 +1,66 @@
+"""On PostgreSQL and Redis: what SQLite cannot show."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection, connections
+from django_q.brokers import get_broker
+
+from sync import audit, services
+from sync.models import AuditEntry, Run
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+WRITERS = 6
+
+
+def beside_each_other(work) -> list[BaseException]:
+    """Run `work` in several threads at once; returns what they raised."""
+    raised: list[BaseException] = []
+    start = threading.Barrier(WRITERS)
+
+    def one() -> None:
+        start.wait()
+        try:
+            work()
+        except Exception as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=one) for _ in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def test_the_lane_runs_on_what_it_says():
+    assert connection.vendor == "postgresql"
+    assert "redis" in settings.CACHES["default"]["BACKEND"]
+    assert type(get_broker()).__name__ == "Redis"
+
+
+def test_audit_entries_written_at_once_form_one_chain():
+    assert beside_each_other(lambda: audit.record("flow.changed", label="at once")) == []
+
+    assert AuditEntry.objects.count() == WRITERS
+    assert list(audit.verify()) == []
+
+
+def test_of_many_runs_asked_for_at_once_one_is_queued(incidents_flow):
+    refused = beside_each_other(lambda: services.request_run(flow=incidents_flow, by=None, enqueue=False))
+
+    assert Run.objects.count() == 1
+    assert [type(error) for error in refused] == [services.Refused] * (WRITERS - 1)
+
+
+def test_the_cache_is_shared():
+    cache.set("greeting", "hello", 60)
+
+    assert cache.get("greeting") == "hello"
