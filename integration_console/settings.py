@@ -14,7 +14,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 
 def secret(name: str, how: str) -> str:
-    value = env.str(name, default="")
+    value = str(env.str(name, default=""))
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. {how}")
     return value
@@ -128,6 +128,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"

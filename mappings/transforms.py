@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.spec import Environment, FieldSpec, MappingSpec
@@ -202,7 +202,10 @@ def parse_servicenow_time(raw: str) -> datetime:
     return _parse(lambda text: datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC), raw)
 
 
-def _parse(parser: Callable[[str], Any], raw: Any) -> Any:
+T = TypeVar("T")
+
+
+def _parse(parser: Callable[[str], T], raw: Any) -> T:
     try:
         return parser(str(raw))
     except ValueError:

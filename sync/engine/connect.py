@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -55,7 +56,7 @@ class StoredToken:
         self._cached: Token | None = None
 
     @staticmethod
-    def _row(connection: Connection) -> object:
+    def _row(connection: Connection) -> UUID:
         return ConnectionToken.objects.get_or_create(connection=connection)[0].pk
 
     def load(self) -> Token | None:

@@ -13,6 +13,7 @@ from mappings.spec import Environment
 from sync import people
 from sync.connectors.base import Connector
 from sync.core.merge import Policy
+from sync.core.planner import PlanRow
 from sync.core.records import FieldSchema, Schema, Side
 from sync.errors import ConfigurationError, SchemaError
 from sync.models import CachedSchema, Connection, Flow, Revision
@@ -67,7 +68,7 @@ class Context:
     def creates(self) -> bool:
         return bool(self.settings["create_in_salesforce"])
 
-    def policy(self, row: CompiledRow, newest: Side | None) -> Policy:
+    def policy(self, row: PlanRow, newest: Side | None) -> Policy:
         two_way = row.one_way is None
         return Policy(
             conflict=row.conflict or self.settings["conflict"],

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from mappings.apply import CompiledRow, canonical
+from mappings.apply import canonical
 from sync.connectors.base import Connector
 from sync.core.merge import Policy
-from sync.core.planner import FieldWrite, plan_create_in_salesforce, plan_pair, unchanged
+from sync.core.planner import FieldWrite, PlanRow, plan_create_in_salesforce, plan_pair, unchanged
 from sync.core.records import Operation, Outcome, Record, Side
 from sync.engine.context import Context
 from sync.engine.items import Failure, Item, Later
@@ -151,7 +151,7 @@ class Deciding:
             return Outcome.CONFLICT
         return Outcome.ADOPTED if adopting else Outcome.UNCHANGED
 
-    def _policy(self, row: CompiledRow, item: Item) -> Policy:
+    def _policy(self, row: PlanRow, item: Item) -> Policy:
         return self.context.policy(row, self._newest(item))
 
     def _newest(self, item: Item) -> Side | None:

@@ -185,7 +185,7 @@ def upsert_waiting(flow: Flow, source: Side, items: Sequence[Item], now: datetim
         row.record_id: row
         for row in Waiting.objects.filter(flow=flow, side=source, record_id__in=[item.record.id for item in items])
     }
-    fresh = []
+    fresh: list[Waiting] = []
     for item in items:
         assert item.later is not None
         row = known.get(item.record.id) or Waiting(flow=flow, side=source, record_id=item.record.id, since=now)

@@ -161,7 +161,7 @@ class Store:
 
     def finish_poll(self, poll: Poll, watermark: datetime | None) -> None:
         """The side was read to its end. A backfill leaves no watermark behind."""
-        columns = {"poll_run": None, "poll_started": None, "poll_at": None, "poll_id": "", "poll_top": None}
+        columns: dict[str, object] = {"poll_run": None, "poll_started": None, "poll_at": None, "poll_id": "", "poll_top": None}
         if watermark is not None:
             columns |= {"watermark": watermark, "completed_at": poll.started}
         with transaction.atomic():
