@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 
 from sync.actor import Actor, acting_as
-from sync.encryption import DecryptionError
+from sync.encryption import DecryptionError, keyring
 from sync.errors import SyncError
 from sync.services import Refused
 
@@ -51,8 +51,15 @@ class ConsoleCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = bool(options["json"])
         self._result: Mapping[str, Any] = {}
-        with readable_failures(), acting_as(Actor(name=_who())):
-            status = self.run(**options)
+        try:
+            with readable_failures(), acting_as(Actor(name=_who())):
+                keyring()  # before anything is begun: without keys that open, nothing can be done
+                status = self.run(**options)
+        except CannotRun as error:
+            if not getattr(self, "_called_from_command_line", False):
+                raise
+            self.stderr.write(str(error))  # the sentence alone, without the name of its class
+            sys.exit(Status.COULD_NOT_RUN)
         self.emit()
         if status:
             sys.exit(status)
