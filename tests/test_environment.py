@@ -113,3 +113,24 @@ def test_a_database_that_is_not_migrated_is_told(tmp_path):
 
     assert ended.returncode == 2
     assert ended.stderr.strip() == "The database is not migrated: run manage.py migrate."
+
+
+def test_an_unsuitable_python_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "environment"
+    script.write_text((ROOT / "scripts" / "environment").read_text())
+    script.chmod(0o755)
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+
+    ended = subprocess.run(
+        [str(script)], env={"PATH": os.environ["PATH"], "PYTHON": str(old)}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "The console needs Python 3.11, 3.12 or 3.13, and found Python 3.9.2: "
+        "install one, or name it with make PYTHON=/path/to/python."
+    ]
+    assert not (tmp_path / ".venv").exists()
