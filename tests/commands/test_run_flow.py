@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from mappings.models import ValueMapEntry
 from sync import services
@@ -115,3 +116,25 @@ def test_an_unreachable_platform_is_told_in_one_sentence(command, incidents_flow
 
     assert ended.status == 2
     assert "Traceback" not in ended.told
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite can be told that its disk is full")
+def test_a_full_disk_is_told_in_one_sentence_and_nothing_is_created_twice_afterwards(
+    command, demo_flow, pair
+):
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")  # no free page is left
+        cursor.execute("PRAGMA page_count")
+        pages = cursor.fetchone()[0]
+        cursor.execute(f"PRAGMA max_page_count = {pages}")
+
+    full = command("run_flow", "incidents-to-cases")
+
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA max_page_count = 1073741823")
+    again = command("run_flow", "incidents-to-cases")
+    assert (full.status, "The disk of the database is full" in full.told) == (2, True)
+    cases = [case["ServiceNow_Sys_Id__c"] for case in pair.salesforce.rows("Case", Origin="ServiceNow")]
+    active = [row["sys_id"] for row in pair.servicenow.rows("incident") if row["active"] == "true"]
+    assert again.status == 0
+    assert sorted(cases) == sorted(active)
