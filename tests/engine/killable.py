@@ -1,0 +1,44 @@
+"""A process that forks a worker for each line it reads: the worker runs the flow to its end, unless it is killed.
+
+It answers each line with two: the worker's process id as soon as it exists, and its exit status (minus the number of
+the signal that ended it). Forked rather than started anew, because a worker that begins at once can be killed often.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import django
+
+
+def work(name: str) -> None:
+    """Go on with the run that a killed worker left, or ask for a new one."""
+    from sync import services
+    from sync.engine.execute import execute
+    from sync.models import Flow, Run
+
+    flow = Flow.objects.get(name=name)
+    left = Run.objects.active().filter(flow=flow).first()
+    execute((left or services.request_run(flow=flow, by=None, enqueue=False)).pk)
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            work(line.strip())
+            os._exit(0)
+        say(pid)
+        _, status = os.waitpid(pid, 0)
+        say(os.waitstatus_to_exitcode(status))
+
+
+def say(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    django.setup()
+    serve()
