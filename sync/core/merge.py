@@ -58,7 +58,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """`value` is what to send, `rule` why, `contested` True where another value was there and must be on record."""
+    """`value` is what to send, `rule` why, `contested` True where another value was there and must be on record.
+
+    Unmapped: `value` is the source's, as it stands, and `problem` says why it has no counterpart.
+    """
 
     move: Move
     value: Any = None
@@ -103,10 +106,25 @@ class _View:
             return False
         return self.canonical(before.value) == self.canonical(after.value)
 
+    def cut_from(self, side: Side, base: Base) -> bool:
+        """Whether the other side held only a part of this side's text: an edit of the part must not cut the original."""
+        project, whole = (
+            (self.row.to_salesforce, base[0]) if side is Side.SERVICENOW else (self.row.to_servicenow, base[1])
+        )
+        projected = _attempt(project, whole)
+        return not isinstance(projected, Exception) and projected.note.startswith("cut ")
+
+    def carry(self, side: Side, base: Base, *, rule: str = "", contested: bool = False) -> Merged:
+        """Write to `side`, unless its text would be replaced by an edited part of it: then a person chooses."""
+        if self.cut_from(side, base):
+            return Merged(Move.CONFLICT, rule="cut text")
+        return self.write(side, rule=rule, contested=contested)
+
     def write(self, side: Side, *, rule: str = "", contested: bool = False) -> Merged:
         projected = self.project(side)
         if isinstance(projected, Exception):
-            return Merged(Move.UNMAPPED, problem=projected, rule=rule)
+            source = self.x if side is Side.SALESFORCE else self.y
+            return Merged(Move.UNMAPPED, source, problem=projected, rule=rule)
         move = Move.TO_SALESFORCE if side is Side.SALESFORCE else Move.TO_SERVICENOW
         return Merged(move, projected.value, projected.note, rule, contested)
 
@@ -154,15 +172,7 @@ def _one_way(view: _View, target: Side, base: Base, changed_x: bool, changed_y: 
 def _one_changed(view: _View, target: Side, base: Base) -> Merged:
     if view.invisible(target, base):
         return AGREE
-    if target is Side.SERVICENOW and _was_cut(view.row, base):
-        return Merged(Move.CONFLICT, rule="cut text")
-    return view.write(target)
-
-
-def _was_cut(row: Row, base: Base) -> bool:
-    """Whether Salesforce holds only a part of the ServiceNow text: an edit of it must not cut the original."""
-    projected = _attempt(row.to_salesforce, base[0])
-    return not isinstance(projected, Exception) and projected.note.startswith("cut ")
+    return view.carry(target, base)
 
 
 def _both_changed(view: _View, base: Base, policy: Policy) -> Merged:
@@ -170,13 +180,14 @@ def _both_changed(view: _View, base: Base, policy: Policy) -> Merged:
     if x_invisible and y_invisible:
         return AGREE
     if x_invisible != y_invisible:
-        return view.write(Side.SERVICENOW if x_invisible else Side.SALESFORCE, rule="the visible move", contested=True)
-    if _was_cut(view.row, base) or policy.conflict == "ask":
-        return Merged(Move.CONFLICT, rule="cut text" if policy.conflict != "ask" else "ask")
+        visible = Side.SERVICENOW if x_invisible else Side.SALESFORCE
+        return view.carry(visible, base, rule="the visible move", contested=True)
+    if policy.conflict == "ask":
+        return Merged(Move.CONFLICT, rule="ask")
     if policy.conflict != "newest":
-        return view.write(Side(policy.conflict).other, rule=policy.conflict, contested=True)
+        return view.carry(Side(policy.conflict).other, base, rule=policy.conflict, contested=True)
     rule = "newest" if policy.newest else f"tie: {policy.tie}"
-    return view.write((policy.newest or policy.tie).other, rule=rule, contested=True)
+    return view.carry((policy.newest or policy.tie).other, base, rule=rule, contested=True)
 
 
 def _attempt(project: Callable[[Any], Projection], raw: Any) -> Projection | Exception:

@@ -147,7 +147,7 @@ def plan_pair(
             plan.clashes.append(Clash(row.id, row.target, x, y, known, merged.rule))
         elif merged.move is Move.UNMAPPED:
             assert merged.problem is not None
-            plan.problems.append(_problem(row, x, merged.problem))
+            plan.problems.append(_problem(row, merged.value, merged.problem))
         elif merged.move is Move.REFUSE:
             plan.problems.append(_refusal(row, x))
         elif merged.move is Move.DRIFT:
