@@ -17,7 +17,8 @@ class Actor:
     ip: str = ""
 
 
-_current: ContextVar[Actor] = ContextVar("actor", default=Actor())
+NOBODY = Actor()  # the schedule and the workers
+_current: ContextVar[Actor] = ContextVar("actor", default=NOBODY)  # noqa: B039 (frozen)
 
 
 def current_actor() -> Actor:

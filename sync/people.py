@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from mappings.models import UserTable, UserTableEntry
@@ -25,12 +24,8 @@ RESOLVED = ("servicenow_id", "servicenow_active", "salesforce_id", "salesforce_a
 
 
 def needs_resolving(table: UserTable, *, now: datetime) -> bool:
-    """Whether an entry or a fallback has never been looked up, or was looked up more than an hour ago."""
-    stale = Q(resolved_at__isnull=True) | Q(resolved_at__lt=now - FRESH_FOR)
-    unknown_fallback = (table.fallback_to_salesforce and not table.fallback_salesforce_id) or (
-        table.fallback_to_servicenow and not table.fallback_servicenow_id
-    )
-    return bool(unknown_fallback) or table.entries.filter(stale).exists()
+    """Whether a name was edited since the last look-up, or that was more than an hour ago."""
+    return table.resolved_at is None or table.resolved_at < now - FRESH_FOR
 
 
 def people_spec(table: UserTable | None) -> PeopleSpec:
@@ -74,6 +69,7 @@ def resolve_user_table(table: UserTable, servicenow: Connector, salesforce: Conn
         "fallback_servicenow_id": here.first(_servicenow_kinds(), table.fallback_to_servicenow),
     }
     problems += _fallback_problems(table, fallbacks)
+    table.resolved_at = now
     _store(table, entries, fallbacks)
     return problems
 
@@ -163,4 +159,4 @@ def _store(
         setattr(table, column, person.id if person and person.active else "")
     with transaction.atomic():
         UserTableEntry.objects.bulk_update(entries, RESOLVED)
-        table.save(update_fields=sorted(fallbacks))
+        table.save(update_fields=[*sorted(fallbacks), "resolved_at"])

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from sync import audit, revisions
-from sync.actor import current_actor
+from sync.actor import NOBODY, current_actor
 from sync.cron import next_tick
 from sync.models import (
     AuditEntry,
@@ -87,7 +87,7 @@ def request_run(
                 flow=flow, lane=lane, kind=kind, mode=mode, params=params, revision=flow.revision,
                 asked_by=by, asked_by_name=actor.name, asked_from=actor.ip or None,
             )  # fmt: skip
-            if kind != RunKind.POLL:
+            if actor != NOBODY:  # the log is of people; what the schedule starts is in the runs
                 audit.record("run.started", run, after={"flow": flow.name, "kind": kind, "mode": mode, **params})
             if enqueue:
                 ring("sync.tasks.execute_run", run.pk)

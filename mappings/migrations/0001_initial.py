@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                 ('fallback_to_servicenow', models.CharField(blank=True, help_text='user_name or group name.', max_length=120)),
                 ('fallback_salesforce_id', models.CharField(blank=True, editable=False, max_length=18)),
                 ('fallback_servicenow_id', models.CharField(blank=True, editable=False, max_length=32)),
+                ('resolved_at', models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 'verbose_name': 'user table',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
@@ -22,6 +24,7 @@ class UserTable(models.Model):
     fallback_to_servicenow = models.CharField(max_length=120, blank=True, help_text="user_name or group name.")
     fallback_salesforce_id = models.CharField(max_length=18, blank=True, editable=False)
     fallback_servicenow_id = models.CharField(max_length=32, blank=True, editable=False)
+    resolved_at = models.DateTimeField(null=True, editable=False)  # when all names were last looked up; null: now
 
     class Meta:
         ordering = ("name",)
@@ -29,6 +32,12 @@ class UserTable(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """A change of names makes the stored ids stale: they are looked up before the next run."""
+        if not kwargs.get("update_fields"):
+            self.resolved_at = None
+        super().save(*args, **kwargs)
 
 
 class UserTableEntry(models.Model):
@@ -71,3 +80,7 @@ class UserTableEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.servicenow} – {self.salesforce}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        UserTable.objects.filter(pk=self.table_id).update(resolved_at=None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -53,6 +56,7 @@ class StoredToken:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.row_id = self._row(connection)
+        self._thread = threading.get_ident()
         self._cached: Token | None = None
 
     @staticmethod
@@ -61,10 +65,24 @@ class StoredToken:
 
     def load(self) -> Token | None:
         if self._cached is None:
-            self._cached = self._read()
+            with self._database():
+                self._cached = self._read()
         return self._cached
 
+    @contextmanager
+    def _database(self) -> Iterator[None]:
+        """The connector's threads end without telling Django: what they opened is closed here."""
+        try:
+            yield
+        finally:
+            if threading.get_ident() != self._thread:
+                database.close()
+
     def refresh(self, stale: Token | None, fetch: Callable[[Token | None], Token]) -> Token:
+        with self._database():
+            return self._refresh(stale, fetch)
+
+    def _refresh(self, stale: Token | None, fetch: Callable[[Token | None], Token]) -> Token:
         deadline = time.monotonic() + REFRESH_LEASE.total_seconds()
         while True:
             present = self._read()

@@ -18,7 +18,18 @@ from datetime import datetime, timedelta
 
 from sync.connectors.base import Connector
 from sync.core.planner import values_of
-from sync.core.records import ChangeQuery, Cursor, Operation, Outcome, Page, Record, Reply, Side, Write, WriteResult
+from sync.core.records import (
+    ChangeQuery,
+    Cursor,
+    Operation,
+    Outcome,
+    Page,
+    Record,
+    Reply,
+    Side,
+    Write,
+    WriteResult,
+)
 from sync.core.window import Poll, next_watermark
 from sync.engine.context import DEFAULT_PAGE, Context
 from sync.engine.deciding import SEND_WITHIN, Deciding

@@ -15,8 +15,8 @@ from django.db.models import F, Q, QuerySet
 from sync.core.records import Outcome, Record, Side
 from sync.core.retry import backoff
 from sync.core.window import Poll
-from sync.engine import lease as leases
 from sync.engine import bulk, rows
+from sync.engine import lease as leases
 from sync.engine.connect import CallLog
 from sync.engine.context import Context
 from sync.engine.items import Batch, Failure, Item, Later
