@@ -68,9 +68,9 @@ def _check_order(records: Sequence[Record], cursor: Cursor | None) -> None:
     """Stop before losing rows if the answer is not what was asked for.
 
     Stamps must not fall and no row may come twice. How Salesforce sorts ids of one stamp is left to it: whether
-    that is the order of their characters is documented nowhere.
+    that is the order of their characters is documented nowhere. A cursor within a second asks for that whole second.
     """
-    before = cursor.at if cursor else datetime.min.replace(tzinfo=UTC)
+    before = cursor.at.replace(microsecond=0) if cursor else datetime.min.replace(tzinfo=UTC)
     seen = {cursor.id} if cursor else set()
     for row in records:
         at = row.version.changed_at

@@ -15,6 +15,7 @@ from sync.errors import SchemaError
 MAX_LIMIT = 10_000  # of one list call
 PAGE = 1000
 _SYSTEM_FIELDS = ("sys_id", "sys_updated_on", "sys_mod_count", "sys_updated_by")
+_BEFORE_ALL = Cursor(datetime.min.replace(tzinfo=UTC))
 _DROPPED = (
     "ServiceNow silently drops terms with unknown fields: check the fields in the flow's scope, and that the user may "
     "read sys_id and sys_updated_on."
@@ -65,8 +66,11 @@ def _page(
 
 
 def _check_order(records: Sequence[Record], cursor: Cursor | None, asked: ChangeQuery) -> None:
-    """A row that the query excludes, or out of order, shows that a term was dropped: stop before losing rows."""
-    before = cursor or Cursor(datetime.min.replace(tzinfo=UTC))
+    """A row that the query excludes, or out of order, shows that a term was dropped: stop before losing rows.
+
+    A cursor within a second asks for that whole second, for rows are stamped with whole seconds.
+    """
+    before = Cursor(cursor.at.replace(microsecond=0), cursor.id) if cursor else _BEFORE_ALL
     for row in records:
         here = Cursor(row.version.changed_at, row.id)
         repeated = here == before and before.id
