@@ -101,6 +101,14 @@ class Replay:
     def __iter__(self) -> Iterator[str]:
         return self._steps
 
+    def introduce(self) -> None:
+        """Put everybody into the instance before the first change, like people who have been there for years."""
+        with self._platform.lock:
+            for values in (event.values for event in self.events):
+                for name in _PEOPLE:
+                    self._person(values.get(name, ""))
+                self._named("sys_user_group", values.get("assignment_group", ""))
+
     def all(self) -> None:
         """Replay what is left, at once."""
         for _ in self._steps:

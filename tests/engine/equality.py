@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from sync.sandbox.pair import Pair
-from sync.sandbox.people import GROUPS
+from sync.sandbox.people import GROUPS, PEOPLE
 from sync.sandbox.platform import Row
 from tests.engine.conftest import PRIORITIES, STATES
 
 FALLBACK = "Service_Desk"
+
+
+# sys_user.user_name and sys_user_group.name to Username and queue, as the user table of these tests has them.
+USERS = {person.user_name: person.email for person in PEOPLE}
+QUEUES = {group.name: group.developer_name for group in GROUPS}
 
 
 @dataclass(frozen=True)
@@ -20,28 +25,23 @@ class Expected:
     users: Mapping[str, str]
     queues: Mapping[str, str]
     fallback: str
-    url: str
 
     @classmethod
-    def of(cls, pair: Pair) -> Expected:
-        usernames = {
-            user["Username"]: user["Id"] for user in pair.salesforce.rows("User") if user["IsActive"]
-        }
-        queues = {group["DeveloperName"]: group["Id"] for group in pair.salesforce.rows("Group")}
-        names = {group.name: group.developer_name for group in GROUPS}
+    def of(cls, pair: Pair, users: Mapping[str, str], queues: Mapping[str, str]) -> Expected:
+        active = {user["Username"]: user["Id"] for user in pair.salesforce.rows("User") if user["IsActive"]}
+        groups = {group["DeveloperName"]: group["Id"] for group in pair.salesforce.rows("Group")}
         return cls(
             users={
-                person["sys_id"]: usernames[person["email"]]
+                person["sys_id"]: active[username]
                 for person in pair.servicenow.rows("sys_user")
-                if person["email"] in usernames
+                if (username := users.get(person["user_name"], "")) in active
             },
             queues={
-                group["sys_id"]: queues[names[group["name"]]]
+                group["sys_id"]: groups[queues[group["name"]]]
                 for group in pair.servicenow.rows("sys_user_group")
-                if group["name"] in names
+                if group["name"] in queues
             },
-            fallback=queues[FALLBACK],
-            url=pair.servicenow.url,
+            fallback=groups[FALLBACK],
         )
 
     def case(self, incident: Row) -> dict[str, str | None]:
@@ -58,21 +58,38 @@ class Expected:
         }
 
 
-def differences(pair: Pair) -> list[str]:
-    """What is missing, doubled or unequal, one sentence each; empty when the two sides are in step."""
-    expected = Expected.of(pair)
+def differences(
+    pair: Pair,
+    users: Mapping[str, str] = USERS,
+    queues: Mapping[str, str] = QUEUES,
+    among: Container[str] | None = None,
+) -> list[str]:
+    """What is missing, doubled or unequal, one sentence each; empty when the two sides are in step.
+
+    `among`: the numbers of the incidents to look at, all unless given.
+    """
+    expected = Expected.of(pair, users, queues)
     cases: dict[str, list[Row]] = {}
     for case in pair.salesforce.rows("Case"):
         cases.setdefault(case["ServiceNow_Sys_Id__c"], []).append(case)
     found = []
     for incident in pair.servicenow.rows("incident"):
         ours = cases.pop(incident["sys_id"], [])
-        if len(ours) != 1:
-            found.append(f"{incident['number']} has {len(ours)} Cases")
-            continue
-        for name, value in expected.case(incident).items():
-            if ours[0][name] != value:
-                found.append(f"{incident['number']}.{name}: {ours[0][name]!r} instead of {value!r}")
-        if incident["sys_id"] not in ours[0]["ServiceNow_URL__c"]:
-            found.append(f"{incident['number']} is not linked back to")
+        if among is None or incident["number"] in among:
+            found += _unlike(incident, ours, expected)
     return found + [f"a Case of no incident: {key}" for key in cases]
+
+
+def _unlike(incident: Row, ours: list[Row], expected: Expected) -> list[str]:
+    number = incident["number"]
+    if len(ours) != 1:
+        return [f"{number} has {len(ours)} Cases"]
+    (case,) = ours
+    found = [
+        f"{number}.{name}: {case[name]!r} instead of {value!r}"
+        for name, value in expected.case(incident).items()
+        if case[name] != value
+    ]
+    if incident["sys_id"] not in case["ServiceNow_URL__c"]:
+        found.append(f"{number} is not linked back to")
+    return found
