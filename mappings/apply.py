@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec
-from mappings.text import clean
+from mappings.text import clean, spelled
 from mappings.transforms import TRANSFORMS, Projected, Step, Unmapped
 
 
@@ -19,15 +19,18 @@ class MappingError(Exception):
 
 
 def canonical(raw: Any) -> Any:
-    """The form in which a raw value is compared: text cleaned, empty in any form None, numbers as numbers."""
+    """The form in which a raw value is compared: text cleaned, empty in any form None, numbers and booleans as text.
+
+    As text, because what was sent as "5" or "true" is a number or a boolean when Salesforce gives it back.
+    """
     if raw is None or raw == "" or raw == []:
         return None
     if isinstance(raw, str):
         return clean(raw) or None
     if isinstance(raw, list):
         return tuple(raw) if any(raw) else None
-    if isinstance(raw, float) and raw.is_integer():
-        return int(raw)
+    if isinstance(raw, bool | int | float):
+        return spelled(raw)
     return raw
 
 
@@ -40,7 +43,6 @@ class CompiledRow:
     read: Callable[[Mapping[str, Any]], Any]
     forward: Step
     backward: Step | None
-
 
     @property
     def id(self) -> str:

@@ -8,14 +8,16 @@ Salesforce raws are JSON scalars (None for empty).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.spec import Environment, FieldSpec, MappingSpec
-from mappings.text import clean, cut
+from mappings.text import clean, cut, shown, spelled
 
 
 class Unmapped(ValueError):
@@ -60,11 +62,11 @@ def _copy(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     here = env.servicenow_lengths.get(row.servicenow[0], 0)
 
     def forward(raw: Any) -> Projected:
-        text = clean(raw)
+        text = clean(as_text(raw))
         return Projected(*cut(text, there)) if text else EMPTY
 
     def backward(raw: Any) -> Projected:
-        return Projected(*cut(clean("" if raw is None else str(raw)), here))
+        return Projected(*cut(clean(as_text(raw)), here))
 
     return Steps(forward, backward)
 
@@ -89,17 +91,17 @@ def _look_up(entries: Any, unmapped: tuple[str, str], name: str, origin: str, em
     known = {source: Projected(target or empty) for source, target in entries.items()}
 
     def step(raw: Any) -> Projected:
-        key = "" if raw is None else str(raw)
+        key = as_text(raw)
         found = known.get(key)
         if found is not None:
             return found
         if policy == "pass" or (not key and policy != "default"):
             return Projected(key or empty)
         if policy == "default":
-            return Projected(default or empty, f"{origin} value {key!r} is not in value map {name}: default used")
+            return Projected(default or empty, f"{origin} value {shown(key)} is not in value map {name}: default used")
         raise Unmapped(
-            f"{origin} value {key!r} is not in the value map {name}.",
-            advice=f"Add {key!r} to the value map {name}, or let it take a default, then retry.",
+            f"{origin} value {shown(key)} is not in the value map {name}.",
+            advice=f"Add {shown(key)} to the value map {name}, or let it take a default, then retry.",
         )
 
     return step
@@ -110,7 +112,7 @@ def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     people = env.people
 
     def forward(raw: Any) -> Projected:
-        names = [name for name in (raw if isinstance(raw, list) else [raw]) if name]
+        names = [name for part in (raw if isinstance(raw, list) else [raw]) if (name := as_text(part))]
         for name in names:
             if found := people.to_salesforce.get(name):
                 return Projected(found)
@@ -121,16 +123,17 @@ def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
             raise Unmapped("Nobody is assigned and the user table has no fallback.", code="NO_OWNER",
                            advice="Give the user table a fallback for Salesforce.")  # fmt: skip
         raise Unmapped(
-            f"User or group {names[0]!r} has no active counterpart in Salesforce, and there is no fallback.",
+            f"User or group {shown(names[0])} has no active counterpart in Salesforce, and there is no fallback.",
             code="UNMAPPED_USER",
             advice="Add the person to the user table, or give the table a fallback for Salesforce.",
         )
 
     def backward(raw: Any) -> Projected:
-        found = people.to_servicenow.get(raw or "") or people.fallback_to_servicenow
-        if not found and raw:
+        owner = as_text(raw)
+        found = people.to_servicenow.get(owner) or people.fallback_to_servicenow
+        if not found and owner:
             raise Unmapped(
-                f"Salesforce owner {raw!r} has no active counterpart in ServiceNow, and there is no fallback.",
+                f"Salesforce owner {shown(owner)} has no active counterpart in ServiceNow, and there is no fallback.",
                 code="UNMAPPED_USER",
                 advice="Add the person to the user table, or give the table a fallback for ServiceNow.",
             )
@@ -141,44 +144,61 @@ def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
 
 def _record_url(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     """The web address of the ServiceNow record, from its sys_id."""
-    return Steps(lambda raw: Projected(env.servicenow_record_url.format(id=raw)), None)
+
+    def forward(raw: Any) -> Projected:
+        return Projected(env.servicenow_record_url.format(id=as_text(raw))) if raw else EMPTY
+
+    return Steps(forward, None)
 
 
 def _number(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     """A number: ServiceNow text to a JSON number and back, without a trailing .0."""
 
     def forward(raw: Any) -> Projected:
-        if not raw:
-            return EMPTY
-        try:
-            value = float(str(raw).replace(",", ""))
-        except ValueError:
-            raise Unmapped(f"{raw!r} is not a number.", code="NOT_A_NUMBER") from None
-        return Projected(int(value) if value.is_integer() else value)
+        return EMPTY if raw is None or raw == "" else Projected(_as_number(raw))
 
     def backward(raw: Any) -> Projected:
-        if raw is None:
-            return Projected("")
-        return Projected(str(int(raw)) if float(raw).is_integer() else str(raw))
+        return Projected("" if raw is None or raw == "" else spelled(_as_number(raw)))
 
     return Steps(forward, backward)
 
 
+# Digits with or without commas between thousands. A comma anywhere else may be a decimal point, and is not guessed.
+_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,30})?(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+
+def _as_number(raw: Any) -> int | float:
+    """Whole numbers as int, whatever their size: none loses a digit. Raises Unmapped."""
+    text = as_text(raw).strip()
+    try:
+        number = Decimal(text.replace(",", "")) if _NUMBER.fullmatch(text) else Decimal("NaN")
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise Unmapped(f"{shown(raw)} is not a number.", code="NOT_A_NUMBER")
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
 def _boolean(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     """True or false; empty is false, because a Salesforce checkbox is never empty."""
-    return Steps(
-        lambda raw: Projected(str(raw).lower() in ("true", "1")), lambda raw: Projected("true" if raw else "false")
-    )
+
+    def is_true(raw: Any) -> bool:
+        return as_text(raw).strip().lower() in ("true", "1")
+
+    return Steps(lambda raw: Projected(is_true(raw)), lambda raw: Projected(spelled(is_true(raw))))
 
 
 def _datetime(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     """A point in time: ServiceNow's `yyyy-MM-dd HH:mm:ss` UTC to ISO 8601 and back, whole seconds."""
 
     def forward(raw: Any) -> Projected:
-        return Projected(parse_servicenow_time(raw).strftime("%Y-%m-%dT%H:%M:%S.000+0000")) if raw else EMPTY
+        if not raw:
+            return EMPTY
+        # Not strftime: it writes the year 999 with three digits.
+        return Projected(parse_servicenow_time(raw).replace(tzinfo=None).isoformat("T", "seconds") + ".000+0000")
 
     def backward(raw: Any) -> Projected:
-        return Projected(datetime.fromisoformat(raw).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if raw else "")
+        return Projected(_parse(_in_utc, raw).isoformat(" ", "seconds") if raw else "")
 
     return Steps(forward, backward)
 
@@ -190,16 +210,26 @@ def _date(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     def forward(raw: Any) -> Projected:
         if not raw:
             return EMPTY
-        if len(raw) == len("2026-11-23"):
+        if len(as_text(raw)) == len("2026-11-23"):
             return Projected(_parse(date.fromisoformat, raw).isoformat())
-        return Projected(parse_servicenow_time(raw).astimezone(zone).date().isoformat())
+        return Projected(_parse(lambda text: _servicenow_time(text).astimezone(zone), raw).date().isoformat())
 
     return Steps(forward, None)
 
 
 def parse_servicenow_time(raw: str) -> datetime:
-    """ServiceNow's `yyyy-MM-dd HH:mm:ss`, which is UTC whatever the user's zone."""
-    return _parse(lambda text: datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC), raw)
+    """ServiceNow's `yyyy-MM-dd HH:mm:ss`, which is UTC whatever the user's zone. Raises Unmapped."""
+    return _parse(_servicenow_time, raw)
+
+
+def _servicenow_time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+
+
+def _in_utc(text: str) -> datetime:
+    """ISO 8601 as UTC without its offset; what names no offset is UTC already."""
+    moment = datetime.fromisoformat(text)
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
 
 
 T = TypeVar("T")
@@ -207,9 +237,22 @@ T = TypeVar("T")
 
 def _parse(parser: Callable[[str], T], raw: Any) -> T:
     try:
-        return parser(str(raw))
-    except ValueError:
-        raise Unmapped(f"{raw!r} is not a date or time ServiceNow writes.", code="NOT_A_DATE") from None
+        return parser(as_text(raw))
+    except (ValueError, OverflowError):  # the latter: the first and last day there is, in another zone
+        raise Unmapped(f"{shown(raw)} is not a date or time.", code="NOT_A_DATE") from None
+
+
+def as_text(raw: Any) -> str:
+    """A raw value as text: "" for nothing, JSON's spelling of booleans and numbers. Raises Unmapped for lists and objects."""
+    if raw is None or isinstance(raw, str):
+        return raw or ""
+    if isinstance(raw, bool | int | float):
+        return spelled(raw)
+    raise Unmapped(
+        f"{shown(raw)} is not one value but several.",
+        code="NOT_ONE_VALUE",
+        advice="Map one of its parts, or leave the field out.",
+    )
 
 
 TRANSFORMS: dict[str, Transform] = {

@@ -53,6 +53,7 @@ def status_map(
 
 any_direction = st.sampled_from(Direction)
 both_ways = st.just(Direction.BOTH)
+any_policy = st.sampled_from(["fail", "pass", "default"])
 texts = st.text("ab \n", max_size=9)
 
 
@@ -65,7 +66,7 @@ def raws(values: tuple[str, ...]) -> st.SearchStrategy[Any]:
 def value_maps(
     draw: st.DrawFn,
     directions: st.SearchStrategy[Direction] = any_direction,
-    unmapped: st.SearchStrategy[str] = st.sampled_from(["fail", "pass", "default"]),
+    unmapped: st.SearchStrategy[str] = any_policy,
 ) -> Field:
     """Many-to-one each way, with holes."""
     out = draw(st.dictionaries(st.sampled_from(STATES), st.sampled_from(STATUSES)))
