@@ -28,7 +28,8 @@ def canonical(raw: Any) -> Any:
     if isinstance(raw, str):
         return clean(raw) or None
     if isinstance(raw, list):
-        return tuple(raw) if any(raw) else None
+        parts = tuple(canonical(part) for part in raw)
+        return parts if any(part is not None for part in parts) else None
     if isinstance(raw, bool | int | float):
         return spelled(raw)
     return raw
@@ -115,7 +116,10 @@ def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> Compi
     direction = field.direction or spec.direction
     if not direction.within(spec.direction):
         raise MappingError(f"{where} goes {direction}, which is wider than its flow's {spec.direction}.")
-    steps = transform.build(field, spec, env)
+    try:
+        steps = transform.build(field, spec, env)
+    except (KeyError, ValueError, OSError):  # what ZoneInfo raises, depending on how the name is wrong
+        raise MappingError(f"{where} needs a time zone, and {spec.time_zone!r} is none.") from None
     if direction.writes_servicenow and steps.backward is None:
         raise MappingError(f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce.")
     return CompiledRow(field, direction, _reader(field), steps.forward, steps.backward)

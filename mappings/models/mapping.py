@@ -89,6 +89,11 @@ class FieldRow(models.Model):
     def __str__(self) -> str:
         return f"{self.servicenow or self.value!r} → {self.salesforce}"
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The ServiceNow columns, in order."""
+        return tuple(name.strip() for name in self.servicenow.split(",") if name.strip())
+
     def clean(self) -> None:
         transform = TRANSFORMS.get(self.transform)
         problems: dict[str, str] = {}
@@ -97,8 +102,10 @@ class FieldRow(models.Model):
         else:
             if transform.needs_value_map and self.value_map_id is None:
                 problems["value_map"] = "Choose the value map to look the value up in."
-            if transform.needs_source and not self.servicenow.strip():
+            if transform.needs_source and not self.columns:
                 problems["servicenow"] = "Name the ServiceNow column to read."
+            if len(self.columns) > 1 and not transform.several_sources:
+                problems["servicenow"] = "Name one ServiceNow column: this way to carry a value over takes no more."
             if transform.needs_value and not self.value:
                 problems["value"] = "Give the constant."
         if problems:
@@ -107,7 +114,7 @@ class FieldRow(models.Model):
     def spec(self) -> FieldSpec:
         return FieldSpec(
             id=str(self.id),
-            servicenow=tuple(name.strip() for name in self.servicenow.split(",") if name.strip()),
+            servicenow=self.columns,
             salesforce=self.salesforce,
             direction=Direction(self.direction) if self.direction else None,
             transform=self.transform,
