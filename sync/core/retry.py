@@ -1,4 +1,4 @@
-"""When to try again: exponential backoff with full jitter, capped."""
+"""When to try again: exponential backoff with equal jitter, capped."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 
 FIRST = 1.0  # seconds
 CAP = 900.0
+LONGEST = 86_400.0  # that a server's wish is followed
 
 
 def backoff(attempts: int, rng: random.Random, *, retry_after: float | None = None) -> timedelta:
@@ -15,6 +16,6 @@ def backoff(attempts: int, rng: random.Random, *, retry_after: float | None = No
     Source of the shape: "Exponential Backoff And Jitter", AWS Architecture Blog.
     """
     if retry_after is not None:
-        return timedelta(seconds=retry_after)
+        return timedelta(seconds=min(max(retry_after, 0.0), LONGEST))
     ceiling = min(CAP, FIRST * 2 ** min(attempts, 16))
     return timedelta(seconds=rng.uniform(ceiling / 2, ceiling))

@@ -24,7 +24,8 @@ def next_watermark(poll: Poll, previous: datetime | None, overlap: timedelta) ->
     `overlap` or more before this poll began has been visible to it, and what may still appear is later than that.
     While the newest rows are younger than the overlap, the next poll starts an overlap before the newest seen,
     which is earlier still: stamps of several application servers need not rise together.
-    Never goes back, except where the platform's clock did.
+    Never goes back. Where the platform's clock was set back, what it stamps until it has caught up is found by
+    reconciling alone.
     """
     settled = poll.started - overlap
     if poll.top is None:
