@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import time
 import uuid
 
 from django.db import models
 
-_random = random.SystemRandom()
+from sync.entropy import random_bytes
 
 
 def time_ordered_uuid() -> uuid.UUID:
     """UUID version 7 (RFC 9562): milliseconds, then 74 random bits; new rows land at the end of the index."""
-    value = (time.time_ns() // 1_000_000) << 80 | _random.getrandbits(80)
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(random_bytes(10), "big")
     value = (value & ~(0xF << 76)) | (7 << 76)
     return uuid.UUID(int=(value & ~(0b11 << 62)) | (0b10 << 62))
 
