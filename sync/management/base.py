@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import getpass
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,7 @@ class ConsoleCommand(BaseCommand):
     """Subclasses write `run`, say things with `say`, and give their JSON to `result`."""
 
     requires_system_checks: list[str] = []
+    logs = False  # a command that ends says what happened in its own words; one that serves writes the log
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
@@ -50,6 +52,8 @@ class ConsoleCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = bool(options["json"])
+        if not self.logs and options["verbosity"] < 2:
+            logging.getLogger("sync").setLevel(logging.WARNING)
         self._result: Mapping[str, Any] = {}
         try:
             with readable_failures(), acting_as(Actor(name=_who())):

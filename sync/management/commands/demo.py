@@ -25,7 +25,7 @@ from sync.engine.execute import execute
 from sync.management.base import CannotRun, ConsoleCommand, Status
 from sync.management.commands.run_flow import outcome, status_of
 from sync.management.progress import progress_bar
-from sync.models import Flow, Run
+from sync.models import Connection, Flow, RecordLink, Run
 
 PORT = 8000
 FLOW = "incidents-to-cases"
@@ -75,7 +75,9 @@ class Command(ConsoleCommand):
         run = self._run_flow()
         # Only now: its schedule would take the first run away from under the progress bar.
         stage.worker()
-        self.say("\n".join(["", outcome(run), *_welcome(port, logins, serving=not once)]))
+        for connection in Connection.objects.all():
+            services.test_connection(connection=connection, by=None)
+        self.say("\n".join(["", outcome(run), *_examples(run), *_welcome(port, logins, serving=not once)]))
         self.result(run.summary())
         self.emit()
         return status_of(run)
@@ -124,6 +126,14 @@ def variables(pair: Mapping[str, Any]) -> dict[str, str]:
         for name in ("url", "client_id", "client_secret")
     }
     return named | {"SANDBOX_CA_BUNDLE": str(pair["ca_file"])}
+
+
+def _examples(run: Run) -> list[str]:
+    """Some of the pairs, by the names that people know them by."""
+    pairs = RecordLink.objects.filter(flow=run.flow).order_by("servicenow_number")
+    lines = [f"  {pair.servicenow_number} -> Case {pair.salesforce_number}" for pair in pairs[:3]]
+    more = pairs.count() - len(lines)
+    return [*lines, f"  and {more:,} more"] if more > 0 else lines
 
 
 def _welcome(port: int, logins: list[Login], *, serving: bool) -> list[str]:

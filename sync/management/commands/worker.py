@@ -7,11 +7,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from sync.actor import NOBODY, acting_as
 from sync.management.base import ConsoleCommand, Status
 from sync.worker import Patience, Supervisor
 
 
 class Command(ConsoleCommand):
+    logs = True
     help = "Work: run the task queue, tick the schedules, watch both. Ends in order on SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,6 +27,7 @@ class Command(ConsoleCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop.set())
         self.say(f"Worker {supervisor.name}: running until Ctrl-C.")
-        supervisor.run()
+        with acting_as(NOBODY):  # what the schedule starts, nobody did
+            supervisor.run()
         self.result({"worker": supervisor.name})
         return Status.DONE
