@@ -226,8 +226,7 @@ class Store:
         for item in moved:
             item.base_moved = False
         closed = [item.found.pk for item in items if item.found is not None and item.found.settled_at is not None]
-        for part in chunks(closed):
-            Intent.objects.filter(pk__in=part).delete()
+        bulk.delete(Intent, closed)
 
     def _insert_intents(self, items: Sequence[Item]) -> None:
         again = [item.intent.pk for item in items if isinstance(item.intent, Intent)]
@@ -279,8 +278,7 @@ class Store:
         done = [item for item in held if item.intent is not None or item.target is not None or item.tombstone]
         rows.release_links(done)
         gone = [item.intent.pk for item in batch.items if item.intent is not None and item.outcome is not Outcome.IN_DOUBT]
-        for part in chunks(gone):
-            Intent.objects.filter(pk__in=part).delete()
+        bulk.delete(Intent, gone)
 
     def _tell(self, batch: Batch) -> None:
         told = [item for item in batch.items if has_story(item)]
