@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -26,7 +27,10 @@ def record(
     after: Mapping[str, Any] | None = None,
     label: str = "",
 ) -> AuditEntry:
-    """Append an entry about the current actor. `before` and `after` must hold no secret; values are made JSON."""
+    """Append an entry about the current actor. `before` and `after` must hold no secret; values are made JSON.
+
+    What is signed is what every database gives back: text without NUL or halves of emoji, addresses in one spelling.
+    """
     actor = current_actor()
     with transaction.atomic():
         last = _last_for_update()
@@ -34,12 +38,12 @@ def record(
             number=(last.number if last else 0) + 1,
             at=timezone.now(),
             actor_id=actor.user_id,
-            actor_name=actor.name,
-            ip=actor.ip or None,
+            actor_name=_text(actor.name)[:150],
+            ip=_address(actor.ip),
             action=action,
             object_type=target._meta.label_lower if target is not None else "",
             object_id=str(target.pk) if target is not None and target.pk is not None else "",
-            object_label=(label or (str(target) if target is not None else ""))[:200],
+            object_label=_text(label or (str(target) if target is not None else ""))[:200],
             before=_plain(before),
             after=_plain(after),
             key_id=keyring().first,
@@ -58,8 +62,30 @@ def _last_for_update() -> AuditEntry | None:
     return AuditEntry.objects.order_by("-number").first()
 
 
-def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if values is None else json.loads(json.dumps(dict(values), default=str))
+def _plain(values: Mapping[str, Any] | None) -> Any:
+    return None if values is None else _storable(json.loads(json.dumps(dict(values), default=str)))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(name): _storable(inner) for name, inner in value.items()}
+    return [_storable(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _text(text: str) -> str:
+    """Without what PostgreSQL refuses to store: an entry must never fail for what somebody typed."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
+
+
+def _address(text: str) -> str | None:
+    """The one spelling of an address in which databases store it; None for what is no address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _mac(entry: AuditEntry) -> str:
@@ -78,7 +104,10 @@ class Fault:
 
 
 def verify() -> Iterator[Fault]:
-    """Walk the chain from its first entry; yields what was edited, is missing or cannot be checked."""
+    """Walk the chain from its first entry; yields what was edited, is missing or cannot be checked.
+
+    That its newest entries were cut off is not seen in what is left: compare their number with one noted elsewhere.
+    """
     previous, expected = "", 1
     for entry in AuditEntry.objects.order_by("number").iterator():
         if entry.number != expected:

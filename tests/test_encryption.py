@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sync.encryption import DecryptionError, Keyring, keyring, parse_keys
@@ -50,6 +50,7 @@ def test_a_value_with_one_altered_byte_does_not_open(place: int, mask: int) -> N
 
 
 @given(st.sampled_from(["k", "old", "a" * 31]), st.integers(0, 100))
+@example("a" * 31, 36)  # a nonce of three bytes
 def test_a_value_cut_short_does_not_open(name: str, kept: int) -> None:
     made = Keyring({name: OLD})
     token = made.seal(b"a secret of some length", PLACE)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
 
 
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Reads. Entries are added one at a time, each upon the one before it (`sync.audit.record`)."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit entries are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("Audit entries are never deleted.")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit entries are never changed.")
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("Audit entries are written one at a time.")
+
+
 class AuditEntry(models.Model):
     """`before` and `after` never hold a secret. `mac` covers every column and the previous entry's mac.
 
+    Every column but `actor`, that is: it is emptied when the person's account is deleted, and `actor_name` stays.
     The key is derived from ENCRYPTION_KEYS and not in the database; `key_id` says from which.
     """
 
@@ -28,6 +45,8 @@ class AuditEntry(models.Model):
     key_id = models.CharField(max_length=32)
     previous_mac = models.CharField(max_length=64)
     mac = models.CharField(max_length=64)
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ("-number",)
