@@ -95,6 +95,14 @@ class Item:
         self.base_moved = True
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came of a page's writes, by the writes' refs; `numbers`: of the records they made, by Salesforce Id."""
+
+    results: Mapping[str, WriteResult] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Batch:
     """The records of one page between its two transactions. `cursor`: what the page's commit makes durable."""
@@ -104,7 +112,7 @@ class Batch:
     cursor: Cursor | None = None
     last: bool = False
     advances: bool = False  # it belongs to a poll, whose checkpoint it moves
-    results: Future[list[WriteResult]] | None = None
+    answers: Future[Answers] | None = None
     fault: SyncError | None = None  # stops the run once the page is recorded
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from sync.core.records import (
 from sync.core.window import Poll, next_watermark
 from sync.engine.context import DEFAULT_PAGE, Context
 from sync.engine.deciding import SEND_WITHIN, Deciding
-from sync.engine.items import Batch, Failure, Item, Later
+from sync.engine.items import Answers, Batch, Failure, Item, Later
 from sync.engine.rows import NewIntent, jittered, new_link
 from sync.engine.store import Store
 from sync.errors import RunAborted, SchemaError, SyncError, TransientError
@@ -66,7 +66,6 @@ class Runner:
     page_size: int = DEFAULT_PAGE
     _flying: deque[Batch] = field(default_factory=deque)
     _poll: Poll | None = None
-    _numbers: deque[tuple[Future[dict[str, Record]], list[Item]]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self._deciding = Deciding(self.context, self.store, self.servicenow, self.salesforce)
@@ -222,12 +221,12 @@ class Runner:
         sending = batch.sending
         if sending:
             writes = [_write_of(item) for item in sending]
-            batch.results = self._background.submit(self._send, writes, at)
+            batch.answers = self._background.submit(self._send, writes, at)
         self._spent("record", started)
         return batch
 
-    def _send(self, writes: list[Write], at: datetime) -> list[WriteResult]:
-        """All results of these writes. What could not leave in time after its intent is not sent at all."""
+    def _send(self, writes: list[Write], at: datetime) -> Answers:
+        """What came of these writes. What could not leave in time after its intent is not sent at all."""
 
         def in_time() -> Iterator[Write]:
             for write in writes:
@@ -235,21 +234,23 @@ class Runner:
                     return
                 yield write
 
-        return list(self.salesforce.write(self.context.object, in_time()))
+        results = {result.ref: result for result in self.salesforce.write(self.context.object, in_time())}
+        born = [result.id for result in results.values() if result.created and result.reply is Reply.DONE]
+        return Answers(results, self._numbers_of(born))
 
     def _finish(self, batch: Batch) -> None:
         """Await the answers, record the page, and stop if one of them says that the flow cannot go on."""
         started = time.monotonic()
-        results = {result.ref: result for result in batch.results.result()} if batch.results else {}
+        answers = batch.answers.result() if batch.answers else Answers()
         self._spent("write", started)
         started = time.monotonic()
         for item in batch.sending:
-            self._apply(item, results.get(item.record.id), batch)
+            self._apply(item, answers.results.get(item.record.id), batch)
+            if item.outcome is Outcome.CREATED and item.link is not None:
+                item.link.salesforce_number = answers.numbers.get(item.link.salesforce_id, "")
         if batch.advances and self._poll is not None:
             self._poll = _advanced(self._poll, batch)
-        self._collect_numbers()
         self.store.record(batch, self._poll if batch.advances else None)
-        self._ask_numbers(batch)
         self._spent("record", started)
         self.progress(self.run)
         if batch.fault is not None:
@@ -310,40 +311,28 @@ class Runner:
 
     # Numbers that only the platform knows
 
-    def _ask_numbers(self, batch: Batch) -> None:
-        """Creates answer with ids alone: the Case numbers are read behind, in one call a page."""
-        born = [item for item in batch.items if item.outcome is Outcome.CREATED and item.link is not None]
-        unnumbered = [item for item in born if item.link is not None and not item.link.salesforce_number]
-        if self.store.dry or not unnumbered or not self.context.salesforce_number:
-            return
-        ids = [item.link.salesforce_id for item in unnumbered if item.link is not None]
-        self._numbers.append((self._background.submit(self._read_numbers, ids), unnumbered))
-
-    def _read_numbers(self, ids: list[str]) -> dict[str, Record]:
-        return dict(self.salesforce.read(self.context.object, ids, (), self.context.salesforce_number))
-
-    def _collect_numbers(self, *, wait: bool = False) -> None:
-        while self._numbers and (wait or self._numbers[0][0].done()):
-            future, items = self._numbers.popleft()
-            try:
-                found = future.result()
-            except SyncError:
-                continue  # the next run asks again
-            self.store.save_numbers([item.link for item in items if item.link is not None], found)
+    def _numbers_of(self, ids: list[str]) -> dict[str, str]:
+        """Creates answer with ids alone, so the Case numbers are read in one call more; if that fails, the next run asks."""
+        if not ids or not self.context.salesforce_number:
+            return {}
+        try:
+            found = self.salesforce.read(self.context.object, ids, (), self.context.salesforce_number)
+        except SyncError:
+            return {}
+        return {id: record.number for id, record in found.items()}
 
     def _number_leftovers(self) -> None:
         if self.store.dry or not self.context.salesforce_number:
             return
         links = self.store.unnumbered(self.page_size)
         if links:
-            self.store.save_numbers(links, self._read_numbers([link.salesforce_id for link in links]))
+            self.store.save_numbers(links, self._numbers_of([link.salesforce_id for link in links]))
 
     # Steps
 
     def _drain(self) -> None:
         while self._flying:
             self._finish(self._flying.popleft())
-        self._collect_numbers(wait=True)
 
     def _safe_point(self) -> None:
         """Between pages: end if a person cancelled, if the slice is over, or if the process was told to stop."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 
-from sync.core.records import Outcome, Record, Side
+from sync.core.records import Outcome, Side
 from sync.core.retry import backoff
 from sync.core.window import Poll
 from sync.engine import bulk, rows
@@ -128,10 +128,10 @@ class Store:
             for row in Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=part)
         }
 
-    def save_numbers(self, links: Sequence[RecordLink], found: Mapping[str, Record]) -> None:
+    def save_numbers(self, links: Sequence[RecordLink], found: Mapping[str, str]) -> None:
         numbered = [link for link in links if link.salesforce_id in found]
         for link in numbered:
-            link.salesforce_number = found[link.salesforce_id].number
+            link.salesforce_number = found[link.salesforce_id]
         with transaction.atomic():
             leases.renew(self.lease, self.now())
             bulk.update(numbered, ("salesforce_number",))
