@@ -7,6 +7,7 @@ thousands of rows that costs more than all the rest of a run. Here a plan of con
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import repeat
 from operator import attrgetter
@@ -89,7 +90,7 @@ def _converter(field: Any, vendor: str) -> Converter | None:
     if isinstance(field, models.UUIDField):
         return _hex if vendor == "sqlite" else None
     if isinstance(field, models.DateTimeField):
-        return lru_cache(maxsize=4096)(lambda value: field.get_db_prep_save(value, connection))
+        return _naive if vendor == "sqlite" else None
     if isinstance(field, models.CharField | models.TextField):
         return str  # an enumeration's member is a str to Python, but not to every driver
     if isinstance(field, models.BinaryField | models.IntegerField | models.BooleanField):
@@ -99,3 +100,8 @@ def _converter(field: Any, vendor: str) -> Converter | None:
 
 def _hex(value: UUID | None) -> str | None:
     return None if value is None else value.hex
+
+
+def _naive(value: datetime | None) -> str | None:
+    """As Django stores it: UTC without saying so. Its own way there asks the settings for each value."""
+    return None if value is None else str(value.astimezone(UTC).replace(tzinfo=None))

@@ -230,7 +230,7 @@ class Deciding:
 
     def _pair(self, item: Item, target: Record, read_at: datetime) -> None:
         item.target = target
-        item.link = new_link(item, self.context, target_id=target.id, born_in=Side.SERVICENOW)
+        item.link = new_link(item, self.context, read_at, target_id=target.id, born_in=Side.SERVICENOW)
         item.new_link = True
         item.base = {}
         intent = item.found

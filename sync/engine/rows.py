@@ -91,11 +91,11 @@ VERSIONS = (
 
 def release_links(items: Sequence[Item]) -> None:
     """Note the versions seen and give the claims back; an open intent keeps the record from being written meanwhile."""
-    links = []
+    links, now = [], timezone.now()
     for item in items:
         link = item.link
         assert link is not None
-        see(link, item)
+        see(link, item, now)
         if item.tombstone:
             link.state = item.tombstone
         link.claim_token, link.claim_until = "", None
@@ -103,9 +103,8 @@ def release_links(items: Sequence[Item]) -> None:
     bulk.update(links, VERSIONS)
 
 
-def see(link: RecordLink, item: Item) -> None:
+def see(link: RecordLink, item: Item, now: datetime) -> None:
     """Remember which versions of both sides were seen."""
-    now = timezone.now()
     record, target = item.record, item.target
     link.servicenow_number = record.number
     link.servicenow_changed_at = record.version.changed_at
@@ -118,19 +117,27 @@ def see(link: RecordLink, item: Item) -> None:
         link.salesforce_read_at = now
 
 
-def new_link(item: Item, context: Context, *, target_id: str, born_in: Side) -> RecordLink:
+_LINK_EMPTY = {
+    column.attname: None if column.primary_key else column.get_default() for column in RecordLink._meta.concrete_fields
+}
+
+
+def new_link(item: Item, context: Context, now: datetime, *, target_id: str, born_in: Side) -> RecordLink:
     flow = context.flow
-    link = RecordLink(
-        flow=flow,
-        born_in=born_in,
-        servicenow_connection_id=flow.servicenow_connection_id,
-        servicenow_table=context.table,
-        servicenow_id=item.record.id,
-        salesforce_connection_id=flow.salesforce_connection_id,
-        salesforce_object=context.object,
-        salesforce_id=target_id,
-    )
-    see(link, item)
+    values = _LINK_EMPTY | {
+        "id": time_ordered_uuid(),
+        "flow_id": flow.pk,
+        "born_in": born_in,
+        "servicenow_connection_id": flow.servicenow_connection_id,
+        "servicenow_table": context.table,
+        "servicenow_id": item.record.id,
+        "salesforce_connection_id": flow.salesforce_connection_id,
+        "salesforce_object": context.object,
+        "salesforce_id": target_id,
+    }
+    # By position, in the order of the columns: with names Django looks for a default for each of them.
+    link = RecordLink(*values.values())
+    see(link, item, now)
     return link
 
 

@@ -261,7 +261,7 @@ class Runner:
         if result is None:
             result = WriteResult(item.record.id, Reply.UNSENT, message="It did not leave in time.")
         if result.reply is Reply.DONE:
-            self._done(item, result)
+            self._done(item, result, batch.read_at)
         elif result.reply is Reply.UNKNOWN:
             item.wait(Later("in_doubt", result.message or "No answer came."), Outcome.IN_DOUBT)
         elif result.reply is Reply.UNSENT:
@@ -270,13 +270,13 @@ class Runner:
         else:
             self._refused(item, result, batch)
 
-    def _done(self, item: Item, result: WriteResult) -> None:
+    def _done(self, item: Item, result: WriteResult, read_at: datetime) -> None:
         for write in item.writes:
             item.set_base(write.row, (write.source, write.sent))
         if item.link is None:
-            item.link = new_link(item, self.context, target_id=result.id, born_in=Side.SERVICENOW)
+            item.link = new_link(item, self.context, read_at, target_id=result.id, born_in=Side.SERVICENOW)
             item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
-            item.link.synced_at = self.store.now()
+            item.link.synced_at = read_at
             item.rest(Outcome.CREATED)
         elif item.failure is not None:
             item.rest(Outcome.FAILED, code=item.failure.code)  # the other fields went over; this one needs a person
