@@ -111,11 +111,11 @@ def cancel_run(*, run: Run, by: User | None) -> None:
     """Ask the run to end at its next safe point; one that no worker has taken ends at once."""
     require(by, "sync.cancel_run")
     with transaction.atomic():
+        taken = Run.objects.active().filter(pk=run.pk)
+        if not taken.update(cancel_requested=True):
+            raise Refused(f"Run {run.pk:,} has ended already.")
+        taken.filter(status=RunStatus.QUEUED).update(status=RunStatus.CANCELLED, finished_at=timezone.now())
         audit.record("run.cancelled", run)
-        Run.objects.filter(pk=run.pk, status=RunStatus.QUEUED).update(
-            status=RunStatus.CANCELLED, finished_at=timezone.now()
-        )
-        Run.objects.filter(pk=run.pk).update(cancel_requested=True)
 
 
 def sync_record(*, link: RecordLink, by: User | None) -> Run:
@@ -129,7 +129,7 @@ def sync_record(*, link: RecordLink, by: User | None) -> Run:
 
 def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
     """Publish the draft as a numbered revision that runs cite from now on."""
-    require(by, "sync.change_flow")
+    require(by, "sync.publish_flow")
     before = flow.revision
     with transaction.atomic():
         revision = revisions.publish(flow, author_id=by.pk if by else None, author_name=current_actor().name, reason=reason)
@@ -174,20 +174,24 @@ def plan_next_run(*, flow: Flow) -> None:
 def set_secrets(*, connection: Connection, secrets: Mapping[str, str], by: User | None) -> None:
     """Replace the named secrets ("" removes one); the others stay. Values are never logged or shown again."""
     require(by, "sync.change_connection")
-    stored = dict(connection.secrets or {})
-    marks = dict(connection.secrets_set or {})
+    with transaction.atomic():
+        held = Connection.objects.select_for_update().get(pk=connection.pk)  # not what the caller read a while ago
+        _replace_secrets(held, secrets)
+        connection.secrets_sealed, connection.secrets_set = held.secrets_sealed, held.secrets_set
+        forget_token(connection)
+        audit.record("connection.secrets_changed", connection, after={"secrets": sorted(secrets)})
+
+
+def _replace_secrets(held: Connection, secrets: Mapping[str, str]) -> None:
+    stored, marks = dict(held.secrets or {}), dict(held.secrets_set or {})
     for name, value in secrets.items():
         stored.pop(name, None)
         marks.pop(name, None)
         if value:
             stored[name] = value
             marks[name] = {"at": timezone.now().isoformat(), "by": current_actor().name}
-    with transaction.atomic():
-        connection.secrets = stored
-        connection.secrets_set = marks
-        connection.save(update_fields=["secrets_sealed", "secrets_set"])
-        forget_token(connection)
-        audit.record("connection.secrets_changed", connection, after={"secrets": sorted(secrets)})
+    held.secrets, held.secrets_set = stored, marks
+    held.save(update_fields=["secrets_sealed", "secrets_set"])
 
 
 def forget_token(connection: Connection) -> None:
@@ -214,9 +218,9 @@ def test_connection(*, connection: Connection, by: User | None, enqueue: bool = 
 def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int:
     """Read and plan these records again with the next run, which is queued now; returns how many."""
     require(by, "sync.retry_deadletter")
-    chosen = [letter for letter in letters if letter.state == DeadLetterState.OPEN]
     now = timezone.now()
     with transaction.atomic():
+        chosen = _open_ones(letters)
         for letter in chosen:
             Waiting.objects.update_or_create(
                 flow_id=letter.flow_id,
@@ -239,11 +243,18 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     return len(chosen)
 
 
+def _open_ones(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    """Those that are open now: one may have closed by itself since the page was shown."""
+    keys = [letter.pk for letter in letters]
+    locked = DeadLetter.objects.select_for_update(of=("self",)).select_related("flow")
+    return list(locked.filter(pk__in=keys, state=DeadLetterState.OPEN))
+
+
 def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reason: str) -> int:
     """Put them aside for good; a later failure of the same record opens a new one."""
     require(by, "sync.ignore_deadletter")
-    chosen = [letter.pk for letter in letters if letter.state == DeadLetterState.OPEN]
     with transaction.atomic():
+        chosen = [letter.pk for letter in _open_ones(letters)]
         DeadLetter.objects.filter(pk__in=chosen).update(
             state=DeadLetterState.IGNORED, closed_at=timezone.now(), closed_by=by
         )
