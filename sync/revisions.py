@@ -54,20 +54,22 @@ def differs(flow: Flow) -> bool:
 
 
 def publish(flow: Flow, *, author_id: int | None, author_name: str, reason: str) -> Revision:
-    """Make the draft the flow's revision; returns the present one if nothing differs."""
+    """Make the draft the flow's revision; returns the present one if nothing differs.
+
+    The draft is what the tables say now, not what `flow` held when it was read; `flow` is given the revision.
+    """
     with transaction.atomic():
-        Flow.objects.select_for_update().get(pk=flow.pk)
-        data = json.loads(json.dumps(snapshot(flow)))
-        if flow.revision is not None and flow.revision.digest == digest(data):
-            return flow.revision
-        last = flow.revisions.order_by("-number").values_list("number", flat=True).first()
-        revision = Revision.objects.create(
-            flow=flow, number=(last or 0) + 1, snapshot=data, digest=digest(data),
-            author_id=author_id, author_name=author_name, reason=reason,
-        )  # fmt: skip
-        flow.revision = revision
-        flow.save(update_fields=["revision"])
-    return revision
+        draft = Flow.objects.select_for_update(of=("self",)).get(pk=flow.pk)
+        data = json.loads(json.dumps(snapshot(draft)))
+        if draft.revision is None or draft.revision.digest != digest(data):
+            last = draft.revisions.order_by("-number").values_list("number", flat=True).first()
+            draft.revision = Revision.objects.create(
+                flow=draft, number=(last or 0) + 1, snapshot=data, digest=digest(data),
+                author_id=author_id, author_name=author_name, reason=reason,
+            )  # fmt: skip
+            draft.save(update_fields=["revision"])
+    flow.revision = draft.revision
+    return draft.revision
 
 
 def mapping_spec(data: dict[str, Any]) -> MappingSpec:

@@ -130,8 +130,8 @@ def sync_record(*, link: RecordLink, by: User | None) -> Run:
 def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
     """Publish the draft as a numbered revision that runs cite from now on."""
     require(by, "sync.publish_flow")
-    before = flow.revision
     with transaction.atomic():
+        before = Flow.objects.select_related("revision").get(pk=flow.pk).revision
         revision = revisions.publish(flow, author_id=by.pk if by else None, author_name=current_actor().name, reason=reason)
         if before is None or revision.pk != before.pk:
             audit.record(

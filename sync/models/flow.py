@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from django.conf import settings
 from django.db import models
 
@@ -99,6 +101,11 @@ class Flow(Mapping):
         ]
 
 
+class RevisionQuerySet(models.QuerySet["Revision"]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise TypeError("Revisions are never changed.")
+
+
 class Revision(models.Model):
     """An immutable snapshot of a flow, its field rows and each value map used."""
 
@@ -111,6 +118,8 @@ class Revision(models.Model):
     reason = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = RevisionQuerySet.as_manager()
+
     class Meta:
         ordering = ("-number",)
         default_permissions = ("view",)
@@ -118,6 +127,11 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return f"revision {self.number}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("Revisions are never changed.")
+        super().save(*args, **kwargs)
 
 
 class Schedule(models.Model):
