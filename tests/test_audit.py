@@ -109,6 +109,15 @@ def test_an_entry_exchanged_for_another_true_one_is_found(entries: list[AuditEnt
     assert {number for number, _ in faults()} >= {4}
 
 
+def test_a_true_entry_of_another_history_is_found(entries: list[AuditEntry]) -> None:
+    """The log was cut back, went on differently, and the old end was put behind the new middle: all are signed by us."""
+    past_the_model().filter(number__gte=4).delete()
+    audit.record("flow.changed", label="another fourth")
+    past_the_model().bulk_create([entries[4]])
+
+    assert faults() == [(5, "does not continue the entry before it")]
+
+
 def test_the_log_stays_whole_over_a_change_of_keys(settings: Any) -> None:
     settings.ENCRYPTION_KEYS = listed(old=b"o" * 32)
     audit.record("flow.changed")
