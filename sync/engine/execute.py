@@ -16,6 +16,7 @@ from sync.core.records import Side
 from sync.engine import lease as leases
 from sync.engine.connect import CallLog, open_connector
 from sync.engine.context import build, forget_schema
+from sync.engine.garbage import seldom_collected
 from sync.engine.runner import Runner, SliceEnded
 from sync.engine.store import Store
 from sync.errors import (
@@ -114,7 +115,8 @@ def _run_slice(run: Run, lease: leases.Lease, progress: Progress, slice_seconds:
             runner = Runner(
                 context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline, progress
             )
-            runner()
+            with seldom_collected():
+                runner()
         finally:
             run.calls_servicenow, run.calls_salesforce = log.counts[Side.SERVICENOW], log.counts[Side.SALESFORCE]
             log.save()

@@ -28,9 +28,8 @@ _rng = random.SystemRandom()
 
 @dataclass(slots=True)
 class NewIntent:
-    """An intent of this run before it is a row: what is about to be sent for one record."""
+    """An intent of this run before it is a row; what is about to be sent stands in its item, which it does not name."""
 
-    item: Item
     run: Run
     at: datetime
     lease_token: str
@@ -44,12 +43,14 @@ INTENT_COLUMNS = (
 _INTENT_TABLE = Intent._meta.db_table
 
 
-def insert_intents(intents: Sequence[NewIntent], context: Context, target: Side) -> None:
-    bulk.insert(Intent, INTENT_COLUMNS, [_intent_row(intent, context, target) for intent in intents])
+def insert_intents(items: Sequence[Item], context: Context, target: Side) -> None:
+    """Insert the intents of those items that have a new one."""
+    fresh = [(item, item.intent) for item in items if isinstance(item.intent, NewIntent)]
+    bulk.insert(Intent, INTENT_COLUMNS, [_intent_row(item, intent, context, target) for item, intent in fresh])
 
 
-def _intent_row(intent: NewIntent, context: Context, target: Side) -> tuple[Any, ...]:
-    item, link = intent.item, intent.item.link
+def _intent_row(item: Item, intent: NewIntent, context: Context, target: Side) -> tuple[Any, ...]:
+    link = item.link
     fields = {write.row: (write.field, write.sent, write.source, write.under) for write in item.writes}
     payload = seal_json({"fields": fields, "extra": item.extra}, bound(_INTENT_TABLE, "payload_sealed", intent.pk))
     return (

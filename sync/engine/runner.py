@@ -214,7 +214,7 @@ class Runner:
             return batch
         for item in items:
             if not item.at_rest and item.intent is None:
-                item.intent = NewIntent(item, self.run, at, self.store.lease.token)
+                item.intent = NewIntent(self.run, at, self.store.lease.token)
         self._spent("map", started)
         started = time.monotonic()
         self.store.intend(batch)

@@ -244,8 +244,7 @@ class Store:
             self._insert_fresh(fresh)
 
     def _insert_fresh(self, items: Sequence[Item]) -> None:
-        intents = [item.intent for item in items if isinstance(item.intent, rows.NewIntent)]
-        rows.insert_intents(intents, self.context, self.target)
+        rows.insert_intents(items, self.context, self.target)
 
     # Transaction 2: links, bases, events, totals, checkpoint
 
