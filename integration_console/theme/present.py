@@ -86,7 +86,9 @@ def side_mark(side: str) -> SafeString:
 
 
 def side_name(side: str) -> SafeString:
-    return format_html("{}&nbsp;{}", side_mark(side), SIDES.get(side, ("", side))[1])
+    return format_html(
+        '<span class="ic-nowrap">{} {}</span>', side_mark(side), SIDES.get(side, ("", side))[1]
+    )
 
 
 def arrow(direction: str) -> SafeString:

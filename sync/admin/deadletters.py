@@ -68,7 +68,7 @@ IGNORE_CHOSEN = rules(
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    list_display = ("record", "status", "of_flow", "written_to", "cause", "advice", "attempts", "since")
+    list_display = ("record", "status", "of_flow", "written_to", "cause", "attempts", "since")
     list_display_links = ("record",)
     list_filter = ("state", "flow", "code", "field", "side")
     search_fields = ("record_number", "=record_id", "code", "rule")
@@ -110,7 +110,13 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     @admin.display(description="cause", ordering="code")
     def cause(self, obj: DeadLetter) -> SafeString:
         where = f"{obj.field}: " if obj.field else ""
-        return format_html('<b>{}{}</b><div class="ic-dim">{}</div>', where, obj.rule or obj.code, obj.code)
+        return format_html(
+            '<b title="{}">{}{}</b><div class="ic-dim">{}</div>',
+            obj.code,
+            where,
+            obj.rule or obj.code,
+            obj.advice,
+        )
 
     @admin.display(description="since", ordering="first_at")
     def since(self, obj: DeadLetter) -> SafeString:

@@ -213,14 +213,17 @@ def everything(records: int = 60) -> Flow:
     done = run(main, now, kind="manual", status="partial", failed=7, asked_by_name="bob", asked_from="10.0.0.7",
                read=12_000, created=402, updated=10_871, unchanged=720, expected=12_000,
                finished_at=now - timedelta(seconds=60))  # fmt: skip
-    Run.objects.create(
+    live = Run.objects.create(
         flow=main, lane="backfill", kind="resync", status="running", revision=main.revision, read=7_320, expected=12_000,
         created=402, updated=6_871, unchanged=40, failed=7, calls_servicenow=9, calls_salesforce=40, asked_by_name="bob",
         asked_from="10.0.0.7", started_at=now - timedelta(seconds=4), progress_at=now, step="page 8, writing",
+        phases={"read": 0.9, "map": 0.4, "look_up": 0.3, "write": 2.1, "record": 0.3},
     )  # fmt: skip
     links = [link(main, number) for number in range(1, records + 1)]
     for position, one in enumerate(links):
         event(one, done, "created" if position % 3 else "updated", field_names="Subject, Status, Description")
+    for one in links[20:34]:
+        event(one, live, field_names="Status, Priority")
     for one in links[:7]:
         dead_letter(one, done)
         event(one, done, "failed", code="UNMAPPED_VALUE")

@@ -136,6 +136,13 @@ def test_an_empty_console_shows_the_first_steps(root):
     assert reverse("admin:sync_connection_add") in body
 
 
+def test_a_login_without_a_page_in_mind_leads_to_the_overview(client, django_user_model):
+    django_user_model.objects.create_user("bob", password="correct horse", is_staff=True)
+    reply = client.post(reverse("admin:login"), {"username": "bob", "password": "correct horse"})
+
+    assert reply.url == reverse("admin:index")
+
+
 def test_somebody_without_a_role_is_told_whom_to_ask(client, django_user_model):
     client.force_login(django_user_model.objects.create_user("carol", is_staff=True))
 
