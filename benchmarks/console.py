@@ -26,6 +26,7 @@ def set_up(directory: str) -> None:
         "LOG_LEVEL": "ERROR",
     }
     import django
+    import simple_salesforce  # noqa: F401  (loaded when first needed; a worker that has run before has it)
     from django.core.management import call_command
 
     django.setup()
