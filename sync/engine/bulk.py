@@ -40,7 +40,8 @@ def delete(model: type[models.Model], keys: Sequence[Any]) -> None:
     """Delete rows by their keys, past signals and cascades: for tables that nothing refers to."""
     if not keys:
         return
-    quote, key = connection.ops.quote_name, model._meta.pk
+    quote = connection.ops.quote_name
+    key: Any = model._meta.pk
     statement = f"DELETE FROM {quote(model._meta.db_table)} WHERE {quote(key.column)} = %s"  # noqa: S608
     _execute(statement, zip(*_converted([_converter(key, connection.vendor)], zip(keys, strict=True)), strict=True))
 
@@ -61,9 +62,12 @@ def _converted(converters: Sequence[Converter | None], rows: Iterable[Sequence[A
 def _insert_plan(
     model: type[models.Model], columns: tuple[str, ...], vendor: str
 ) -> tuple[str, list[Converter | None], list[Any]]:
-    fields = {field.attname: field for field in model._meta.concrete_fields}
+    fields: dict[str, Any] = {field.attname: field for field in model._meta.concrete_fields}
     named = [fields.pop(name) for name in columns]
-    empty = [_converter(field, vendor)(field.get_default()) if _converter(field, vendor) else field.get_default() for field in fields.values()]
+    empty = []
+    for field in fields.values():
+        convert = _converter(field, vendor)
+        empty.append(convert(field.get_default()) if convert else field.get_default())
     quote = connection.ops.quote_name
     into = ", ".join(quote(field.column) for field in [*named, *fields.values()])
     marks = ", ".join(["%s"] * (len(named) + len(fields)))
@@ -75,10 +79,10 @@ def _insert_plan(
 def _update_plan(
     model: type[models.Model], columns: tuple[str, ...], vendor: str
 ) -> tuple[str, list[Converter | None]]:
-    fields = [model._meta.get_field(name) for name in columns]
+    fields: list[Any] = [model._meta.get_field(name) for name in columns]
     quote = connection.ops.quote_name
     assignments = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    key = model._meta.pk
+    key: Any = model._meta.pk
     statement = f"UPDATE {quote(model._meta.db_table)} SET {assignments} WHERE {quote(key.column)} = %s"  # noqa: S608
     return statement, [_converter(field, vendor) for field in [*fields, key]]
 

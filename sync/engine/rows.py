@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -118,14 +118,17 @@ def see(link: RecordLink, item: Item, now: datetime) -> None:
         link.salesforce_read_at = now
 
 
-_LINK_EMPTY = {
+_LINK_EMPTY: dict[str, Any] = {
     column.attname: None if column.primary_key else column.get_default() for column in RecordLink._meta.concrete_fields
 }
+
+# Takes the columns in their order: given by name, Django looks for a default for each of the others.
+_link_of: Callable[..., RecordLink] = RecordLink
 
 
 def new_link(item: Item, context: Context, now: datetime, *, target_id: str, born_in: Side) -> RecordLink:
     flow = context.flow
-    values = _LINK_EMPTY | {
+    values: dict[str, Any] = _LINK_EMPTY | {
         "id": time_ordered_uuid(),
         "flow_id": flow.pk,
         "born_in": born_in,
@@ -136,8 +139,7 @@ def new_link(item: Item, context: Context, now: datetime, *, target_id: str, bor
         "salesforce_object": context.object,
         "salesforce_id": target_id,
     }
-    # By position, in the order of the columns: with names Django looks for a default for each of them.
-    link = RecordLink(*values.values())
+    link = _link_of(*values.values())
     see(link, item, now)
     return link
 
