@@ -1,7 +1,7 @@
-"""A process that forks a worker for each line it reads: the worker runs the flow to its end, unless it is killed.
+"""A process that forks a worker for each flow named to it: the worker runs the flow to its end, unless it is killed.
 
-It answers each line with two: the worker's process id as soon as it exists, and its exit status (minus the number of
-the signal that ended it). Forked rather than started anew, because a worker that begins at once can be killed often.
+It answers with the worker's process id as soon as it exists and, asked by an empty line, with its exit status (minus
+the number of the signal that ended it). Forked rather than started anew, because a worker that begins at once can be killed often.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ def work(name: str) -> None:
 
 
 def serve() -> None:
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
             work(line.strip())
             os._exit(0)
         say(pid)
+        sys.stdin.readline()  # until then the id is the worker's, even if it has ended
         _, status = os.waitpid(pid, 0)
         say(os.waitstatus_to_exitcode(status))
 

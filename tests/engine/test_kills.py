@@ -54,6 +54,8 @@ class Worker:
 
     def ended(self) -> int:
         """Its exit status, once it has ended; minus 9 if it was killed."""
+        self._orders.write("\n")
+        self._orders.flush()
         return int(self._answers.readline())
 
     def killed_when(self, flow: Flow, reached: Callable[[], bool]) -> bool:
