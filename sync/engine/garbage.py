@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # New containers before the young are searched, and how many such searches precede one of the older.
-RARELY = (100_000, 20, 100)
+RARELY = (20_000, 10, 20)
 
 
 @contextmanager
