@@ -5,8 +5,10 @@ Writes nothing: it fills the items, and the runner commits and sends what they h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from mappings.apply import canonical
 from sync.connectors.base import Connector
@@ -16,7 +18,7 @@ from sync.core.records import Operation, Outcome, Record, Side
 from sync.engine.context import Context
 from sync.engine.items import Failure, Item, Later
 from sync.engine.rows import new_link
-from sync.engine.store import Store
+from sync.engine.store import Store, put_off
 from sync.engine.validation import violation
 from sync.models import Intent
 from sync.models.link import LinkState
@@ -103,8 +105,7 @@ class Deciding:
         fields = intent.payload["fields"]
         landed = [row for row, (name, sent, *_) in fields.items() if canonical(target.values.get(name)) == canonical(sent)]
         for row in landed:
-            _, sent, source, _ = fields[row]
-            item.set_base(row, (source, sent))
+            _landed(item, row, fields[row])
         expired = read_at > intent.at + SEND_WITHIN + EXECUTES_WITHIN
         if len(landed) == len(fields):
             item.notes.append("An earlier write whose answer was lost did take effect.")
@@ -171,7 +172,7 @@ class Deciding:
 
     def _decide_unlinked(self, items: list[Item], *, entered: bool, look_up: bool) -> None:
         if not entered:
-            self._drop_outsiders(items)
+            self._drop_outsiders(items, named=look_up)
         items = [item for item in items if not item.at_rest]
         wanted = [item for item in items if look_up or item.found is not None or not self.context.key_is_unique]
         if wanted:
@@ -180,15 +181,17 @@ class Deciding:
             if not item.at_rest and not item.writes:
                 self._create(item)
 
-    def _drop_outsiders(self, items: list[Item]) -> None:
-        """Which of the unlinked records meet `enter` only the platform can say; who was sent before has entered."""
-        condition = str(self.context.settings["servicenow_enter"])
+    def _drop_outsiders(self, items: list[Item], *, named: bool) -> None:
+        """Which of the unlinked records meet `enter` only the platform can say; who was sent before has entered.
+
+        A poll read within the scope; of records that were `named` that is asked too.
+        """
+        settings = self.context.settings
         asked = [item for item in items if item.found is None]
-        if not asked:
-            return
-        inside = {item.record.id for item in asked} if not condition else self.servicenow.matching(
-            self.context.table, condition, [item.record.id for item in asked]
-        )  # fmt: skip
+        inside = {item.record.id for item in asked}
+        for condition in (settings["servicenow_enter"], settings["servicenow_scope"] if named else ""):
+            if condition and inside:
+                inside &= self.servicenow.matching(self.context.table, condition, sorted(inside))
         for item in asked:
             if item.record.id not in inside or not self.context.creates:
                 item.rest(Outcome.UNCHANGED)
@@ -203,9 +206,12 @@ class Deciding:
         twins = self.store.links_by_target([record.id for records in found.values() for record in records])
         for item in items:
             carriers = found.get(item.record.id, ())
+            held = twins.get(carriers[0].id) if carriers else None
             if not carriers:
                 self._nothing_found(item, read_at)
-            elif len(carriers) > 1 or carriers[0].id in twins:
+            elif len(carriers) == 1 and held is not None and held.servicenow_id == item.record.id:
+                put_off(item)  # another lane has paired them since this record was read
+            elif len(carriers) > 1 or held is not None:
                 item.operation = Operation.ADOPT
                 item.fail(twin_failure(self.context, item, [carrier.number or carrier.id for carrier in carriers]))
             else:
@@ -274,6 +280,17 @@ class Deciding:
         """A dry run asks of each value what the platform would ask."""
         if self.store.dry and (failure := violation(item, self.context.salesforce_schema)):
             item.fail(failure)
+
+
+def _landed(item: Item, row: str, values: Sequence[Any]) -> None:
+    """An earlier write took effect: what it sent is the base now, and what it went over must still be on record."""
+    name, sent, source, under = values
+    known = item.known_base().get(row)
+    if known == (source, sent):
+        return
+    if known is None or canonical(under) != canonical(known[1]):
+        item.overwrote.append(FieldWrite(row, name, sent, source, under, rule="answer lost", contested=True, base=known))
+    item.set_base(row, (source, sent))
 
 
 def counterpart_missing(item: Item) -> Failure:

@@ -57,8 +57,11 @@ def held(flow_id: int, lane: str, now: datetime) -> bool:
     return row is not None and not _holder_is_dead(row.holder)
 
 
-def living_tokens(flow_id: int, now: datetime) -> set[str]:
-    rows = LaneLease.objects.filter(flow_id=flow_id, until__gt=now).exclude(token="")
+def living_tokens(flow_id: int | None, now: datetime) -> set[str]:
+    """Tokens that workers hold now, of one flow or of all."""
+    rows = LaneLease.objects.filter(until__gt=now).exclude(token="")
+    if flow_id is not None:
+        rows = rows.filter(flow_id=flow_id)
     return {row.token for row in rows if not _holder_is_dead(row.holder)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from sync.connectors.advice import rule_and_advice
+from sync.core.planner import FieldWrite
 from sync.core.records import Operation, Outcome, Side
 from sync.core.retry import backoff
 from sync.encryption import context as bound
@@ -200,6 +201,8 @@ def upsert_waiting(flow: Flow, source: Side, items: Sequence[Item], now: datetim
         assert item.later is not None
         row = known.get(item.record.id) or Waiting(flow=flow, side=source, record_id=item.record.id, since=now)
         row.record_number = item.record.number
+        if item.outcome is Outcome.CREATED:  # it came further: what it waits for now is another matter
+            row.since, row.attempts = now, 0
         row.reason, row.message = item.later.reason, item.later.message[:500]
         row.due_at = now + max(item.later.delay, backoff(row.attempts, _rng) if row.attempts else item.later.delay)
         row.attempts += 1
@@ -271,6 +274,10 @@ def letter_of_waiting(context: Context, run: Run, target: Side, row: Waiting, no
 
 def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
     """Open ones for a person, decided ones for the record; those whose cause is gone close themselves."""
+    # Who had made the edit under an earlier attempt's write was read with that attempt, and is not known any more.
+    Conflict.objects.bulk_create(
+        [_overwritten(item, write, run, now, {}) for item in items for write in item.overwrote if not item.new_link]
+    )
     planned = [item for item in items if item.plan is not None and item.link is not None and not item.new_link]
     if not planned:
         return
@@ -314,21 +321,22 @@ def _open(item: Item, open_ones: dict[tuple[Any, str], Conflict], run: Run, now:
 
 def _decided(item: Item, run: Run, now: datetime) -> Iterable[Conflict]:
     """A value that somebody had put there went under by rule: it stays on record with who and when."""
-    if item.outcome not in (Outcome.UPDATED, Outcome.CONFLICT, Outcome.ADOPTED):
-        return
+    if item.written:
+        for write in item.writes:
+            if write.contested:
+                yield _overwritten(item, write, run, now, _seen(item))
+
+
+def _overwritten(item: Item, write: FieldWrite, run: Run, now: datetime, seen: Mapping[str, Any]) -> Conflict:
     assert item.link is not None
-    for write in item.writes:
-        if not write.contested:
-            continue
-        conflict = Conflict(
-            link=item.link, row=write.row, field=write.field, at=now, run=run, rule=write.rule,
-            state=ConflictState.BY_RULE, resolved_at=now,
-        )  # fmt: skip
-        conflict.values = {
-            "base": write.base, "servicenow": write.source, "salesforce": write.under,
-            "sent": write.sent, **_seen(item),
-        }  # fmt: skip
-        yield conflict
+    conflict = Conflict(
+        link=item.link, row=write.row, field=write.field, at=now, run=run, rule=write.rule,
+        state=ConflictState.BY_RULE, resolved_at=now,
+    )  # fmt: skip
+    conflict.values = {
+        "base": write.base, "servicenow": write.source, "salesforce": write.under, "sent": write.sent, **seen,
+    }  # fmt: skip
+    return conflict
 
 
 def _seen(item: Item) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from mappings.apply import canonical
 from sync.connectors.base import Connector
-from sync.core.planner import values_of
+from sync.core.planner import unchanged, values_of
 from sync.core.records import (
     ChangeQuery,
     Cursor,
@@ -273,11 +274,17 @@ class Runner:
     def _done(self, item: Item, result: WriteResult, read_at: datetime) -> None:
         for write in item.writes:
             item.set_base(write.row, (write.source, write.sent))
+        item.written = True
         if item.link is None:
             item.link = new_link(item, self.context, read_at, target_id=result.id, born_in=Side.SERVICENOW)
             item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
             item.link.synced_at = read_at
             item.rest(Outcome.CREATED)
+            if item.found is not None and not unchanged(
+                self.context.rows, item.record.values, item.known_base(), canonical
+            ):
+                # A create in doubt was repeated with the values of its time; those of now were read and follow.
+                item.later = Later("in_doubt", "The record changed while its create was in doubt.")
         elif item.failure is not None:
             item.rest(Outcome.FAILED, code=item.failure.code)  # the other fields went over; this one needs a person
         elif item.plan is not None and item.plan.clashes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
@@ -57,24 +58,22 @@ class Store:
 
     def links(self, ids: Sequence[str]) -> dict[str, RecordLink]:
         """Links of these source records, by source id."""
-        flow = self.context.flow
-        found = RecordLink.objects.filter(
-            servicenow_connection_id=flow.servicenow_connection_id,
-            servicenow_table=self.context.table,
-            salesforce_connection_id=flow.salesforce_connection_id,
-            salesforce_object=self.context.object,
-        )
+        found = self._links()
         return {link.servicenow_id: link for part in chunks(ids) for link in found.filter(servicenow_id__in=part)}
 
     def links_by_target(self, ids: Sequence[str]) -> dict[str, RecordLink]:
+        found = self._links()
+        return {link.salesforce_id: link for part in chunks(ids) for link in found.filter(salesforce_id__in=part)}
+
+    def _links(self) -> QuerySet[RecordLink]:
+        """Of this pair of ends, whichever flow made them."""
         flow = self.context.flow
-        found = RecordLink.objects.filter(
+        return RecordLink.objects.filter(
             servicenow_connection_id=flow.servicenow_connection_id,
             servicenow_table=self.context.table,
             salesforce_connection_id=flow.salesforce_connection_id,
             salesforce_object=self.context.object,
         )
-        return {link.salesforce_id: link for part in chunks(ids) for link in found.filter(salesforce_id__in=part)}
 
     def open_intents(self, ids: Sequence[str]) -> dict[str, Intent]:
         """Open intents of these source records, made by whomever."""
@@ -175,34 +174,62 @@ class Store:
 
     def intend(self, batch: Batch) -> None:
         """Commit what is about to be sent. Items that another lane holds are put off and lose their intent."""
-        if self.dry or not any(item.intent or item.new_link or item.found for item in batch.items):
+        touched = [item for item in batch.items if item.intent or item.found or item.target or item.base_moved]
+        if self.dry or not touched:
             return
-        sending = batch.sending
         with transaction.atomic():
             leases.renew(self.lease, self.now())
-            self._claim([item for item in sending if item.link is not None and not item.new_link])
+            self._claim([item for item in touched if item.link is not None and not item.new_link])
             self._insert_links([item for item in batch.items if item.new_link])
             self._settle(batch.items)
-            self._insert_intents([item for item in sending if item.intent is not None])
+            self._insert_intents(batch.sending)
+            self._give_up_paired([item for item in batch.sending if item.link is None])
             self.calls.save()
 
     def _claim(self, items: Sequence[Item]) -> None:
-        """Take the links by one conditional update; who was not granted waits for the other lane to finish."""
-        now = self.now()
+        """Take the links by one conditional update; who was not granted waits for the other lane to finish.
+
+        A link whose base moved since it was read was planned on what another lane has replaced: it waits too.
+        """
         wanted = {item.link.pk: item for item in items if item.link is not None}
-        free = Q(claim_until=None) | Q(claim_until__lt=now) | Q(claim_token=self.lease.token)
-        granted = 0
+        if self._take(list(wanted), Q(claim_until=None) | Q(claim_until__lt=self.now())) < len(wanted):
+            # What a dead worker had sent is told by its intents; its claims protect nothing.
+            self._take(list(wanted), ~Q(claim_token__in=leases.living_tokens(None, self.now())))
+        mine: dict[UUID, datetime | None] = {}
         for part in chunks(list(wanted)):
-            granted += RecordLink.objects.filter(free, pk__in=part).update(
-                claim_token=self.lease.token, claim_until=now + CLAIM
-            )
-        if granted == len(wanted):
-            return
-        mine = set()
-        for part in chunks(list(wanted)):
-            mine |= set(RecordLink.objects.filter(pk__in=part, claim_token=self.lease.token).values_list("pk", flat=True))
-        for pk in wanted.keys() - mine:
-            put_off(wanted[pk])
+            held = RecordLink.objects.filter(pk__in=part, claim_token=self.lease.token)
+            mine.update(held.values_list("pk", "synced_at"))
+        self._put_off([
+            item for pk, item in wanted.items()
+            if pk not in mine or (item.link is not None and mine[pk] != item.link.synced_at)
+        ])  # fmt: skip
+
+    def _take(self, keys: Sequence[UUID], free: Q) -> int:
+        """Claim those of the links that are free, or ours already; returns how many."""
+        open_to_us = RecordLink.objects.filter(free | Q(claim_token=self.lease.token))
+        until = self.now() + CLAIM
+        return sum(
+            open_to_us.filter(pk__in=part).update(claim_token=self.lease.token, claim_until=until) for part in chunks(keys)
+        )
+
+    def _put_off(self, items: Sequence[Item]) -> None:
+        """Leave these records to the next look; what we hold of them is given back."""
+        for part in chunks([item.link.pk for item in items if item.link is not None]):
+            RecordLink.objects.filter(pk__in=part, claim_token=self.lease.token).update(claim_token="", claim_until=None)
+        for item in items:
+            put_off(item)
+
+    def _give_up_paired(self, items: Sequence[Item]) -> None:
+        """Another lane may have paired a record since it was decided to create one.
+
+        Asked after the intents stand: from then on no other lane creates for these records.
+        """
+        paired: set[str] = set()
+        for part in chunks([item.record.id for item in items]):
+            paired |= set(self._links().filter(servicenow_id__in=part).values_list("servicenow_id", flat=True))
+        given_up = [item for item in items if item.record.id in paired]
+        bulk.delete(Intent, [item.intent.pk for item in given_up if isinstance(item.intent, rows.NewIntent)])
+        self._put_off(given_up)
 
     def _insert_links(self, items: Sequence[Item]) -> None:
         """Pairs found by their key become links before anything is sent for them; the unique rows decide who was first."""
@@ -238,9 +265,7 @@ class Store:
                 self._insert_fresh(fresh)
         except IntegrityError:
             held = self.open_intents([item.record.id for item in fresh])
-            for item in fresh:
-                if item.record.id in held:
-                    put_off(item)
+            self._put_off([item for item in fresh if item.record.id in held])
             self._insert_fresh(fresh)
 
     def _insert_fresh(self, items: Sequence[Item]) -> None:
@@ -274,7 +299,7 @@ class Store:
         held = [item for item in linked if item.link is not None and not item.link._state.adding]
         rows.insert_links([item.link for item in linked if item.link is not None and item.link._state.adding])
         rows.update_bases([item for item in held if item.base_moved], self.now())
-        done = [item for item in held if item.intent is not None or item.target is not None or item.tombstone]
+        done = [item for item in held if item.intent or item.found or item.target or item.tombstone]
         rows.release_links(done)
         gone = [item.intent.pk for item in batch.items if item.intent is not None and item.outcome is not Outcome.IN_DOUBT]
         bulk.delete(Intent, gone)
@@ -295,7 +320,8 @@ class Store:
 
     def _end_patience(self, batch: Batch) -> None:
         """A record that has waited longer than the flow's patience needs a person."""
-        waiting = [item for item in batch.items if item.later is not None and item.outcome is not Outcome.IN_DOUBT]
+        moving = (Outcome.IN_DOUBT, Outcome.CREATED)
+        waiting = [item for item in batch.items if item.later is not None and item.outcome not in moving]
         if not waiting:
             return
         since = self.waiting_since([item.record.id for item in waiting])
@@ -340,7 +366,7 @@ class Store:
             else:
                 self._count(side, COLUMN_OF[before], -1)
             self._count(side, COLUMN_OF[item.outcome], 1)
-            if item.later is not None:
+            if item.later is not None and item.outcome is not Outcome.CREATED:
                 self.unsettled[item.record.id] = item.outcome
         self.run.calls_servicenow = self.calls.counts[Side.SERVICENOW]
         self.run.calls_salesforce = self.calls.counts[Side.SALESFORCE]
@@ -373,8 +399,9 @@ def has_story(item: Item) -> bool:
 
 
 def put_off(item: Item) -> None:
-    """Another lane holds this record: nothing is sent for it now."""
-    item.intent = None
+    """Another lane holds this record, or has changed what is known of it: nothing is sent or learnt for it now."""
+    item.intent = item.found = item.target = item.plan = item.base = item.failure = None
+    item.base_moved, item.writes, item.overwrote, item.notes = False, [], [], []
     item.wait(Later("claimed", "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING)
 
 
