@@ -23,7 +23,7 @@ from sync.engine.context import Context
 from sync.engine.items import Batch, Failure, Item, Later
 from sync.engine.lease import Lease
 from sync.models import Checkpoint, DeadLetter, HourlyTotal, Intent, RecordLink, Run, Waiting
-from sync.models.attention import DeadLetterState
+from sync.models.attention import DeadLetterState, WaitingReason
 from sync.models.run import RunMode
 
 T = TypeVar("T")
@@ -136,15 +136,29 @@ class Store:
             bulk.update(numbered, ("salesforce_number",))
 
     def lost(self, ids: Sequence[str], run: Run) -> None:
-        """Waiting records that the source does not show any more: they wait until patience ends, then need a person."""
+        """Records in doubt or waiting that the source does not show any more wait until patience ends, then need a person."""
         if not ids:
             return
         now = self.now()
         with transaction.atomic():
-            for row in Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=list(ids)[:IN_CHUNK]):
+            leases.renew(self.lease, now)
+            waiting = self.waiting_since(ids)
+            left = self.open_intents([id for id in ids if id not in waiting])
+            Waiting.objects.bulk_create([
+                Waiting(
+                    flow=self.context.flow, side=self.source, record_id=intent.source_id,
+                    record_number=intent.source_number, reason=WaitingReason.IN_DOUBT, since=now, due_at=now,
+                    message="A write is in doubt, and its source is not shown any more.",
+                )
+                for intent in left.values()
+            ])  # fmt: skip
+            for row in self.waiting_since(ids).values():
                 if now - row.since > self.context.patience:
                     rows.letter_of_waiting(self.context, run, self.target, row, now)
                     row.delete()
+                    Intent.objects.open().filter(
+                        flow=self.context.flow, side=self.target, source_id=row.record_id
+                    ).delete()
                 else:
                     row.attempts += 1
                     row.due_at = now + backoff(row.attempts, _rng)
@@ -299,7 +313,8 @@ class Store:
         held = [item for item in linked if item.link is not None and not item.link._state.adding]
         rows.insert_links([item.link for item in linked if item.link is not None and item.link._state.adding])
         rows.update_bases([item for item in held if item.base_moved], self.now())
-        done = [item for item in held if item.intent or item.found or item.target or item.tombstone]
+        ours = [item for item in held if item.later is None or item.later.reason != WaitingReason.CLAIMED]
+        done = [item for item in ours if item.intent or item.found or item.target or item.tombstone]
         rows.release_links(done)
         gone = [item.intent.pk for item in batch.items if item.intent is not None and item.outcome is not Outcome.IN_DOUBT]
         bulk.delete(Intent, gone)
@@ -402,7 +417,7 @@ def put_off(item: Item) -> None:
     """Another lane holds this record, or has changed what is known of it: nothing is sent or learnt for it now."""
     item.intent = item.found = item.target = item.plan = item.base = item.failure = None
     item.base_moved, item.writes, item.overwrote, item.notes = False, [], [], []
-    item.wait(Later("claimed", "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING)
+    item.wait(Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING)
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

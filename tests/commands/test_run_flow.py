@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from mappings.models import ValueMapEntry
 from sync import services
+from sync.engine import lease as leases
 from sync.models import Connection, DeadLetter, Flow, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,12 +93,24 @@ def test_a_disabled_flow_is_not_run(command, incidents_flow):
 
 def test_a_second_run_waits_for_the_first_and_then_gives_up(command, incidents_flow):
     services.request_run(flow=incidents_flow, by=None, enqueue=False)
+    assert leases.take(incidents_flow, "live", timezone.now()) is not None
 
     ended = command("run_flow", "incidents-to-cases", "--wait", "0.3")
 
     assert ended.status == 2
     assert "waiting up to 0 s for its end" in ended.told
     assert "is active in the live lane. Wait for its end, or cancel it." in ended.told
+
+
+def test_a_run_that_nobody_works_on_is_ended_first(command, demo_flow):
+    left = services.request_run(flow=demo_flow, by=None, enqueue=False)
+
+    ended = command("run_flow", "incidents-to-cases")
+
+    left.refresh_from_db()
+    assert (ended.status, left.status) == (0, "succeeded")
+    assert left.created > 0
+    assert ended.data["created"] == 0
 
 
 def test_a_wrong_password_is_told_in_one_sentence(command, demo_flow):

@@ -445,3 +445,23 @@ def test_another_org_behind_the_same_address_stops_the_flow(flow: Flow, pair: Pa
     assert (run.status, run.error_code) == ("failed", "org_changed")
     assert flow.paused_reason
     assert pair.salesforce.rows("Case") == []
+
+
+def test_an_incident_that_vanishes_while_its_case_is_in_doubt_needs_a_person_in_the_end(
+    make_flow: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = make_flow(patience=0)
+    incident = pair.servicenow.add("incident", short_description="Vanishing")
+    pair.salesforce.fault("reset_after", **CREATES)
+    pair.salesforce.fault("status", status=503, path="query.*ServiceNow_Sys_Id__c", times=20)
+    run_now(flow)
+    pair.salesforce.clear_faults()
+    Waiting.objects.all().delete()  # the worker died before it could say that the record waits
+    pair.servicenow.delete("incident", incident["sys_id"])
+
+    run_now(flow)
+
+    letter = DeadLetter.objects.get()
+    assert (letter.code, letter.record_number) == ("PATIENCE_ENDED", incident["number"])
+    assert not Intent.objects.exists()
+    assert not Waiting.objects.exists()

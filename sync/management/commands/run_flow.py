@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from sync import services
 from sync.configuration.problems import did_you_mean
-from sync.engine.execute import execute
+from sync.engine.execute import execute, unattended
 from sync.management.base import CannotRun, ConsoleCommand, Status
 from sync.management.progress import progress_bar
 from sync.models import Flow, Run
@@ -94,6 +95,10 @@ class Command(ConsoleCommand):
                 active = Run.objects.active().filter(flow=flow, lane=lane).first()
                 if (active is None and _idle(flow)) or time.monotonic() >= deadline:
                     raise CannotRun(str(refused)) from refused
+                if active is not None and active.pk in unattended(timezone.now()):
+                    self.say(f"{active} of {flow.name} has nobody working on it: ending it first.")
+                    execute(active.pk)
+                    continue
                 if active is not None and not told:
                     self.say(
                         f"{active} of {flow.name} is active: waiting up to {options['wait']:.0f} s for its end."
