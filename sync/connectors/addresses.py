@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import ssl
 from collections.abc import Sequence
@@ -29,6 +30,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # RFC 6052: an IPv4 address inside an IPv6 one, behind which a translator would reach it.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Not for the internet, though Python calls them global: site-local addresses (RFC 3879), a network's own
+# translators (RFC 8215), and two former ways to write an IPv4 address (RFC 4291, RFC 2765).
+_INTERNAL = tuple(
+    ipaddress.IPv6Network(network) for network in ("fec0::/10", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")
+)
+_USER_PART = re.compile(r"//[^/?#]*@")
 _SALESFORCE_DOMAINS = (".salesforce.com", ".force.com", ".salesforce.mil", ".sfcrmproducts.cn")
 _NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 _CERTIFICATE_ADVICE = (
@@ -60,6 +67,8 @@ class AddressPolicy:
         peer = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
         if any(peer.version == network.version and peer in network for network in self.networks):
             return True
+        if any(peer in network for network in _INTERNAL if peer.version == network.version):
+            return False
         return peer.is_global and not peer.is_multicast
 
     def lists(self, host: str) -> bool:
@@ -84,19 +93,20 @@ def _unwrapped(address: Address) -> Address:
 
 def checked_origin(url: str) -> str:
     """Return `https://host[:port]` of an address, or raise ConfigurationError saying what is wrong with it."""
+    shown = repr(_USER_PART.sub("//", url))  # a password that was typed into it is not repeated
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise _bad_url(f"{url!r} is not an address: {error}") from error
+    except ValueError:
+        raise _bad_url(f"{shown} is not an address.") from None
     if parts.scheme == "http":
         raise ConfigurationError(
-            f"{url!r} starts with http://, which would send credentials in the clear.",
+            f"{shown} starts with http://, which would send credentials in the clear.",
             code="not_https",
             advice="Write the address with https://.",
         )
     if parts.scheme != "https" or not host:
-        raise _bad_url(f"{url!r} is not an https:// address.")
+        raise _bad_url(f"{shown} is not an https:// address.")
     if parts.username or parts.password:
         raise _bad_url(
             "The address holds a user name or password; they belong in the connection's own fields."
