@@ -47,6 +47,7 @@ TEST = rules(
 class ConnectionForm(ModelForm):
     """Secrets are inputs of their own that start empty and stay empty: nothing stored is ever sent to a browser."""
 
+    moved = False  # to another host than the stored secrets were given for
     secret_client_id = forms.CharField(required=False, widget=PasswordInput())
     secret_client_secret = forms.CharField(required=False, widget=PasswordInput())
     secret_password = forms.CharField(required=False, widget=PasswordInput())
@@ -87,7 +88,8 @@ class ConnectionForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         self._refuse_unknown_method(data)
-        if self._moves_to_another_host(data) and not any(data.get(name) for name in SECRET_FIELDS):
+        self.moved = self._moves_to_another_host(data)
+        if self.moved and not any(data.get(name) for name in SECRET_FIELDS):
             self.add_error(
                 "url",
                 "Enter the credentials again with a new address: stored ones are not sent to another host.",
@@ -114,11 +116,13 @@ class ConnectionForm(ModelForm):
         )
 
     def new_secrets(self) -> dict[str, str]:
-        return {
+        """What was typed; with a new host also "" for each stored secret that was not, so that none goes there."""
+        typed = {
             name: self.cleaned_data[f"secret_{name}"]
             for name in SECRETS
             if self.cleaned_data.get(f"secret_{name}")
         }
+        return {**dict.fromkeys(self.instance.secrets_set or {}, ""), **typed} if self.moved else typed
 
 
 def mark_of(connection: Connection, name: str) -> str:

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mappings.models import FieldRow, ValueMap
-from sync import audit, revisions
+from sync import audit, revisions, services
 from sync.models import AuditEntry, Connection, ConnectionToken, Flow, Revision, Schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
@@ -87,6 +87,22 @@ def test_an_address_is_a_host_alone(as_role, url):
     body = as_role("administrator").post(reverse("admin:sync_connection_add"), {**CONNECTION, "url": url})
 
     assert "Give the address alone" in body.content.decode()
+
+
+def test_a_secret_that_was_not_typed_again_is_dropped_when_the_address_changes(as_role, flow):
+    administrator = as_role("administrator")
+    connection = Connection.objects.get(name="acme-servicenow")
+    services.set_secrets(connection=connection, secrets={"client_id": "id", "client_secret": "hunter-two"}, by=None)
+    form = form_of(administrator, change_url(connection))
+
+    administrator.post(
+        change_url(connection), {**form, "url": "https://evil.example", "secret_client_id": "anything"}
+    )
+
+    connection.refresh_from_db()
+    assert connection.url == "https://evil.example"
+    assert connection.secrets == {"client_id": "anything"}
+    assert set(connection.secrets_set) == {"client_id"}
 
 
 def test_stored_secrets_are_not_carried_to_another_host(as_role, flow):
