@@ -101,7 +101,8 @@ def _look_up(entries: Any, unmapped: tuple[str, str], name: str, origin: str, em
             return Projected(default or empty, f"{origin} value {shown(key)} is not in value map {name}: default used")
         raise Unmapped(
             f"{origin} value {shown(key)} is not in the value map {name}.",
-            advice=f"Add {shown(key)} to the value map {name}, or let it take a default, then retry.",
+            # Without the value: advice is kept in the clear, for lists and filters.
+            advice=f"Add the value to the value map {name}, or let it take a default, then retry.",
         )
 
     return step
