@@ -7,6 +7,7 @@ run compiles its mapping without a call while the stored ids are fresh.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,8 +57,10 @@ def resolve_user_table(table: UserTable, servicenow: Connector, salesforce: Conn
     stored: yesterday's ids are better than none.
     """
     entries = list(table.entries.all())
-    here = _Directory.of(servicenow, _servicenow_keys(table, entries))
-    there = _Directory.of(salesforce, _salesforce_keys(table, entries))
+    with ThreadPoolExecutor(2) as side_by_side:
+        asked = side_by_side.submit(_Directory.of, servicenow, _servicenow_keys(table, entries))
+        there = _Directory.of(salesforce, _salesforce_keys(table, entries))
+        here = asked.result()
     now = timezone.now()
     problems: list[str] = []
     for entry in entries:
@@ -82,12 +85,15 @@ class _Directory:
 
     @classmethod
     def of(cls, connector: Connector, keys: Mapping[str, Iterable[str]]) -> _Directory:
-        known: dict[tuple[str, str], Person] = {}
-        for kind, names in keys.items():
-            wanted = sorted({name for name in names if name})
-            found = connector.people(kind, wanted) if wanted else {}
-            known |= {(kind, name.casefold()): person for name, person in found.items()}
-        return cls(known)
+        wanted = {kind: sorted({name for name in names if name}) for kind, names in keys.items()}
+        asked = [kind for kind, names in wanted.items() if names]
+        with ThreadPoolExecutor(max(1, len(asked))) as side_by_side:
+            found = list(side_by_side.map(lambda kind: connector.people(kind, wanted[kind]), asked))
+        return cls({
+            (kind, name.casefold()): person
+            for kind, people in zip(asked, found, strict=True)
+            for name, person in people.items()
+        })  # fmt: skip
 
     def get(self, kind: str, name: str) -> Person | None:
         return self.known.get((kind, name.casefold()))

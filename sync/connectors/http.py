@@ -7,7 +7,6 @@ write, and a TransientError for a read, which may be repeated.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from sync import jsons
 from sync.connectors.addresses import AddressPolicy, GuardedAdapter, checked_origin, tls_context
 from sync.connectors.base import Call, Observer, Profile
 from sync.core.records import Side
@@ -283,7 +283,7 @@ def _parse(answer: Answer, purpose: Purpose) -> None:
     """Parse the JSON of an answer. A 2xx without it says nothing; a failure without it is told by its status."""
     served = 200 <= answer.status_code < 300
     try:
-        answer.data = json.loads(answer.content) if answer.content else None
+        answer.data = jsons.loads(answer.content) if answer.content else None
     except (ValueError, RecursionError):
         if served:
             unusable(answer, purpose, _kind_of_body(answer))

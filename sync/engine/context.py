@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from mappings.apply import CompiledMapping, CompiledRow, MappingError, compile_mapping
-from mappings.spec import Environment
+from mappings.spec import Environment, PeopleSpec
 from sync import people
 from sync.connectors.base import Connector
 from sync.core.merge import Policy
@@ -85,10 +86,10 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     Raises ConfigurationError or SchemaError, naming what to change, for a flow that must not start.
     """
     data = revision.snapshot
-    schema = cached_schema(flow.salesforce_connection, salesforce, data["salesforce_object"])
+    schema, people_known = _ask_both(flow, data, servicenow, salesforce)
     _check_key(data, schema)
     environment = Environment(
-        people=_people(flow, servicenow, salesforce),
+        people=people_known,
         salesforce_lengths={name: field.length for name, field in schema.fields.items() if field.length},
         servicenow_record_url=servicenow.record_url(data["servicenow_table"], "{id}"),
     )
@@ -100,7 +101,21 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     return Context(flow, revision, data, mapping, schema)
 
 
-def _people(flow: Flow, servicenow: Connector, salesforce: Connector) -> Any:
+def _ask_both(
+    flow: Flow, data: dict[str, Any], servicenow: Connector, salesforce: Connector
+) -> tuple[Schema, PeopleSpec]:
+    """What the object looks like and who is who, asked side by side where the stored answers are old."""
+    name = data["salesforce_object"]
+    known = known_schema(flow.salesforce_connection, name)
+    with ThreadPoolExecutor(1) as side_by_side:
+        asked = None if known else side_by_side.submit(salesforce.describe, name)
+        people_known = _people(flow, servicenow, salesforce)
+        schema = remember_schema(flow.salesforce_connection, asked.result()) if asked else known
+    assert schema is not None
+    return schema, people_known
+
+
+def _people(flow: Flow, servicenow: Connector, salesforce: Connector) -> PeopleSpec:
     table = flow.user_table
     if table is None:
         return people.people_spec(None)
@@ -137,19 +152,24 @@ def _check_fields(mapping: CompiledMapping, schema: Schema) -> None:
         )
 
 
-def cached_schema(connection: Connection, connector: Connector, name: str, *, fresh: bool = False) -> Schema:
-    """What the platform says of `name`, at most a day old; `fresh` asks anew."""
+def known_schema(connection: Connection, name: str) -> Schema | None:
+    """What the platform said of `name`, if that is less than a day old."""
     row = CachedSchema.objects.filter(connection=connection, name=name).first()
-    now = timezone.now()
-    if row is None or fresh or now - row.fetched_at > SCHEMA_FRESH:
-        schema = connector.describe(name)
-        CachedSchema.objects.update_or_create(
-            connection=connection,
-            name=name,
-            defaults={"fields": {key: _field_json(field) for key, field in schema.fields.items()}, "fetched_at": now},
-        )
-        return schema
+    if row is None or timezone.now() - row.fetched_at > SCHEMA_FRESH:
+        return None
     return Schema(name, {key: FieldSchema(**_tuples(value)) for key, value in row.fields.items()})
+
+
+def remember_schema(connection: Connection, schema: Schema) -> Schema:
+    CachedSchema.objects.update_or_create(
+        connection=connection,
+        name=schema.name,
+        defaults={
+            "fields": {key: _field_json(field) for key, field in schema.fields.items()},
+            "fetched_at": timezone.now(),
+        },
+    )
+    return schema
 
 
 def forget_schema(connection: Connection) -> None:

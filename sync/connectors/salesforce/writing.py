@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from sync import jsons
 from sync.connectors.results import failed_alike
 from sync.connectors.salesforce.ids import to_18
 from sync.connectors.salesforce.org import Org
@@ -74,9 +74,9 @@ def _request(name: str, batch: Batch) -> tuple[str, bytes | None]:
         records = [{"attributes": head, **write.values} for write in batch.writes]
     else:
         records = [{"attributes": head, "id": write.id, **write.values} for write in batch.writes]
-    return "composite/sobjects", json.dumps(
-        {"allOrNone": False, "records": records}, separators=(",", ":")
-    ).encode()
+    return "composite/sobjects", jsons.dumps(
+        {"allOrNone": False, "records": records}
+    )
 
 
 def _halved(org: Org, name: str, batch: Batch, error: RefusedError) -> list[WriteResult]:
