@@ -37,30 +37,21 @@ def canonical(raw: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRow:
-    """One row, ready to run. `read(values)` takes the raw ServiceNow value out of a record's values."""
+    """One row, ready to run. `read(values)` takes the raw ServiceNow value out of a record's values.
+
+    `one_way`: the only side it writes to, "salesforce" or "servicenow", or None if it goes both ways. What every record
+    asks of a row is a plain attribute.
+    """
 
     spec: FieldSpec
     direction: Direction
     read: Callable[[Mapping[str, Any]], Any]
     forward: Step
     backward: Step | None
-
-    @property
-    def id(self) -> str:
-        return self.spec.id
-
-    @property
-    def target(self) -> str:
-        return self.spec.salesforce
-
-    @property
-    def conflict(self) -> str:
-        return self.spec.conflict
-
-    @property
-    def one_way(self) -> str | None:
-        """The only side it writes to, "salesforce" or "servicenow", or None if it goes both ways."""
-        return None if self.direction is Direction.BOTH else self.direction.removeprefix("to_")
+    id: str
+    target: str  # the Salesforce field
+    conflict: str
+    one_way: str | None
 
     def to_salesforce(self, raw: Any) -> Projected:
         """Raises Unmapped. An empty source takes the row's default; empty and required raises."""
@@ -122,7 +113,11 @@ def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> Compi
         raise MappingError(f"{where} needs a time zone, and {spec.time_zone!r} is none.") from None
     if direction.writes_servicenow and steps.backward is None:
         raise MappingError(f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce.")
-    return CompiledRow(field, direction, _reader(field), steps.forward, steps.backward)
+    one_way = None if direction is Direction.BOTH else direction.removeprefix("to_")
+    return CompiledRow(
+        field, direction, _reader(field), steps.forward, steps.backward,
+        field.id, field.salesforce, field.conflict, one_way,
+    )  # fmt: skip
 
 
 def _reader(field: FieldSpec) -> Callable[[Mapping[str, Any]], Any]:

@@ -107,6 +107,7 @@ def unchanged(rows: Sequence[PlanRow], values: Values, base: Mapping[str, Base],
 def plan_create_in_salesforce(rows: Sequence[PlanRow], values: Values) -> Plan:
     """All rows that write Salesforce; empty values are left to the platform's defaults."""
     plan = Plan()
+    add = plan.to_salesforce.append
     for row in rows:
         if row.one_way == Side.SERVICENOW:
             continue
@@ -116,7 +117,7 @@ def plan_create_in_salesforce(rows: Sequence[PlanRow], values: Values) -> Plan:
         except ValueError as problem:
             plan.problems.append(_problem(row, source, problem))
             continue
-        plan.to_salesforce.append(FieldWrite(row.id, row.target, projected.value, source, None, projected.note))
+        add(FieldWrite(row.id, row.target, projected.value, source, None, projected.note))
     return plan
 
 

@@ -108,4 +108,6 @@ def _hex(value: UUID | None) -> str | None:
 
 def _naive(value: datetime | None) -> str | None:
     """As Django stores it: UTC without saying so. Its own way there asks the settings for each value."""
-    return None if value is None else str(value.astimezone(UTC).replace(tzinfo=None))
+    if value is None:
+        return None
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[: -len("+00:00")]
