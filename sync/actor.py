@@ -18,7 +18,7 @@ class Actor:
 
 
 NOBODY = Actor()  # the schedule and the workers
-_current: ContextVar[Actor] = ContextVar("actor", default=NOBODY)  # noqa: B039 (frozen)
+_current: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
 
 
 def current_actor() -> Actor:
