@@ -163,9 +163,9 @@ def _changes(event: Event) -> list[dict[str, str]]:
     return [
         {
             "field": str(item.get("field", "")),
-            "was": _shown(item.get("was"), item),
+            "was": _shown(item.get("under"), item),
             "sent": _shown(item.get("sent"), item),
-            "source": _shown(item.get("from"), item),
+            "source": _shown(item.get("source"), item),
             "note": str(item.get("note") or ""),
         }
         for item in found

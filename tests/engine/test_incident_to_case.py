@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from django.test import Client
+from django.urls import reverse
+
 from sync.models import Event, Flow, Intent, RecordLink, RemoteCall
 from sync.sandbox.pair import Pair
 from tests.engine.conftest import run_now
@@ -61,3 +65,18 @@ def test_a_changed_incident_updates_only_what_changed(flow: Flow, pair: Pair) ->
     (case,) = pair.salesforce.rows("Case")
     assert run.updated == 1
     assert (case["Status"], case["Subject"]) == ("Working", "Nur ein Drucker")
+
+
+@pytest.mark.filterwarnings("ignore:No directory at")
+def test_the_page_of_a_record_tells_what_stood_there_and_what_it_came_from(
+    flow: Flow, pair: Pair, admin_client: Client
+) -> None:
+    incident = pair.servicenow.add("incident", short_description="Printer on fire")
+    run_now(flow)
+    pair.servicenow.edit("incident", incident["sys_id"], state="2")
+    run_now(flow)
+
+    page = reverse("admin:sync_recordlink_change", args=[RecordLink.objects.get().pk])
+    (newest, *_) = admin_client.get(page, {"values": "1"}).context["events"]
+
+    assert newest[1] == [{"field": "Status", "was": "New", "sent": "Working", "source": "2", "note": ""}]
