@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from sync.sandbox.counters import Counters
 from sync.sandbox.salesforce.org import Org
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.saving import Writer
@@ -23,13 +24,29 @@ _VERSION = re.compile(r"v(\d+)\.0")
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """The writers of subrequests that share one call: counted at its end, or undone together."""
+
+    writers: list[Writer] = field(default_factory=list)
+
+    def rollback(self) -> None:
+        """Undo what the subrequests wrote, newest first."""
+        for writer in reversed(self.writers):
+            writer.rollback()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated call. `base` is the path of its API version, as record URLs begin with it."""
+    """One authenticated call, or a subrequest of one, which belongs to a `unit`.
+
+    `base` is the path of its API version, as record URLs begin with it.
+    """
 
     platform: SalesforcePlatform
     request: Request
     user_id: str
     version: int
+    unit: Unit | None = None
 
     @property
     def org(self) -> Org:
@@ -48,9 +65,17 @@ class Call:
     def writer(self) -> Writer:
         """Assignment rules run unless the header says FALSE, which is the platform's default too."""
         header = self.request.headers.get("sforce-auto-assign", "TRUE")
-        return Writer(self.org, self.user_id, auto_assign=header.upper() != "FALSE")
+        writer = Writer(self.org, self.user_id, auto_assign=header.upper() != "FALSE")
+        if self.unit is not None:
+            self.unit.writers.append(writer)
+        return writer
 
     def count(self, writer: Writer) -> None:
+        """Count what was written; a subrequest leaves that to its call, which may yet undo it."""
+        if self.unit is None:
+            self.count_now(writer)
+
+    def count_now(self, writer: Writer) -> None:
         self.platform.counters.wrote(created=writer.created, updated=writer.updated, deleted=writer.deleted)
 
     def json(self) -> Any:
@@ -67,6 +92,14 @@ class Call:
         return body
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A subrequest on its way to its handler; `counters` are told of it as of a call."""
+
+    call: Call
+    counters: Counters
+
+
 Handler = Callable[..., Response]
 
 
@@ -74,15 +107,16 @@ def refused(refusal: Refusal) -> Response:
     return Response.json([refusal.problem.as_call_error()], refusal.status)
 
 
-def _not_found(platform: SalesforcePlatform, request: Request) -> Response:
+def _not_found(asked: object, request: Request) -> Response:
     return refused(Refusal("NOT_FOUND", "The requested resource does not exist"))
 
 
-def _wrong_method(platform: SalesforcePlatform, request: Request) -> Response:
+def _wrong_method(asked: object, request: Request) -> Response:
     return refused(Refusal("METHOD_NOT_ALLOWED", f"HTTP Method '{request.method}' not allowed."))
 
 
 ROUTES: Router[SalesforcePlatform] = Router(not_found=_not_found, wrong_method=_wrong_method)
+PARTS: Router[Part] = Router(not_found=_not_found, wrong_method=_wrong_method)
 
 
 def api(method: str, template: str) -> Callable[[Handler], Handler]:
@@ -107,7 +141,14 @@ def api(method: str, template: str) -> Callable[[Handler], Handler]:
                 response.headers["Sforce-Limit-Info"] = platform.budget.header()
                 return response
 
+        def serve_part(part: Part, request: Request, version: str, **params: str) -> Response:
+            try:
+                return handler(replace(part.call, request=request, version=parse_version(version)), **params)
+            except Refusal as refusal:
+                return refused(refusal)
+
         ROUTES.route(method, "/services/data/{version}" + template)(serve)
+        PARTS.route(method, "/services/data/{version}" + template)(serve_part)
         return handler
 
     return register
