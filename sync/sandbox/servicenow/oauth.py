@@ -1,4 +1,4 @@
-"""Tokens: the endpoint `/oauth_token.do`, a function for each grant, and who a bearer or basic header is.
+"""Tokens: who holds which, who a bearer or basic header is, and what a token answer says.
 
 Source: the platform's pages on OAuth API request and response parameters; failures as many projects observed them.
 """
@@ -9,10 +9,12 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sync.sandbox.servicenow.assertions import Assertions
+from sync.sandbox.servicenow.codes import Codes
 from sync.sandbox.servicenow.schema import SYS_ID, Row
 from sync.sandbox.servicenow.store import Store
 
@@ -28,6 +30,7 @@ class Client:
     client_id: str
     secret: str
     user_name: str
+    redirect_urls: tuple[str, ...] = ()  # none: any address on this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,23 @@ class Tokens:
         self._passwords = dict(passwords)
         self._access: dict[str, Token] = {}
         self._refresh: dict[str, Token] = {}
+        self.assertions = Assertions()
+        self.codes = Codes()
 
-    def grant(self, form: Mapping[str, str], now: datetime) -> dict[str, object]:
-        """Answer a token request. Raises Denied."""
-        client = self._clients.get(form.get("client_id", ""))
-        if client is None or not _same(client.secret, form.get("client_secret", "")):
+    def client(self, client_id: str) -> Client | None:
+        return self._clients.get(client_id)
+
+    def proven_client(self, client_id: str, secret: str) -> Client:
+        """The registry's entry. Raises Denied for an unknown one and for a wrong secret alike."""
+        client = self._clients.get(client_id)
+        if client is None or not _same(client.secret, secret):
             raise Denied
-        grant = GRANTS.get(form.get("grant_type", ""))
-        if grant is None:
-            raise Denied
-        user, with_refresh = grant(self, client, form, now)
-        return self._answer(client, user, now, with_refresh=with_refresh)
+        return client
+
+    def revoke(self, value: str) -> None:
+        """End an access or refresh token; one that is unknown or ended already is no error."""
+        self._access.pop(value, None)
+        self._refresh.pop(value, None)
 
     def expire_all(self) -> int:
         """End every access token; refresh tokens live on."""
@@ -80,7 +89,7 @@ class Tokens:
         token = self._access.get(value)
         if token is None or token.expires <= now:
             return None
-        return self._usable(self._store.find("sys_user", token.user_id))
+        return self.user(token.user_id)
 
     def basic(self, encoded: str) -> Row | None:
         try:
@@ -95,14 +104,25 @@ class Tokens:
             return None
         return self._usable(self._store.first("sys_user", "user_name", user_name))
 
+    def interactive_login(self, user_name: str, password: str) -> Row | None:
+        """A login as on the platform's own page, which users of web services alone do not have."""
+        user = self.login(user_name, password)
+        return None if user is None or self.flag(user, "web_service_access_only") else user
+
     def user_named(self, user_name: str) -> Row | None:
-        return self._usable(self._store.first("sys_user", "user_name", user_name))
+        return self.user_with("user_name", user_name)
+
+    def user_with(self, column: str, value: str) -> Row | None:
+        return self._usable(self._store.first("sys_user", column, value))
+
+    def user(self, sys_id: str) -> Row | None:
+        return self._usable(self._store.find("sys_user", sys_id))
 
     def refreshed(self, value: str, client: Client, now: datetime) -> Row | None:
         token = self._refresh.get(value)
         if token is None or token.expires <= now or token.client_id != client.client_id:
             return None
-        return self._usable(self._store.find("sys_user", token.user_id))
+        return self.user(token.user_id)
 
     def flag(self, user: Row, name: str) -> bool:
         return user[self._store.registry["sys_user"].position[name]] == "true"
@@ -112,7 +132,7 @@ class Tokens:
             return None
         return user
 
-    def _answer(self, client: Client, user: Row, now: datetime, *, with_refresh: bool) -> dict[str, object]:
+    def answer(self, client: Client, user: Row, now: datetime, *, with_refresh: bool) -> dict[str, object]:
         """The live token is handed out again, with what is left of its time."""
         token = self._current(self._access, client, user, now, ACCESS_LIFETIME)
         answer: dict[str, object] = {"access_token": token.value}
@@ -135,41 +155,6 @@ class Tokens:
         token = Token(secrets.token_urlsafe(48), *owner, now + lifetime)
         tokens[token.value] = token
         return token
-
-
-# A grant names the user it logs in and whether a refresh token comes along. Raises Denied.
-Grant = Callable[[Tokens, Client, Mapping[str, str], datetime], tuple[Row, bool]]
-
-
-def _password(tokens: Tokens, client: Client, form: Mapping[str, str], now: datetime) -> tuple[Row, bool]:
-    user = tokens.login(form.get("username", ""), form.get("password", ""))
-    # Users of web services alone are not interactive, and this grant logs in interactively.
-    if user is None or tokens.flag(user, "web_service_access_only"):
-        raise Denied
-    return user, True
-
-
-def _client_credentials(
-    tokens: Tokens, client: Client, form: Mapping[str, str], now: datetime
-) -> tuple[Row, bool]:
-    user = tokens.user_named(client.user_name)
-    if user is None:
-        raise Denied
-    return user, False
-
-
-def _refresh(tokens: Tokens, client: Client, form: Mapping[str, str], now: datetime) -> tuple[Row, bool]:
-    user = tokens.refreshed(form.get("refresh_token", ""), client, now)
-    if user is None:
-        raise Denied
-    return user, False
-
-
-GRANTS: dict[str, Grant] = {
-    "password": _password,
-    "client_credentials": _client_credentials,
-    "refresh_token": _refresh,
-}
 
 
 def _same(one: str, two: str) -> bool:

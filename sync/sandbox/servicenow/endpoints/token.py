@@ -1,7 +1,8 @@
-"""`POST /oauth_token.do`: parameters count in a form body alone."""
+"""`/oauth_token.do`, whose parameters count in a form body alone, and the two names of revocation."""
 
 from __future__ import annotations
 
+from sync.sandbox.servicenow import grants
 from sync.sandbox.servicenow.errors import oauth_refused
 from sync.sandbox.servicenow.oauth import FORM, Denied
 from sync.sandbox.servicenow.platform import ROUTER, ServiceNowPlatform
@@ -14,6 +15,15 @@ def token(platform: ServiceNowPlatform, request: Request) -> Response:
     if not request.headers.get("content-type", "").startswith(FORM):
         return oauth_refused()
     try:
-        return Response.json(platform.tokens.grant(request.form(), platform.now()))
+        return Response.json(grants.answer(platform.tokens, request.form(), platform.now()))
     except Denied:
         return oauth_refused()
+
+
+@ROUTER.route("GET|POST", "/oauth_revoke_token.do")
+@ROUTER.route("GET|POST", "/oauth_revoke.do")
+def revoke(platform: ServiceNowPlatform, request: Request) -> Response:
+    """200 whether or not there was such a token, as RFC 7009 has it; the platform's own body is UNVERIFIED."""
+    platform.counters.token_request()
+    platform.tokens.revoke({**request.query, **request.form()}.get("token", ""))
+    return Response.empty(200)
