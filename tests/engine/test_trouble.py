@@ -346,6 +346,24 @@ def test_a_field_that_is_gone_pauses_the_flow_and_names_it(flow: Flow, pair: Pai
     assert subjects(pair) == ["First", "Second"]
 
 
+def test_a_source_field_that_is_hidden_stops_the_flow_and_empties_nothing(flow: Flow, pair: Pair) -> None:
+    incident = pair.servicenow.add("incident", short_description="First", description="Precious")
+    run_now(flow)
+    pair.servicenow.platform.access.hidden_fields.add(("incident", "description"))
+    pair.servicenow.edit("incident", incident["sys_id"], short_description="Second")
+
+    run = run_now(flow)
+
+    flow.refresh_from_db()
+    assert (run.status, run.error_code) == ("failed", "hidden_field")
+    assert "description" in flow.paused_reason
+    assert [case["Description"] for case in pair.salesforce.rows("Case")] == ["Precious"]
+    pair.servicenow.platform.access.hidden_fields.clear()
+    services.resume_flow(flow=flow, by=None)
+    assert run_now(flow).updated == 1
+    assert subjects(pair) == ["Second"]
+
+
 def test_a_wrong_password_fails_the_run_and_pauses_the_flow(flow: Flow, pair: Pair) -> None:
     connection = flow.salesforce_connection
     services.set_secrets(connection=connection, secrets={"client_secret": "wrong"}, by=None)

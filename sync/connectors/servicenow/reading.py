@@ -38,6 +38,7 @@ def changes(instance: Instance, asked: ChangeQuery) -> Iterator[Page]:
         part, last = _page(instance, asked, cursor, names)
         records = tuple(record(row, asked.number_field) for row in part.rows)
         _check_order(records, cursor, asked)
+        _refuse_hidden(asked.name, part.rows, names)
         if records:
             cursor = Cursor(records[-1].version.changed_at, records[-1].id)
         yield Page(records, cursor if records else None, last, part.read_at, seen + part.total)
@@ -88,8 +89,24 @@ def _within(at: datetime, asked: ChangeQuery) -> bool:
 
 
 def record(row: dict[str, Any], number_field: str) -> Record:
-    """Make a Record of a row; the row itself becomes its values. A missing key is a field hidden from our user."""
+    """Make a Record of a row; the row itself becomes its values."""
     return Record(row.get("sys_id", ""), row.get(number_field, "") if number_field else "", version(row), row)
+
+
+def _refuse_hidden(table: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """An empty field is there and empty; one that is not there is hidden or gone, and must not pass for empty.
+
+    What lies behind a reference is left out: whether the platform omits it where the reference is empty is unverified.
+    """
+    for row in rows:
+        if len(row) >= len(names):
+            continue
+        if missing := [name for name in names if name not in row and "." not in name]:
+            raise SchemaError(
+                f"{table} came without {', '.join(missing)}: there is no such field, or our user may not read it.",
+                code="hidden_field",
+                advice="Let the integration user read the field, or correct its name in the mapping, then resume the flow.",
+            )
 
 
 def version(row: dict[str, Any]) -> Version:
@@ -115,7 +132,9 @@ def read(
     fields: Sequence[str],
     number_field: str,
 ) -> dict[str, Record]:
-    rows = rows_by_key(instance, workers, table, "sys_id", ids, columns(fields, number_field))
+    names = columns(fields, number_field)
+    rows = rows_by_key(instance, workers, table, "sys_id", ids, names)
+    _refuse_hidden(table, rows, names)
     return {row["sys_id"]: record(row, number_field) for row in rows}
 
 
