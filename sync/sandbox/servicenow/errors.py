@@ -12,8 +12,8 @@ from sync.sandbox.wire import Response
 class Refused(Exception):
     """A write the platform refuses for this record; `detail` as on the wire."""
 
-    def __init__(self, detail: str, *, message: str = "Operation Failed", status: int = 403) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str | None, *, message: str = "Operation Failed", status: int = 403) -> None:
+        super().__init__(detail or message)
         self.detail = detail
         self.message = message
         self.status = status
@@ -46,6 +46,13 @@ def invalid_table(name: str) -> Response:
 
 def not_found() -> Response:
     return error(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
+
+
+def missing() -> Refused:
+    """What `not_found` answers, from where an answer cannot be returned."""
+    return Refused(
+        "Record doesn't exist or ACL restricts the record retrieval", message="No Record found", status=404
+    )
 
 
 def unreadable(detail: str) -> Response:

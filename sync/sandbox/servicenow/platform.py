@@ -168,7 +168,7 @@ class ServiceNowPlatform:
         try:
             return deed()
         except errors.Refused as refused:
-            raise ControlError(refused.detail) from refused
+            raise ControlError(str(refused)) from refused
 
     def _plain(self, table: Table, row: Row) -> PlainRow:
         return {column.name: value for column, value in zip(table.columns, row, strict=True)}

@@ -88,6 +88,7 @@ class Records:
             raise errors.acl("Delete")
         now = stamp(self._now())
         self._store.data(table.name).remove(row[SYS_ID])
+        self._drop_files(row[SYS_ID])
         if not table.audited:
             return
         self._history(table, row, principal.user_name, now, [("DELETED", "DELETED", "DELETED")])
@@ -98,6 +99,15 @@ class Records:
             by=principal.user_name,
             at=now,
         )
+
+    def _drop_files(self, sys_id: str) -> None:
+        """The bytes of a deleted attachment go, and the attachments of any other deleted record."""
+        self._store.contents.pop(sys_id, None)
+        files = self._store.data("sys_attachment")
+        at = files.table.position["table_sys_id"]
+        for gone in [row[SYS_ID] for row in files.by_id.values() if row[at] == sys_id]:
+            files.remove(gone)
+            self._store.contents.pop(gone, None)
 
     def raw(self, table: Table, values: Mapping[str, str]) -> Row:
         """Store a row as a migration does: past rules, computed fields and automatic stamps.

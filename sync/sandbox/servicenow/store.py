@@ -87,6 +87,7 @@ class Store:
             for table in registry
         }
 
+        self.contents: dict[str, bytes] = {}  # of attachments, by the sys_id of their row
         self._choices: dict[tuple[str, str], dict[str, str]] = {}
         self._choices_version = -1
 

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from sync.sandbox.servicenow import errors
 from sync.sandbox.servicenow.access import Principal
+from sync.sandbox.servicenow.endpoints.routing import VERSIONS
 from sync.sandbox.servicenow.platform import ROUTER, ServiceNowPlatform
 from sync.sandbox.servicenow.query import Compiled, compile_query, escape, parse
 from sync.sandbox.servicenow.records import Input
@@ -24,7 +25,6 @@ from sync.sandbox.wire import BadJson, Request, Response
 
 DEFAULT_LIMIT = 10_000
 MAX_BODY = 10 * 1024 * 1024
-_VERSIONS = ("", "v1/", "v2/")
 Endpoint = Callable[..., Response]
 
 
@@ -85,7 +85,7 @@ def _route(method: str, rest: str) -> Callable[[Endpoint], Endpoint]:
 
             return platform.authenticated(request, answer)
 
-        for version in _VERSIONS:
+        for version in VERSIONS:
             ROUTER.route(method, f"/api/now/{version}table/{{table}}{rest}")(serve)
         return endpoint
 
@@ -122,15 +122,15 @@ def _negotiate(request: Request) -> Response | None:
 @_route("GET", "")
 def list_rows(call: Call) -> Response:
     query = call.request.query
-    offset, limit = _number(query, "sysparm_offset", 0), _number(query, "sysparm_limit", DEFAULT_LIMIT)
-    compiled = _compiled(call)
-    refuse = compiled.broken and call.platform.store.setting("glide.invalid_query.returns_no_rows") == "true"
+    offset, limit = number(query, "sysparm_offset", 0), number(query, "sysparm_limit", DEFAULT_LIMIT)
+    wanted = compiled(call)
+    refuse = wanted.broken and call.platform.store.setting("glide.invalid_query.returns_no_rows") == "true"
     found = Found([], 0)
     if not refuse:
         found = search(
             call.platform.store,
             call.table,
-            compiled,
+            wanted,
             offset=offset,
             limit=limit,
             count=not call.option("sysparm_no_count"),
@@ -140,7 +140,7 @@ def list_rows(call: Call) -> Response:
     seen = [view.render(row) for row in found.rows if access.reads(call.principal, call.table, row)]
     if not seen and "/v1/" in call.request.path:
         return errors.not_found()
-    return Response.json({"result": seen}, 200, _paging(call, found.total, offset, limit))
+    return Response.json({"result": seen}, 200, paging(call, found.total, offset, limit))
 
 
 @_route("POST", "")
@@ -179,12 +179,12 @@ def delete_row(call: Call, sys_id: str) -> Response:
     return Response.empty(204)
 
 
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
+def number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, "")
     return int(text) if text.isdigit() else default
 
 
-def _compiled(call: Call) -> Compiled:
+def compiled(call: Call) -> Compiled:
     store, principal = call.platform.store, call.principal
     text = call.request.query.get("sysparm_query") or _shortcut(call.request.query)
     caller = Caller(principal.user_id, principal.user_name, principal.time_zone, call.platform.now())
@@ -202,7 +202,7 @@ def _shortcut(query: Mapping[str, str]) -> str:
     )
 
 
-def _paging(call: Call, total: int | None, offset: int, limit: int) -> dict[str, str]:
+def paging(call: Call, total: int | None, offset: int, limit: int) -> dict[str, str]:
     """X-Total-Count counts what matches, not what the caller may see; no Link where one page suffices."""
     if total is None:
         return {}
