@@ -13,6 +13,7 @@ from sync.sandbox.platform import ControlError, PlatformContext
 from sync.sandbox.salesforce import endpoints
 from sync.sandbox.salesforce.cursors import Cursors
 from sync.sandbox.salesforce.dialect import Dialect
+from sync.sandbox.salesforce.ids import to18
 from sync.sandbox.salesforce.org import Org, View
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import ROUTES
@@ -107,6 +108,24 @@ class SalesforcePlatform:
                 self._writer(by).delete(view, self.org.living(view, row_id))
             except Refusal as refusal:
                 raise ControlError(str(refusal)) from refusal
+
+    def undelete(self, name: str, row_id: str, *, by: str = "") -> dict[str, Any]:
+        """Take a row back out of the recycle bin."""
+        with self.org.lock:
+            view = self._view(name)
+            row = view.table.rows.get(to18(row_id) or "")
+            if row is None:
+                raise ControlError(f"There is no {name} {row_id} in the recycle bin.")
+            try:
+                self._writer(by).undelete(view, row)
+            except Refusal as refusal:
+                raise ControlError(str(refusal)) from refusal
+            return self._row(view, row.values)
+
+    def empty_recycle_bin(self, name: str) -> int:
+        """Forget the deleted rows of an object for good; the number of them."""
+        with self.org.lock:
+            return self._view(name).table.empty_bin()
 
     def history(self, name: str, row_id: str) -> list[dict[str, Any]]:
         """Return the field history of a row, oldest first, as dicts of field, old, new, by, at."""

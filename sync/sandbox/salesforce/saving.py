@@ -16,6 +16,7 @@ from sync.sandbox.salesforce.values import parse
 # Stamps say when and by whom; a history of them would repeat what each of its entries says.
 _NOT_IN_HISTORY = frozenset({"LastModifiedDate", "LastModifiedById", "SystemModstamp"})
 _OWNER = "OwnerId"
+RECYCLE_BIN_LIFE = 15 * 24 * 3600  # seconds; the help article on the recycle bin says 15 days
 
 
 @dataclass(slots=True)
@@ -113,6 +114,18 @@ class Writer:
         values[view.table.deleted_slot] = True
         self._put(view.table, row, values, self._org.now())
         self.deleted += 1
+
+    def undelete(self, view: View, row: Row) -> None:
+        """Take a row back out of the recycle bin; its unique values must still be free."""
+        values = row.values.copy()
+        deleted_at = int(values[view.table.stamp_slot] or 0)
+        now = self._org.now()
+        if not values[view.table.deleted_slot] or now - deleted_at > RECYCLE_BIN_LIFE:
+            raise Refusal("UNDELETE_FAILED", "Entity is not in the recycle bin")
+        values[view.table.deleted_slot] = False
+        for field in view.unique:
+            self._check_unique(view, field, values, row)
+        self._put(view.table, row, values, now)
 
     def rollback(self) -> None:
         """Undo everything this writer did, newest first."""

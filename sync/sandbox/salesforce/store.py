@@ -51,6 +51,7 @@ class Table:
         self.rows: dict[str, Row] = {}
         self.ids = series(sobject.prefix)
         self.by_stamp: list[tuple[int, str]] = []
+        self.purged: list[tuple[int, str]] = []  # when deleted and which id, of rows gone from the bin too
         self.indexes: dict[str, dict[str, tuple[Row, ...]]] = {
             field.name: {} for field in sobject.fields if _is_indexed(field)
         }
@@ -64,6 +65,14 @@ class Table:
         """Forget a row as if it had never been: for undoing a create only."""
         self._unindex(row)
         del self.rows[str(row.values[0])]
+
+    def empty_bin(self) -> int:
+        """Forget the deleted rows, but not that they were deleted; the number of them."""
+        deleted = [row for row in self.rows.values() if row.values[self.deleted_slot]]
+        for row in deleted:
+            self.purged.append((int(row.values[self.stamp_slot] or 0), str(row.values[0])))
+            del self.rows[str(row.values[0])]
+        return len(deleted)
 
     def replace(self, row: Row, values: Values) -> None:
         """Give a row new values and move it in every index."""
