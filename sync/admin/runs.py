@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import admin
@@ -19,6 +20,7 @@ from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.calls import call_result
 from sync.admin.progress import explained, progress
+from sync.connectors.advice import rule_and_advice
 from sync.models import DeadLetter, Event, RemoteCall, Run
 from sync.models.base import OutcomeChoices
 
@@ -172,7 +174,9 @@ def causes(run: Run) -> list[dict[str, Any]]:
     ]
     if found or not run.failed:
         return found
+    # A dry run leaves no dead letters: its events tell the codes, and those what to do.
     events = Event.objects.filter(run=run, outcome=OutcomeChoices.FAILED).order_by().values("code")
     return [
-        {**group, "url": "?outcome=failed"} for group in events.annotate(count=Count("pk")).order_by("-count")
+        {**group, **asdict(rule_and_advice(group["code"])), "url": "?outcome=failed#events"}
+        for group in events.annotate(count=Count("pk")).order_by("-count")
     ]

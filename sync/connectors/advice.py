@@ -142,6 +142,38 @@ _ADVICE: dict[str, Advice] = {
         "The platform refused the write.", "Read its message; check the integration user's roles."
     ),
     "UNSUPPORTED_OPERATION": Advice("This connection cannot do that.", "Change the flow's policy."),
+    # Our own: no value could be made for the field, so the platform was not asked.
+    "UNMAPPED_VALUE": Advice(
+        "The value map has no entry for the value.",
+        "Add the value to the value map, or let it take a default, then retry.",
+    ),
+    "UNMAPPED_USER": Advice(
+        "The user table has no active counterpart for the person.",
+        "Add the person to the user table, or give the table a fallback, then retry.",
+    ),
+    "NO_OWNER": Advice(
+        "Nobody is assigned, and the user table has no fallback.", "Give the user table a fallback, then retry."
+    ),
+    "REQUIRED_SOURCE_EMPTY": Advice(
+        "The mapping requires a value, and the source has none.",
+        "Fill it at the source or give the row a default, then retry.",
+    ),
+    "NOT_A_NUMBER": Advice(
+        "The value is not a number.", "Correct it at the source, or the mapping row, then retry."
+    ),
+    "NOT_A_DATE": Advice(
+        "The value is not a date or time.", "Correct it at the source, or the mapping row, then retry."
+    ),
+    "NOT_ONE_VALUE": Advice(
+        "The field holds several values where one is expected.", "Correct the mapping row, then retry."
+    ),
+    "INVALID_VALUE": Advice(
+        "The mapping cannot carry the value.", "Correct it at its source, or the mapping, then retry."
+    ),
+    "ADOPT_REFUSED": Advice(
+        "A differing record with this key exists, and the flow refuses to adopt it.",
+        "Make the two equal, or choose in the flow whose values count when records meet.",
+    ),
 }
 # Families of codes that share one answer, longest prefix first.
 _FAMILIES = ("INSUFFICIENT_ACCESS", "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY")

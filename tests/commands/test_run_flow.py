@@ -38,6 +38,7 @@ def test_a_dry_run_writes_nothing_anywhere(command, demo_flow, pair):
     ended = command("run_flow", "incidents-to-cases", "--dry-run")
 
     assert ended.status == 0
+    assert "dry run: nothing is written" in ended.told
     assert ended.data["created"] > 0
     assert pair.salesforce.rows("Case", Origin="ServiceNow") == []
 

@@ -189,6 +189,15 @@ def test_a_record_is_found_by_any_of_its_names(root, busy, term):
     assert [link.servicenow_number for link in page.context["cl"].result_list] == ["INC0010007"]
 
 
+def test_a_dry_run_says_what_its_failures_mean_although_it_leaves_no_dead_letters(root, flow):
+    dry = seed.run(flow, timezone.now(), mode="dry", status="partial", failed=1)
+    seed.event(seed.link(flow, 1), dry, "failed", code="UNMAPPED_USER")
+    page = root.get(reverse("admin:sync_run_change", args=[dry.pk])).content.decode()
+
+    assert "The user table has no active counterpart" in page
+    assert "give the table a fallback" in page
+
+
 def test_a_record_links_out_to_both_systems(root, flow):
     body = root.get(change_url(seed.link(flow, 7))).content.decode()
 

@@ -134,7 +134,8 @@ def _flow(name: str) -> Flow:
 def outcome(run: Run) -> str:
     counts = [f"{getattr(run, name):,} {name.replace('_', ' ')}" for name in Run.COUNTS if getattr(run, name)]
     calls = f"{run.calls_servicenow:,} calls to ServiceNow, {run.calls_salesforce:,} to Salesforce"
-    head = f"{run.flow.name}, {run}: {run.status} in {run.seconds:.1f} s"
+    dry = " (dry run: nothing is written)" if run.mode == RunMode.DRY else ""
+    head = f"{run.flow.name}, {run}{dry}: {run.status} in {run.seconds:.1f} s"
     lines = [f"{head} – {', '.join(counts) or 'nothing to read'} ({calls})."]
     if run.error:
         lines.append(f"{run.error} {run.advice}".strip())
