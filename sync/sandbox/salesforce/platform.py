@@ -11,6 +11,7 @@ from sync.sandbox.counters import Counters
 from sync.sandbox.credentials import SalesforceCredentials
 from sync.sandbox.platform import ControlError, PlatformContext
 from sync.sandbox.salesforce import endpoints
+from sync.sandbox.salesforce.approvals import Approvals, ConnectedApp
 from sync.sandbox.salesforce.cursors import Cursors
 from sync.sandbox.salesforce.dialect import Dialect
 from sync.sandbox.salesforce.ids import to18
@@ -47,6 +48,8 @@ class SalesforcePlatform:
         self.org.dialect = dialect or Dialect()
         self.org_id = seed(self.org, credentials)
         self.sessions = Sessions(self.org, credentials, self.org_id)
+        self.app = ConnectedApp()
+        self.approvals = Approvals(self.org)
         self.budget = Budget(self.org)
         self.cursors = Cursors(self.org)
         self.counters = Counters(self._duplicates)

@@ -27,11 +27,12 @@ class LoginRefused(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """`used_at` in seconds since 1970 UTC; every use makes the session live longer."""
+    """Times in seconds since 1970 UTC; every use makes the session live longer."""
 
     token: str
     user_id: str
     used_at: int
+    opened_at: int
 
 
 class Sessions:
@@ -44,19 +45,28 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._logins: deque[int] = deque()
 
-    def check_client(self, client_id: str, client_secret: str) -> None:
+    def check_client_id(self, client_id: str) -> None:
         """Raises LoginRefused."""
         if not _same(client_id, self._credentials.client_id):
             raise LoginRefused("invalid_client_id", "client identifier invalid")
+
+    def check_client(self, client_id: str, client_secret: str) -> None:
+        """Raises LoginRefused."""
+        self.check_client_id(client_id)
         if not _same(client_secret, self._credentials.client_secret):
             raise LoginRefused("invalid_client", "invalid client credentials")
 
     def check_password(self, username: str, password: str) -> None:
         """The password is followed by the security token. Raises LoginRefused, the same for every reason."""
-        wanted = self._credentials.password + self._credentials.security_token
-        known = _same(username.lower(), self._credentials.username.lower())
-        if not (_same(password, wanted) and known and self._org.dialect.password_grant):
+        known = self.knows(username, password, security_token=True)
+        if not (known and self._org.dialect.password_grant):
             raise LoginRefused("invalid_grant", "authentication failure")
+
+    def knows(self, username: str, password: str, *, security_token: bool) -> bool:
+        """Say whether a password is right: as people type it, or followed by the security token."""
+        wanted = self._credentials.password + (self._credentials.security_token if security_token else "")
+        known = _same(username.lower(), self._credentials.username.lower())
+        return _same(password, wanted) and known
 
     def open(self, username: str) -> Session:
         """Return the user's session: a living one if the org gives the same again. Raises LoginRefused."""
@@ -71,7 +81,7 @@ class Sessions:
                     session.used_at = now
                     return session
         token = f"{to15(self._org_id)}!{secrets.token_urlsafe(60)}"
-        session = self._sessions[token] = Session(token, user_id, now)
+        session = self._sessions[token] = Session(token, user_id, now, now)
         return session
 
     def _count_login(self, now: int) -> None:
@@ -91,6 +101,15 @@ class Sessions:
             return None
         session.used_at = now
         return session
+
+    def living(self, token: str) -> Session | None:
+        """Return the session of a token, without that being a use of it."""
+        session = self._sessions.get(token)
+        return None if session is None or self._is_over(session, self._org.now()) else session
+
+    def end(self, token: str) -> bool:
+        """End one session; False if there is none."""
+        return self._sessions.pop(token, None) is not None
 
     def authenticate(self, authorization: str) -> Session:
         """Raises Refusal (INVALID_SESSION_ID)."""

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,20 +21,32 @@ from sync.sandbox.wire import Request, Response
 if TYPE_CHECKING:
     from sync.sandbox.salesforce.platform import SalesforcePlatform
 
+_NO_STORE = {"Cache-Control": "no-store"}
+Answer = dict[str, str]
 
-def _client_credentials(platform: SalesforcePlatform, form: Mapping[str, str]) -> Session:
-    return platform.sessions.open(platform.credentials.username)
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How a grant type is answered, and whether the client must name itself beside it."""
+
+    run: Callable[[SalesforcePlatform, Mapping[str, str]], Answer]
+    names_client: bool = True
+    secret_optional: bool = False
 
 
-def _password(platform: SalesforcePlatform, form: Mapping[str, str]) -> Session:
+def _client_credentials(platform: SalesforcePlatform, form: Mapping[str, str]) -> Answer:
+    return granted(platform, platform.sessions.open(platform.credentials.username))
+
+
+def _password(platform: SalesforcePlatform, form: Mapping[str, str]) -> Answer:
     username = form.get("username", "")
     platform.sessions.check_password(username, form.get("password", ""))
-    return platform.sessions.open(platform.credentials.username)
+    return granted(platform, platform.sessions.open(platform.credentials.username))
 
 
-GRANTS: dict[str, Callable[[SalesforcePlatform, Mapping[str, str]], Session]] = {
-    "client_credentials": _client_credentials,
-    "password": _password,
+GRANTS: dict[str, Grant] = {
+    "client_credentials": Grant(_client_credentials),
+    "password": Grant(_password),
 }
 
 
@@ -46,12 +59,29 @@ def token(platform: SalesforcePlatform, request: Request) -> Response:
             grant = GRANTS.get(form.get("grant_type", ""))
             if grant is None:
                 raise LoginRefused("unsupported_grant_type", "grant type not supported")
-            platform.sessions.check_client(*_client(request, form))
-            session = grant(platform, form)
+            if grant.names_client:
+                check_client(platform, request, form, secret_optional=grant.secret_optional)
+            answer = grant.run(platform, form)
         except LoginRefused as refusal:
-            body = {"error": refusal.error, "error_description": refusal.description}
-            return Response.json(body, 400, {"Cache-Control": "no-store"})
-        return Response.json(_granted(platform, session), headers={"Cache-Control": "no-store"})
+            return login_refused(refusal)
+        return Response.json(answer, headers=_NO_STORE)
+
+
+def login_refused(refusal: LoginRefused, status: int = 400) -> Response:
+    return Response.json(
+        {"error": refusal.error, "error_description": refusal.description}, status, _NO_STORE
+    )
+
+
+def check_client(
+    platform: SalesforcePlatform, request: Request, form: Mapping[str, str], *, secret_optional: bool = False
+) -> None:
+    """Raises LoginRefused. A public client may leave its secret out where the app allows that."""
+    client_id, secret = _client(request, form)
+    if secret_optional and not secret and not platform.app.secret_required:
+        platform.sessions.check_client_id(client_id)
+    else:
+        platform.sessions.check_client(client_id, secret)
 
 
 def _client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
@@ -66,7 +96,8 @@ def _client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
     return unquote(name), unquote(secret)
 
 
-def _granted(platform: SalesforcePlatform, session: Session) -> dict[str, str]:
+def granted(platform: SalesforcePlatform, session: Session) -> Answer:
+    """Return the answer of most grants."""
     identity = f"{platform.url}/id/{platform.org_id}/{session.user_id}"
     issued_at = str(int(platform.clock.now().timestamp() * 1000))
     digest = hmac.digest(
