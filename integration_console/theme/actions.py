@@ -88,7 +88,7 @@ def console_action(
         view = _for_chosen_rows(deed, rules) if rules.several else _for_one_record(deed, rules)
         wrapped = wraps(deed)(view)
         for name, value in {
-            "rules": rules, "short_description": label, "icon": icon, "variant": variant, "attrs": {},
+            "rules": rules, "short_description": label, "icon": icon, "variant": variant, "attrs": {}, "extra_options": {},
             "dialog": {"title": label}, "original_function_name": deed.__name__,
         }.items():  # fmt: skip
             setattr(wrapped, name, value)

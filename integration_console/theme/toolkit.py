@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     AdminPasswordChangeForm: TypeAlias = auth_forms.AdminPasswordChangeForm[Any]
 else:
     from django.forms import ModelForm
-    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.admin import ModelAdmin
+    from unfold.admin import TabularInline as _TabularInline
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
     from unfold.forms import PaginationInlineFormSet as InlineFormSet
     from unfold.widgets import UnfoldAdminIntegerFieldWidget as NumberInput
@@ -53,6 +54,11 @@ else:
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 from unfold.enums import ActionVariant
+
+if not TYPE_CHECKING:
+    # A row's title would repeat its fields. The release for Python 3.12 and later asks the other way round.
+    _UNTITLED = {"show_title": False} if hasattr(_TabularInline, "show_title") else {"hide_title": True}
+    TabularInline = type("TabularInline", (_TabularInline,), _UNTITLED)
 
 PRIMARY = ActionVariant.PRIMARY
 DEFAULT = ActionVariant.DEFAULT

@@ -55,7 +55,6 @@ class FieldRowInline(RowsInline):
               "conflict", "position")  # fmt: skip
     ordering_field = "position"
     hide_ordering_field = True
-    hide_title = True
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

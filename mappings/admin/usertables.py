@@ -19,7 +19,6 @@ class EntryInline(RowsInline):
     model = UserTableEntry
     fields = ("kind", "servicenow", "direction", "salesforce", "found")
     readonly_fields = ("found",)
-    hide_title = True
     tab = False
 
     @admin.display(description="found on the platforms")

@@ -19,7 +19,6 @@ class EntryInline(RowsInline):
     fields = ("servicenow", "direction", "salesforce", "position")
     ordering_field = "position"
     hide_ordering_field = True
-    hide_title = True
     tab = False
 
 

@@ -85,7 +85,6 @@ class RevisionInline(ShownInline):
     fields = ("opened", "by", "reason", "published")
     readonly_fields = fields
     per_page = 20
-    hide_title = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
         return super().get_queryset(request).defer("snapshot").order_by("-number")

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at"),
     pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER TESTED: /usr/bin/chromium is not installed"),
 ]
-WIDE, NARROW = (1280, 820), (390, 820)
+WIDE, NARROW = (1440, 900), (390, 820)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_record_is_found_by_its_number_and_its_values_are_opened(open_page, co
     from playwright.sync_api import expect
 
     page = open_page()
-    page.locator("#nav-sidebar-apps").get_by_role("link", name="Records").click()
+    page.locator("a[href='/admin/sync/recordlink/']").first.click()
     page.locator("#searchbar").fill("INC0010003")
     page.locator("#searchbar").press("Enter")
     page.get_by_role("link", name="INC0010003").click()
@@ -138,7 +138,7 @@ def test_the_secrets_shown_are_those_of_the_chosen_method(open_page, console, co
     from playwright.sync_api import expect
 
     page = open_page()
-    page.locator("#nav-sidebar-apps").get_by_role("link", name="Connections").click()
+    page.locator("a[href='/admin/sync/connection/']").first.click()
     page.get_by_role("link", name="acme-servicenow").click()
     expect(page.get_by_label("Password")).to_be_visible()
     expect(page.get_by_label("Password")).to_have_value("")
