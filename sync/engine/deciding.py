@@ -51,12 +51,21 @@ class Deciding:
         for item in items:
             item.link, item.found = links.get(item.record.id), intents.get(item.record.id)
         if not look_up:
-            self._rest_known(items)
+            self._rest_flying(items)
+            self._rest_known([item for item in items if not item.at_rest])
         self._rest_quiet([item for item in items if not item.at_rest])
         self._decide_linked([item for item in items if not item.at_rest and item.link is not None])
         unlinked = [item for item in items if not item.at_rest and item.link is None]
         self._decide_unlinked(unlinked, entered=entered, look_up=look_up)
         return [item for item in items if item.outcome is not None or item.writes]
+
+    def _rest_flying(self, items: list[Item]) -> None:
+        """A record that was edited while its page was under way is met again while our own request is in flight."""
+        for item in items:
+            if item.found is not None and item.found.lease_token == self.store.lease.token:
+                item.found = None  # its batch settles it
+                soon = timedelta(seconds=1)
+                item.wait(Later("claimed", "An earlier page of this run is writing the record.", soon), Outcome.WAITING)
 
     def _rest_known(self, items: list[Item]) -> None:
         """A dead letter needs a person: a poll that meets the same state again neither sends nor tells it again."""

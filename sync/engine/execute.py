@@ -110,7 +110,7 @@ def _run_slice(run: Run, lease: leases.Lease, progress: Progress, slice_seconds:
         assert run.revision is not None
         try:
             context = build(flow, run.revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE])
-            store = Store(context, run, lease, log, timezone.now)
+            store = Store(context=context, now=timezone.now, run=run, lease=lease, calls=log)
             deadline = time.monotonic() + slice_seconds if slice_seconds else None
             runner = Runner(
                 context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline, progress

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID
 
 from sync.core.merge import Base
 from sync.core.planner import FieldWrite, Plan
 from sync.core.records import Cursor, Operation, Outcome, Record, WriteResult
 from sync.errors import SyncError
-from sync.models import Intent, RecordLink
-
-if TYPE_CHECKING:
-    from sync.engine.rows import NewIntent
+from sync.models import Intent, RecordLink, Run
+from sync.models.base import time_ordered_uuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,16 @@ class Later:
     reason: str
     message: str
     delay: timedelta = timedelta(0)
+
+
+@dataclass(slots=True)
+class NewIntent:
+    """An intent of this run before it is a row; what is about to be sent stands in its item, which it does not name."""
+
+    run: Run
+    at: datetime
+    lease_token: str
+    pk: UUID = field(default_factory=time_ordered_uuid)
 
 
 @dataclass(slots=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.utils import timezone
 
@@ -19,22 +17,12 @@ from sync.encryption import context as bound
 from sync.encryption import seal_json
 from sync.engine import bulk
 from sync.engine.context import Context
-from sync.engine.items import Item
+from sync.engine.items import Item, NewIntent
 from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.base import time_ordered_uuid
 
 _rng = random.SystemRandom()
-
-
-@dataclass(slots=True)
-class NewIntent:
-    """An intent of this run before it is a row; what is about to be sent stands in its item, which it does not name."""
-
-    run: Run
-    at: datetime
-    lease_token: str
-    pk: UUID = field(default_factory=time_ordered_uuid)
 
 
 INTENT_COLUMNS = (

@@ -34,8 +34,8 @@ from sync.core.records import (
 from sync.core.window import Poll, next_watermark
 from sync.engine.context import DEFAULT_PAGE, Context
 from sync.engine.deciding import SEND_WITHIN, Deciding
-from sync.engine.items import Answers, Batch, Failure, Item, Later
-from sync.engine.rows import NewIntent, jittered, new_link
+from sync.engine.items import Answers, Batch, Failure, Item, Later, NewIntent
+from sync.engine.rows import jittered, new_link
 from sync.engine.store import Store
 from sync.errors import RunAborted, SchemaError, SyncError, TransientError
 from sync.models import Checkpoint, Run

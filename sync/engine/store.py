@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -19,113 +18,31 @@ from sync.core.window import Poll
 from sync.engine import bulk, rows
 from sync.engine import lease as leases
 from sync.engine.connect import CallLog
-from sync.engine.context import Context
-from sync.engine.items import Batch, Failure, Item, Later
+from sync.engine.items import Batch, Failure, Item, Later, NewIntent
+from sync.engine.known import Known, chunks
 from sync.engine.lease import Lease
 from sync.models import Checkpoint, DeadLetter, HourlyTotal, Intent, RecordLink, Run, Waiting
 from sync.models.attention import DeadLetterState, WaitingReason
 from sync.models.run import RunMode
 
-T = TypeVar("T")
 _rng = random.SystemRandom()
 
 CLAIM = timedelta(seconds=180)
-IN_CHUNK = 900  # parameters a statement may have on every database we support
 COLUMN_OF = {outcome: outcome.value for outcome in Outcome} | {Outcome.CONFLICT: "conflicts"}
 
 
-@dataclass
-class Store:
-    """`source` is the side whose records are read. `now` is the clock that leases and intents run on."""
+@dataclass(kw_only=True)
+class Store(Known):
+    """What a run writes, under its lease."""
 
-    context: Context
     run: Run
     lease: Lease
     calls: CallLog
-    now: Callable[[], datetime]
-    source: Side = Side.SERVICENOW
     unsettled: dict[str, Outcome] = field(default_factory=dict)  # counted by this run, to be counted anew when they rest
-
-    @property
-    def target(self) -> Side:
-        return self.source.other
 
     @property
     def dry(self) -> bool:
         return self.run.mode == RunMode.DRY
-
-    # What is known
-
-    def links(self, ids: Sequence[str]) -> dict[str, RecordLink]:
-        """Links of these source records, by source id."""
-        found = self._links()
-        return {link.servicenow_id: link for part in chunks(ids) for link in found.filter(servicenow_id__in=part)}
-
-    def links_by_target(self, ids: Sequence[str]) -> dict[str, RecordLink]:
-        found = self._links()
-        return {link.salesforce_id: link for part in chunks(ids) for link in found.filter(salesforce_id__in=part)}
-
-    def _links(self) -> QuerySet[RecordLink]:
-        """Of this pair of ends, whichever flow made them."""
-        flow = self.context.flow
-        return RecordLink.objects.filter(
-            servicenow_connection_id=flow.servicenow_connection_id,
-            servicenow_table=self.context.table,
-            salesforce_connection_id=flow.salesforce_connection_id,
-            salesforce_object=self.context.object,
-        )
-
-    def open_intents(self, ids: Sequence[str]) -> dict[str, Intent]:
-        """Open intents of these source records, made by whomever."""
-        mine = Intent.objects.open().filter(flow=self.context.flow, side=self.target)
-        if not mine.exists():
-            return {}
-        return {intent.source_id: intent for part in chunks(ids) for intent in mine.filter(source_id__in=part)}
-
-    def open_letters(self, ids: Sequence[str]) -> dict[str, DeadLetter]:
-        mine = DeadLetter.objects.filter(flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN)
-        if not mine.exists():
-            return {}
-        return {letter.record_id: letter for part in chunks(ids) for letter in mine.filter(record_id__in=part)}
-
-    def has_links(self) -> bool:
-        return RecordLink.objects.filter(flow=self.context.flow).exists()
-
-    def unnumbered(self, limit: int) -> list[RecordLink]:
-        """Links whose Salesforce number was never read: a run ended between its create and that."""
-        return list(RecordLink.objects.filter(flow=self.context.flow, state="active", salesforce_number="")[:limit])
-
-    def due(self, limit: int) -> list[str]:
-        """Source ids to read again now: waiting records that are due, and what a dead worker left in doubt."""
-        waiting = list(
-            Waiting.objects.filter(flow=self.context.flow, side=self.source, due_at__lte=self.now())
-            .order_by("due_at", "id")
-            .values_list("record_id", flat=True)[:limit]
-        )
-        living = leases.living_tokens(self.context.flow.pk, self.now())
-        left = (
-            Intent.objects.open()
-            .filter(flow=self.context.flow, side=self.target)
-            .exclude(lease_token__in=living)
-            .exclude(source_id__in=Waiting.objects.filter(flow=self.context.flow, side=self.source).values("record_id"))
-            .values_list("source_id", flat=True)[:limit]
-        )
-        return list(dict.fromkeys([*waiting, *left]))[:limit]
-
-    def next_due(self) -> datetime | None:
-        return (
-            Waiting.objects.filter(flow=self.context.flow, side=self.source)
-            .order_by("due_at")
-            .values_list("due_at", flat=True)
-            .first()
-        )
-
-    def waiting_since(self, ids: Sequence[str]) -> dict[str, Waiting]:
-        return {
-            row.record_id: row
-            for part in chunks(ids)
-            for row in Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=part)
-        }
 
     def save_numbers(self, links: Sequence[RecordLink], found: Mapping[str, str]) -> None:
         numbered = [link for link in links if link.salesforce_id in found]
@@ -242,7 +159,7 @@ class Store:
         for part in chunks([item.record.id for item in items]):
             paired |= set(self._links().filter(servicenow_id__in=part).values_list("servicenow_id", flat=True))
         given_up = [item for item in items if item.record.id in paired]
-        bulk.delete(Intent, [item.intent.pk for item in given_up if isinstance(item.intent, rows.NewIntent)])
+        bulk.delete(Intent, [item.intent.pk for item in given_up if isinstance(item.intent, NewIntent)])
         self._put_off(given_up)
 
     def _insert_links(self, items: Sequence[Item]) -> None:
@@ -273,7 +190,7 @@ class Store:
         again = [item.intent.pk for item in items if isinstance(item.intent, Intent)]
         for part in chunks(again):  # the same request once more: it is ours now
             Intent.objects.filter(pk__in=part).update(lease_token=self.lease.token, at=self.now(), run=self.run)
-        fresh = [item for item in items if isinstance(item.intent, rows.NewIntent)]
+        fresh = [item for item in items if isinstance(item.intent, NewIntent)]
         try:
             with transaction.atomic():
                 self._insert_fresh(fresh)
@@ -418,7 +335,3 @@ def put_off(item: Item) -> None:
     item.intent = item.found = item.target = item.plan = item.base = item.failure = None
     item.base_moved, item.writes, item.overwrote, item.notes = False, [], [], []
     item.wait(Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING)
-
-
-def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + IN_CHUNK] for start in range(0, len(values), IN_CHUNK))

@@ -119,6 +119,8 @@ def test_killed_at_random_moments_with_answers_lost_it_makes_no_duplicate_and_no
         pair.salesforce.fault(
             kind, path="/services/data/", probability=0.05, times=0, seed=rng.randrange(1000)
         )
+    # One for certain: how often chance strikes depends on how far the workers get between their kills.
+    pair.salesforce.fault("reset_after", path="/services/data/")
     kills = 0
     for _ in range(ROUNDS):
         people_work(pair, rng)
