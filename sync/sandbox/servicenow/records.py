@@ -6,6 +6,7 @@ Callers hold the platform's lock.
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,9 @@ from sync.sandbox.servicenow.values import as_text, from_display, reference_name
 
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
 _FIRST_NUMBER = 10001
+_XML_UNFIT = re.compile(
+    "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)  # XML 1.0 has no way to write these
 Journal = list[tuple[str, str]]  # (column, entry)
 
 
@@ -61,7 +65,7 @@ class Records:
         journal = self._take(table, row, given)
         if table.number_prefix and not row[table.position["number"]]:
             row[table.position["number"]] = self._next_number(table)
-        self._obey(Change(table, None, row, given.principal.user_id, now))
+        self._obey(Change(table, None, row, given.principal.user_id, now, _named(journal)))
         self._store.data(table.name).put(row)
         self._write_journal(table, row, journal, given.principal, now)
         return row
@@ -73,7 +77,7 @@ class Records:
         now = stamp(self._now())
         row = list(old)
         journal = self._take(table, row, given)
-        self._obey(Change(table, old, row, given.principal.user_id, now))
+        self._obey(Change(table, old, row, given.principal.user_id, now, _named(journal)))
         if row == old and not journal:
             return old
         self._stamp(row, given.principal.user_name, now)
@@ -95,7 +99,12 @@ class Records:
         shown = reference_name(self._store, table.name, row[SYS_ID]) or row[table.position[table.display]]
         self.system_row(
             "sys_audit_delete",
-            {"tablename": table.name, "documentkey": row[SYS_ID], "display_value": shown},
+            {
+                "tablename": table.name,
+                "documentkey": row[SYS_ID],
+                "display_value": shown,
+                "payload": _payload(table, row),
+            },
             by=principal.user_name,
             at=now,
         )
@@ -238,3 +247,15 @@ class Records:
         at, prefix = table.position["number"], len(table.number_prefix)
         used = (row[at][prefix:] for row in self._store.every(table.name))
         return max((int(digits) for digits in used if digits.isdigit()), default=_FIRST_NUMBER - 1)
+
+
+def _named(journal: Journal) -> frozenset[str]:
+    return frozenset(element for element, _ in journal)
+
+
+def _payload(table: Table, row: Row) -> str:
+    """A deleted row as the platform keeps it: XML, an element for each column."""
+    root = ET.Element(table.name)
+    for column, value in zip(table.columns, row, strict=True):
+        ET.SubElement(root, column.name).text = _XML_UNFIT.sub("", value)
+    return ET.tostring(root, encoding="unicode")

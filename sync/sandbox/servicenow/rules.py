@@ -11,18 +11,30 @@ from dataclasses import dataclass
 
 from sync.sandbox.servicenow.errors import data_policy
 from sync.sandbox.servicenow.schema import Row, Table
-from sync.sandbox.servicenow.tables.task import CANCELED, CLOSED, NEW, RESOLVED
+from sync.sandbox.servicenow.tables.task import (
+    AWAITING_CALLER,
+    CANCELED,
+    CLOSED,
+    IN_PROGRESS,
+    NEW,
+    ON_HOLD,
+    RESOLVED,
+)
 
 
 @dataclass(slots=True)
 class Change:
-    """One write on its way: `old` is None on insert, `new` is changed in place, `now` is a stored stamp."""
+    """One write on its way: `old` is None on insert, `new` is changed in place, `now` is a stored stamp.
+
+    `journal` names the journal columns that get an entry.
+    """
 
     table: Table
     old: Row | None
     new: Row
     user_id: str
     now: str
+    journal: frozenset[str] = frozenset()
 
     def get(self, name: str) -> str:
         return self.new[self.table.position[name]]
@@ -110,6 +122,15 @@ def priority_by_lookup(change: Change) -> None:
         change.set("priority", PRIORITY.get((change.get("impact"), change.get("urgency")), "5"))
 
 
+def answered(change: Change) -> None:
+    """The caller's comment ends the wait for the caller."""
+    waits = (change.was("state"), change.was("hold_reason")) == (ON_HOLD, AWAITING_CALLER)
+    by_caller = change.user_id != "" and change.user_id == change.was("caller_id")
+    if waits and by_caller and "comments" in change.journal and not change.changed("state"):
+        change.set("state", IN_PROGRESS)
+        change.set("hold_reason", "")
+
+
 def reassigned(change: Change) -> None:
     if change.was("assignment_group") and change.changed("assignment_group"):
         change.bump("reassignment_count")
@@ -118,6 +139,7 @@ def reassigned(change: Change) -> None:
 RULES: dict[str, tuple[Rule, ...]] = {
     "incident": (
         opened,
+        answered,
         one_state,
         reopened,
         resolution_needs_reason,

@@ -9,6 +9,7 @@ from sync.sandbox.servicenow.schema import REGISTRY, Column, Table, choices, lab
 
 ITIL = frozenset({"itil"})
 NEW, IN_PROGRESS, ON_HOLD, RESOLVED, CLOSED, CANCELED = "1", "2", "3", "6", "7", "8"
+AWAITING_CALLER = "1"  # a hold_reason
 
 INCIDENT_STATES = choices(
     (NEW, "New"),
@@ -126,7 +127,7 @@ INCIDENT = REGISTRY.add(
                 "On hold reason",
                 "integer",
                 choices=choices(
-                    ("1", "Awaiting Caller"),
+                    (AWAITING_CALLER, "Awaiting Caller"),
                     ("3", "Awaiting Problem"),
                     ("4", "Awaiting Vendor"),
                     ("5", "Awaiting Change"),
