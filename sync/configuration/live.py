@@ -11,7 +11,7 @@ from django.conf import settings
 
 from sync.configuration.documents import ConnectionDoc, Document, FlowDoc
 from sync.configuration.parse import Parsed
-from sync.configuration.problems import InvalidConfiguration, Remarks, did_you_mean
+from sync.configuration.problems import InvalidConfiguration, Remark, Remarks, did_you_mean
 from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import InMemoryTokenStore
 from sync.connectors.base import Call, Connector, Profile
@@ -26,21 +26,27 @@ _TERM = re.compile(r"(?:^|\^(?:OR|NQ)?)([a-z][a-z0-9_]*)")
 
 def check_live(parsed: Parsed, environ: Mapping[str, str]) -> list[str]:
     """Raises InvalidConfiguration naming every unknown table, object and field; returns notices of what was not asked."""
+    problems, notices = ask_platforms(parsed.document, environ)
+    if problems:
+        raise InvalidConfiguration(parsed.file, problems)
+    return notices
+
+
+def ask_platforms(document: Document, environ: Mapping[str, str]) -> tuple[list[Remark], list[str]]:
+    """Every unknown table, object and field, and notices of what was not asked."""
     remarks = Remarks()
     notices: list[str] = []
-    for name, asked in _by_connection(parsed.document).items():
-        profile = _profile(name, parsed.document, environ)
-        if profile is None:
-            continue
+    for name, asked in _by_connection(document).items():
         try:
+            profile = _profile(name, document, environ)
+            if profile is None:
+                continue
             with closing(open_connector(profile, InMemoryTokenStore(), _unobserved)) as connector:
                 for question in asked:
                     _check_names(connector, question, remarks)
         except SyncError as error:
             notices.append(f"connections[{name}]: tables and fields were not checked: {error.message}")
-    if remarks.problems:
-        raise InvalidConfiguration(parsed.file, remarks.problems)
-    return notices
+    return remarks.problems, notices
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sync.configuration.documents import Document, Known
 from sync.configuration.problems import InvalidConfiguration, Remark, Remarks
 from sync.configuration.readers import Place
 from sync.configuration.schema import DOCUMENT
-from sync.configuration.tree import read_tree
+from sync.configuration.tree import Items, Keys, Node, Scalar, read_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,29 @@ def parse(text: str, *, file: str, known: Known, environ: Mapping[str, str]) -> 
     values = DOCUMENT.read(root, Place("", remarks, environ)) or {}
     parts = {key: value for key, value in values.items() if key not in ("version", "line")}
     document = Document(**parts)
-    check(document, known, remarks)
+    check(document, _with_unreadable(root, known), remarks)
     if remarks.problems:
-        raise InvalidConfiguration(file, remarks.problems)
+        raise InvalidConfiguration(file, remarks.problems, document)
     return Parsed(file, document, tuple(sorted(set(remarks.notices))))
+
+
+def _with_unreadable(root: Node, known: Known) -> Known:
+    """Also the names of parts whose other keys are wrong: what refers to them is not a second problem."""
+    systems = {**_named(root, "connections", "system"), **known.connections}
+    return Known(
+        {name: system for name, system in systems.items() if system},
+        known.value_maps | _named(root, "value_maps").keys(),
+        known.user_tables | _named(root, "user_tables").keys(),
+    )
+
+
+def _named(root: Node, section: str, detail: str = "name") -> dict[str, str]:
+    """The names in one section of the file, with another of their keys."""
+    items = root.values.get(section) if isinstance(root, Keys) else None
+    parts = [part for part in items.items if isinstance(part, Keys)] if isinstance(items, Items) else []
+    return {_text(part, "name"): _text(part, detail) for part in parts if _text(part, "name")}
+
+
+def _text(part: Keys, key: str) -> str:
+    value = part.values.get(key)
+    return value.text if isinstance(value, Scalar) else ""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sync.configuration.documents import Document
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,10 +28,14 @@ class Remark:
 
 
 class InvalidConfiguration(Exception):
-    """The file cannot be applied, and nothing of it was; `problems` names every place."""
+    """The file cannot be applied, and nothing of it was; `problems` names every place.
 
-    def __init__(self, file: str, problems: Iterable[Remark]) -> None:
+    `readable` is what could be read of it all the same, for questions that do not need the rest.
+    """
+
+    def __init__(self, file: str, problems: Iterable[Remark], readable: Document | None = None) -> None:
         self.file = file
+        self.readable = readable
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(problem.at(file) for problem in self.problems))
 

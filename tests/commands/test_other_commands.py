@@ -79,6 +79,17 @@ def test_unknown_names_are_found_by_asking_the_platforms(command, demo_flow, dem
     assert Flow.objects.get().servicenow_enter == "active=true"
 
 
+def test_slips_of_the_file_and_unknown_names_are_told_together(command, demo_flow, demo_file):
+    slips = {"version: 1": "version: 1\nconections: []", "salesforce: Subject,": "salesforce: Subjekt,"}
+    for right, wrong in slips.items():
+        demo_file.write_text(demo_file.read_text().replace(right, wrong))
+
+    ended = command("config", "apply", str(demo_file))
+
+    assert ended.status == 2
+    assert [problem["path"] for problem in ended.data["problems"]] == ["", "flows[incidents-to-cases].fields[1].salesforce"]
+
+
 def test_an_unknown_table_is_found_by_asking_the_platform(command, demo_flow, demo_file):
     demo_file.write_text(demo_file.read_text().replace("table: incident,", "table: incidents,"))
 

@@ -52,6 +52,12 @@ def test_all_problems_are_named_at_once_with_their_places(read, acme):
     assert len(found) == 4
 
 
+def test_an_unreadable_connection_is_one_problem_and_not_one_more_for_each_flow_that_names_it(read, acme):
+    found = problems(read, acme.replace("https://acme.service-now.com", "${NOT_SET}"))
+
+    assert found == ["acme.yaml:5, connections[acme-servicenow].url: NOT_SET is not set in the environment."]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place", "words"),
     [

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from sync.configuration.apply import apply, known_names
 from sync.configuration.export import export
-from sync.configuration.live import check_live
+from sync.configuration.live import ask_platforms, check_live
 from sync.configuration.parse import Parsed, parse
 from sync.configuration.plan import Plan
 from sync.configuration.problems import InvalidConfiguration
@@ -54,7 +54,7 @@ class Command(ConsoleCommand):
                 dry = deed == "diff" or options["dry_run"]
                 plan = apply(parsed, environ=os.environ, dry_run=dry, pruning=options["prune"])
         except InvalidConfiguration as invalid:
-            return self._refuse(invalid)
+            return self._refuse(invalid if options["offline"] else _with_names_asked(invalid))
         plan.notices += notices
         self._tell(deed, plan, dry=deed == "diff" or bool(options.get("dry_run")))
         return Status.DONE
@@ -109,6 +109,14 @@ class Command(ConsoleCommand):
         self.stdout.write(text, ending="")
         self.result({"configuration": text})
         return Status.DONE
+
+
+def _with_names_asked(invalid: InvalidConfiguration) -> InvalidConfiguration:
+    """Also what the platforms say of the readable part, so that a second try does not bring a second list."""
+    if invalid.readable is None:
+        return invalid
+    problems, _ = ask_platforms(invalid.readable, os.environ)
+    return InvalidConfiguration(invalid.file, [*invalid.problems, *problems])
 
 
 def _accept_json(parser: Any) -> None:
