@@ -128,7 +128,7 @@ def checked_instance_url(url: str, *, login_url: str, policy: AddressPolicy) -> 
     raise ConfigurationError(
         f"The login answered with the data address {origin}, which is not a Salesforce host.",
         code="instance_url_not_allowed",
-        advice="Check the login address; if the host is yours, add it to the connection's allowed hosts.",
+        advice="Check the login address; if the host is yours, add it to CONNECTION_ALLOWED_HOSTS and restart.",
     )
 
 
@@ -165,10 +165,11 @@ class GuardedConnection(HTTPSConnection):
         if self.policy.permits(self.host, address):
             return sock
         sock.close()
+        named = f"{address} is" if self.host == address else f"{self.host} is {address},"
         raise ConfigurationError(
-            f"{self.host} is the private address {address}, which this connection may not reach.",
+            f"{named} a private address, which connections may not reach.",
             code="address_not_allowed",
-            advice="If that is intended, add the host or its network to the connection's allowed hosts.",
+            advice="If that is intended, add the host or its network to CONNECTION_ALLOWED_HOSTS and restart.",
         )
 
     def connect(self) -> None:
@@ -196,7 +197,11 @@ def _connect_error(error: Exception, where: str) -> SyncError:
     if isinstance(error, NewConnectionError):  # a subclass of the time-out below
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else "no route"
-        return TransientError(f"No connection to {where}: {reason}.", code="connect_failed")
+        return TransientError(
+            f"No connection to {where}: {reason}.",
+            code="connect_failed",
+            advice="Check host and port, and that a firewall lets the console through.",
+        )
     if isinstance(error, ConnectTimeoutError | TimeoutError):
         return TransientError(f"{where} did not answer the connection in time.", code="connect_timeout")
     return TransientError(
