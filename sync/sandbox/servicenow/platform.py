@@ -181,7 +181,20 @@ class ServiceNowPlatform:
             return len(keys) - len(set(keys))
 
 
-ROUTER: Router[ServiceNowPlatform] = Router(
+class InstanceRouter(Router[ServiceNowPlatform]):
+    """The routes of the instance, which a batch also follows without a call of its own for each item."""
+
+    def inner(self, platform: ServiceNowPlatform, request: Request) -> Response:
+        """Answer a request within a request, uncounted: the batch that carries it was the call."""
+        found = self._find(request.path)
+        if found is None:
+            return errors.no_resource()
+        route, params = found
+        handler = route.handlers.get(request.method)
+        return handler(platform, request, **params) if handler else errors.wrong_method()
+
+
+ROUTER = InstanceRouter(
     not_found=lambda platform, request: errors.no_resource(),
     wrong_method=lambda platform, request: errors.wrong_method(),
 )
