@@ -10,6 +10,8 @@ from django.db.models import Q
 from mappings.models.mapping import DirectionChoices
 from mappings.spec import Direction
 
+FALLBACKS = frozenset({"fallback_to_salesforce", "fallback_to_servicenow"})
+
 
 class Kind(models.TextChoices):
     USER = "user", "user ↔ user"
@@ -35,8 +37,12 @@ class UserTable(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """A change of names makes the stored ids stale: they are looked up before the next run."""
-        if not kwargs.get("update_fields"):
+        written = kwargs.get("update_fields")
+        if not written:
             self.resolved_at = None
+        elif not FALLBACKS.isdisjoint(written):
+            self.resolved_at = None
+            kwargs["update_fields"] = [*written, "resolved_at"]
         super().save(*args, **kwargs)
 
 
