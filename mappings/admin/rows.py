@@ -15,13 +15,15 @@ from mappings.spec import Direction, Environment, MappingSpec
 
 
 class FieldRowFormSet(InlineFormSet):
-    """Refuses rows that do not compile together, before anything is saved."""
+    """Refuses rows that do not compile together, and a flow without any, before anything is saved."""
 
     def clean(self) -> None:
         super().clean()
         rows = [form.instance for form in self._kept()]
         if any(self.errors) or not all(row.salesforce for row in rows):
             return  # the rows' own messages come first
+        if not rows:
+            raise ValidationError("A flow needs at least one field: add a row that carries one over.")
         maps = {row.value_map.name: row.value_map for row in rows if row.value_map is not None}
         spec = MappingSpec(
             direction=Direction(self.instance.direction),

@@ -12,11 +12,14 @@ from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
+from integration_console.theme.toolkit import ModelForm
+from mappings.admin.pairs import PairsFormSet
 from mappings.models import UserTable, UserTableEntry
 
 
 class EntryInline(RowsInline):
     model = UserTableEntry
+    formset = PairsFormSet
     fields = ("kind", "servicenow", "direction", "salesforce", "found")
     readonly_fields = ("found",)
     tab = False
@@ -35,13 +38,25 @@ class EntryInline(RowsInline):
 
 def _known(side: str, found_id: str, active: bool | None) -> SafeString:
     if not found_id:
-        return format_html("{} {}", present.side_mark(side), present.badge("failed", "not found"))
-    word, label = ("warning", "inactive") if active is False else ("ok", "found")
-    return format_html("{} {}", present.side_mark(side), present.badge(word, label))
+        word, label = "failed", "not found"
+    else:
+        word, label = ("warning", "inactive") if active is False else ("ok", "found")
+    return format_html('<span class="ic-nowrap">{} {}</span>', present.side_mark(side), present.badge(word, label))
+
+
+class UserTableForm(ModelForm):
+    class Meta:
+        model = UserTable
+        fields = ("name", "fallback_to_salesforce", "fallback_to_servicenow")
+        labels = {
+            "fallback_to_salesforce": "Fallback in Salesforce",
+            "fallback_to_servicenow": "Fallback in ServiceNow",
+        }
 
 
 @admin.register(UserTable)
 class UserTableAdmin(ConfigurationAdmin):
+    form = UserTableForm
     inlines = (EntryInline,)
     list_display = ("name", "entry_count", "unresolved", "fallback_to_salesforce", "fallback_to_servicenow")
     search_fields = ("name", "entries__servicenow", "entries__salesforce")

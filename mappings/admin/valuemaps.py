@@ -11,11 +11,13 @@ from django.http import HttpRequest
 from integration_console.theme import present
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
 from integration_console.theme.toolkit import ModelForm
+from mappings.admin.pairs import PairsFormSet
 from mappings.models import ValueMap, ValueMapEntry
 
 
 class EntryInline(RowsInline):
     model = ValueMapEntry
+    formset = PairsFormSet
     fields = ("servicenow", "direction", "salesforce", "position")
     ordering_field = "position"
     hide_ordering_field = True

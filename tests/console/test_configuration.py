@@ -6,8 +6,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from mappings.models import FieldRow, ValueMap
+from mappings.models import FieldRow, UserTable, ValueMap
 from sync import audit, revisions, services
 from sync.models import AuditEntry, Connection, ConnectionToken, Flow, Revision, Schedule
 
@@ -92,7 +93,9 @@ def test_an_address_is_a_host_alone(as_role, url):
 def test_a_secret_that_was_not_typed_again_is_dropped_when_the_address_changes(as_role, flow):
     administrator = as_role("administrator")
     connection = Connection.objects.get(name="acme-servicenow")
-    services.set_secrets(connection=connection, secrets={"client_id": "id", "client_secret": "hunter-two"}, by=None)
+    services.set_secrets(
+        connection=connection, secrets={"client_id": "id", "client_secret": "hunter-two"}, by=None
+    )
     form = form_of(administrator, change_url(connection))
 
     administrator.post(
@@ -229,6 +232,57 @@ def test_an_edited_value_map_makes_the_draft_of_its_flows_differ(as_role, flow):
     entry = AuditEntry.objects.get(action="value_map.changed")
     assert "1 → New" in entry.before["entries"]
     assert "1 → Open" in entry.after["entries"]
+
+
+def test_rows_that_contradict_each_other_are_named_before_anything_is_saved(as_role):
+    editor = as_role("mapping editor")
+    url = reverse("admin:mappings_valuemap_add")
+    pairs = [("2", "Working"), ("2", "Closed"), ("3", "Working")]
+    rows = {
+        f"entries-{i}-{name}": value
+        for i, (here, there) in enumerate(pairs)
+        for name, value in (
+            ("servicenow", here),
+            ("salesforce", there),
+            ("direction", "both"),
+            ("position", "0"),
+        )
+    }
+    given = {**form_of(editor, url), "name": "twice", "entries-TOTAL_FORMS": "3", **rows}
+    answer = editor.post(url, given)
+
+    assert answer.status_code == 200
+    first, second, third = answer.context["inline_admin_formsets"][0].formset.errors
+    assert not first
+    assert "one-way" in second["servicenow"][0]
+    assert "one-way" in third["salesforce"][0]
+    assert not ValueMap.objects.exists()
+
+    one_way = {"entries-1-direction": "to_servicenow", "entries-2-direction": "to_salesforce"}
+    assert editor.post(url, {**given, **one_way}).status_code == 302
+
+
+def test_a_flow_without_a_field_is_not_published(as_role, flow):
+    editor = as_role("mapping editor")
+    given = {**form_of(editor, change_url(flow))}
+    given |= {f"rows-{i}-DELETE": "on" for i in range(int(given["rows-INITIAL_FORMS"]))}
+    before = flow.revision_id
+    page = editor.post(change_url(flow), given).content.decode()
+
+    assert "A flow needs at least one field" in page
+    flow.refresh_from_db()
+    assert flow.revision_id == before
+
+
+def test_a_new_fallback_is_looked_up_before_the_next_run(as_role):
+    editor, table = as_role("mapping editor"), UserTable.objects.create(name="people")
+    UserTable.objects.update(resolved_at=timezone.now())
+    editor.post(
+        change_url(table), {**form_of(editor, change_url(table)), "fallback_to_salesforce": "it_queue"}
+    )
+
+    table.refresh_from_db()
+    assert (table.fallback_to_salesforce, table.resolved_at) == ("it_queue", None)
 
 
 def test_a_new_flow_can_be_made_with_its_rows(as_role, flow):
