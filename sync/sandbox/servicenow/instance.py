@@ -15,7 +15,7 @@ from sync.sandbox.servicenow.store import Store
 Values = dict[str, str]
 
 # Roles of the demo logins. itil reads and writes tasks; the others open the tables an integration also reads.
-SYNC_ROLES = ("itil", "snc_platform_rest_api_access", "audit_reader")
+SYNC_ROLES = ("itil", "snc_platform_rest_api_access", "audit_reader", "import_transformer")
 ADMIN_ROLES = ("admin",)
 
 

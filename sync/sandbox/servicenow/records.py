@@ -64,7 +64,7 @@ class Records:
         row = self._blank(table, self._chosen_id(table, given), given.principal.user_name, now)
         journal = self._take(table, row, given)
         if table.number_prefix and not row[table.position["number"]]:
-            row[table.position["number"]] = self._next_number(table)
+            row[table.position["number"]] = self.next_number(table)
         self._obey(Change(table, None, row, given.principal.user_id, now, _named(journal)))
         self._store.data(table.name).put(row)
         self._write_journal(table, row, journal, given.principal, now)
@@ -235,7 +235,7 @@ class Records:
                 at=at,
             )
 
-    def _next_number(self, table: Table) -> str:
+    def next_number(self, table: Table) -> str:
         taken = self._numbers.get(table.name)
         if taken is None:
             taken = self._highest_number(table)
