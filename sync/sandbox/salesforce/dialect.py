@@ -32,6 +32,7 @@ class Dialect:
     unknown_field_fails_whole_collection: bool = False
     trims_text: bool = False
     assignment_queue: str = "Service_Desk"  # DeveloperName; empty: no assignment rule
+    comments_touch_case: bool = True  # a comment moves the case's SystemModstamp, not its LastModifiedDate
     lock_fraction: float = 0.0
     locked_ids: frozenset[str] = frozenset()
     seed: int = 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sync.sandbox.salesforce.saving import Save
+    from sync.sandbox.salesforce.saving import Save, Writer
+    from sync.sandbox.salesforce.store import Row
 
 # The name that a field type has in SOAP's XML schema; describe reports both.
 SOAP_TYPES = {
@@ -18,6 +19,7 @@ SOAP_TYPES = {
     "date": "xsd:date",
     "int": "xsd:int",
     "double": "xsd:double",
+    "base64": "xsd:base64Binary",
 }
 TEXT_TYPES = frozenset({"string", "textarea", "picklist", "email", "phone", "url", "combobox"})
 
@@ -79,7 +81,8 @@ class SObject:
     """One object of the org and what happens when a row of it is saved.
 
     `before_save` derives fields after the sent ones were checked and may raise Refusal;
-    `auto_assign` tells which objects obey the assignment rule header.
+    `after_insert` writes what a new row brings with it, and is undone with it. A query must narrow one of
+    `must_filter_by` if there are any. `auto_assign` tells which objects obey the assignment rule header.
     """
 
     name: str
@@ -88,6 +91,8 @@ class SObject:
     prefix: str
     fields: tuple[Field, ...]
     before_save: Callable[[Save], None] | None = None
+    after_insert: Callable[[Writer, Row], None] | None = None
+    must_filter_by: tuple[str, ...] = ()
     auto_assign: bool = False
     createable: bool = True
     updateable: bool = True

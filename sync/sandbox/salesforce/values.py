@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -108,6 +109,15 @@ def _date(field: Field, value: object) -> Stored:
         raise wrong_json(field, value, "date") from error
 
 
+def _bytes(field: Field, value: object) -> Stored:
+    """Return base64 text, which is how bytes rest too."""
+    try:
+        base64.b64decode(str(value), validate=True)
+    except ValueError as error:
+        raise wrong_json(field, str(value)[:20], "base64") from error
+    return str(value)
+
+
 def _reference(field: Field, value: object) -> Stored:
     if not isinstance(value, str):
         raise wrong_json(field, value, "reference")
@@ -126,6 +136,7 @@ _PARSERS: dict[str, Callable[[Field, object], Stored]] = {
     "double": _number,
     "datetime": _datetime,
     "date": _date,
+    "base64": _bytes,
     "id": _reference,
     "reference": _reference,
 }

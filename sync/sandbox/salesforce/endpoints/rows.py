@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sync.sandbox.salesforce.conditional import header_time
+from sync.sandbox.salesforce.multipart import sent_record
 from sync.sandbox.salesforce.org import View
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import Call, api
@@ -22,7 +23,7 @@ _UPSERT_ANSWERS_SINCE = 46  # the API version from which an upsert that updated 
 @api("POST", "/sobjects/{name}")
 def create(call: Call, name: str) -> Response:
     view, writer = call.org.view(name), call.writer()
-    sent = call.json_object()
+    sent = sent_record(call)
     _refuse_id(sent, "INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call")
     row = writer.insert(view, sent)
     call.count(writer)

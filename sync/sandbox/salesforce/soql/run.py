@@ -15,7 +15,7 @@ from sync.sandbox.salesforce.soql.conditions import Conditions
 from sync.sandbox.salesforce.soql.parser import parse
 from sync.sandbox.salesforce.soql.plan import plan
 from sync.sandbox.salesforce.soql.select import Renderer, renderer
-from sync.sandbox.salesforce.soql.syntax import Order, Path, Query
+from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Order, Path, Query
 from sync.sandbox.salesforce.soql.tokens import excerpt
 from sync.sandbox.salesforce.store import Row
 
@@ -38,6 +38,7 @@ def run(org: Org, statement: str, zone: tzinfo, base: str, *, include_deleted: b
     """
     query = parse(statement)
     view = _view(org, query)
+    _refuse_unfiltered(view, query.where)
     columns = Columns(org, view, statement)
     render = renderer(columns, view, _paths(query, view), base)
     conditions = Conditions(columns, org.clock.now().astimezone(zone))
@@ -71,6 +72,24 @@ def _view(org: Org, query: Query) -> View:
             "describe call for the appropriate names.",
         )
     return view
+
+
+def _refuse_unfiltered(view: View, where: Condition | None) -> None:
+    """Refuse a query of an object that may only be asked about known records."""
+    wanted = view.sobject.must_filter_by
+    parts = where.children if isinstance(where, And) else (where,)
+    narrowed = any(
+        isinstance(part, Comparison)
+        and part.operator in ("=", "IN")
+        and part.path.parts[-1].lower() in {name.lower() for name in wanted}
+        for part in parts
+    )
+    if wanted and not narrowed:
+        raise Refusal(
+            "MALFORMED_QUERY",
+            f"Implementation restriction: {view.name} requires a filter by a single Id on "
+            f"{' or '.join(wanted)} using the equals operator or multiple Id's using the IN operator.",
+        )
 
 
 def _paths(query: Query, view: View) -> tuple[Path, ...]:

@@ -26,7 +26,7 @@ def renderer(columns: Columns, view: View, paths: tuple[Path, ...], base: str) -
     for path in paths:
         if len(path.parts) == 1:
             field = columns.resolve(path).field
-            steps[field.name] = _plain(field, view.slot(field.name))
+            steps[field.name] = _plain(field, view.slot(field.name), f"{base}/{view.name}")
         else:
             reference, _ = columns.relation(view, path.parts[0], path)
             name = str(reference.relationship)
@@ -45,7 +45,9 @@ def renderer(columns: Columns, view: View, paths: tuple[Path, ...], base: str) -
     return render
 
 
-def _plain(field: Field, slot: int) -> _Step:
+def _plain(field: Field, slot: int, url: str) -> _Step:
+    if field.type == "base64":  # bytes are fetched on their own
+        return lambda values: f"{url}/{values[0]}/{field.name}"
     convert = value_renderer(field)
     if convert is None:
         return lambda values: values[slot]
