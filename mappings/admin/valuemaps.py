@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count
 from django.http import HttpRequest
 
@@ -12,7 +12,7 @@ from integration_console.theme import present
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
 from integration_console.theme.toolkit import ModelForm
 from mappings.admin.pairs import PairsFormSet
-from mappings.models import ValueMap, ValueMapEntry
+from mappings.models import Mapping, ValueMap, ValueMapEntry
 
 
 class EntryInline(RowsInline):
@@ -74,6 +74,15 @@ class ValueMapAdmin(ConfigurationAdmin):
             for e in ValueMapEntry.objects.filter(value_map=obj)
         }
         return {**columns(obj), "entries": entries}
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        touched = form.has_changed() or any(formset.has_changed() for formset in formsets)
+        users = Mapping.objects.filter(rows__value_map=form.instance).distinct() if change and touched else []
+        if names := ", ".join(mapping.name for mapping in users):
+            messages.warning(
+                request, f"Runs go on with the map as it was published: to use this one, open and save {names}."
+            )
 
     @admin.display(description="entries", ordering="entry_total")
     def entry_count(self, obj: Any) -> str:

@@ -101,7 +101,7 @@ PAUSE = rules(
 RESUME = rules(
     permission="sync.pause_flow",
     title=lambda flow: f"Resume {flow.name}?",
-    description=lambda flow: f"It was paused: {flow.paused_reason} The next run goes on from the checkpoint.",
+    description=lambda flow: f"The next run goes on from the checkpoint. Why it was paused: {flow.paused_reason}",
     submit="Resume",
     when=lambda flow: bool(flow.paused_reason),
 )

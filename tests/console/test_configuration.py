@@ -225,9 +225,11 @@ def test_a_save_does_not_undo_what_a_run_wrote_meanwhile(as_role, flow):
 def test_an_edited_value_map_makes_the_draft_of_its_flows_differ(as_role, flow):
     editor, states = as_role("mapping editor"), ValueMap.objects.get()
     form = form_of(editor, change_url(states))
-    editor.post(change_url(states), {**form, "entries-0-salesforce": "Open"})
+    told = editor.post(change_url(states), {**form, "entries-0-salesforce": "Open"}, follow=True).content.decode()
 
+    assert "to use this one, open and save incidents-to-cases" in told
     assert revisions.differs(Flow.objects.get())
+    assert "until the flow is saved" in editor.get(change_url(flow)).content.decode()
     assert "draft differs" in editor.get(reverse("admin:sync_flow_changelist")).content.decode()
     entry = AuditEntry.objects.get(action="value_map.changed")
     assert "1 → New" in entry.before["entries"]
