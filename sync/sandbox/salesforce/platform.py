@@ -15,6 +15,7 @@ from sync.sandbox.salesforce.approvals import Approvals, ConnectedApp
 from sync.sandbox.salesforce.cursors import Cursors
 from sync.sandbox.salesforce.dialect import Dialect
 from sync.sandbox.salesforce.ids import to18
+from sync.sandbox.salesforce.jobs import Jobs
 from sync.sandbox.salesforce.org import Org, View
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import ROUTES
@@ -52,6 +53,7 @@ class SalesforcePlatform:
         self.approvals = Approvals(self.org)
         self.budget = Budget(self.org)
         self.cursors = Cursors(self.org)
+        self.jobs = Jobs(self.org)
         self.counters = Counters(self._duplicates)
 
     @property
