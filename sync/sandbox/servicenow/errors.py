@@ -68,6 +68,13 @@ def data_policy(labels: str) -> Refused:
     return Refused(f"Data Policy Exception: The following fields are mandatory: {labels}")  # wording varies
 
 
+def aborted(table: str, rule: str, rule_id: str) -> Refused:
+    return Refused(
+        f"Operation against file '{table}' was aborted by Business Rule '{rule}^{rule_id}'. "
+        f"Business Rule Stack:{rule}"
+    )
+
+
 def unique_key(table: str) -> Refused:
     # UNVERIFIED wording: what a second insert under one sys_id says.
     return Refused(f"Unique Key violation detected by database on table {table}")

@@ -15,7 +15,14 @@ from sync.sandbox.servicenow.store import Store
 Values = dict[str, str]
 
 # Roles of the demo logins. itil reads and writes tasks; the others open the tables an integration also reads.
-SYNC_ROLES = ("itil", "snc_platform_rest_api_access", "audit_reader", "import_transformer")
+SYNC_ROLES = (
+    "itil",
+    "snc_platform_rest_api_access",
+    "audit_reader",
+    "import_transformer",
+    "asset",
+    "knowledge",
+)
 ADMIN_ROLES = ("admin",)
 
 

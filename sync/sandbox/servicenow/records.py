@@ -65,7 +65,7 @@ class Records:
         journal = self._take(table, row, given)
         if table.number_prefix and not row[table.position["number"]]:
             row[table.position["number"]] = self.next_number(table)
-        self._obey(Change(table, None, row, given.principal.user_id, now, _named(journal)))
+        self._obey(Change(table, None, row, given.principal.user_id, now, _named(journal), given.form))
         self._store.data(table.name).put(row)
         self._write_journal(table, row, journal, given.principal, now)
         return row
@@ -77,7 +77,7 @@ class Records:
         now = stamp(self._now())
         row = list(old)
         journal = self._take(table, row, given)
-        self._obey(Change(table, old, row, given.principal.user_id, now, _named(journal)))
+        self._obey(Change(table, old, row, given.principal.user_id, now, _named(journal), given.form))
         if row == old and not journal:
             return old
         self._stamp(row, given.principal.user_name, now)

@@ -1,16 +1,23 @@
 """Business rules and data policies, a list for each table; a new table adds its own.
 
-They run before a row is stored, in the order listed, and may change it or refuse it. Source: the platform's incident
-state model and priority look-up.
+They run before a row is stored, in the order listed, and may change it or refuse it. Source: the platform's state
+models of incident, problem and change, and its priority look-up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
-from sync.sandbox.servicenow.errors import data_policy
+from sync.sandbox.servicenow.errors import aborted, data_policy
 from sync.sandbox.servicenow.schema import Row, Table
+from sync.sandbox.servicenow.tables.processes import (
+    CHANGE_CANCELED,
+    CHANGE_CLOSED,
+    PROBLEM_CLOSED,
+    TASK_DONE,
+)
 from sync.sandbox.servicenow.tables.task import (
     AWAITING_CALLER,
     CANCELED,
@@ -26,7 +33,7 @@ from sync.sandbox.servicenow.tables.task import (
 class Change:
     """One write on its way: `old` is None on insert, `new` is changed in place, `now` is a stored stamp.
 
-    `journal` names the journal columns that get an entry.
+    `journal` names the journal columns that get an entry; `form`: a person writes, on the platform's own form.
     """
 
     table: Table
@@ -35,6 +42,7 @@ class Change:
     user_id: str
     now: str
     journal: frozenset[str] = frozenset()
+    form: bool = False
 
     def get(self, name: str) -> str:
         return self.new[self.table.position[name]]
@@ -94,13 +102,7 @@ def reopened(change: Change) -> None:
 def resolution_needs_reason(change: Change) -> None:
     if change.get("state") not in (RESOLVED, CLOSED) or not change.changed("state"):
         return
-    missing = [
-        label
-        for name, label in (("close_code", "Resolution code"), ("close_notes", "Resolution notes"))
-        if not change.get(name)
-    ]
-    if missing:
-        raise data_policy(", ".join(missing))
+    _need(change, ("close_code", "Resolution code"), ("close_notes", "Resolution notes"))
 
 
 def finished(change: Change) -> None:
@@ -136,6 +138,64 @@ def reassigned(change: Change) -> None:
         change.bump("reassignment_count")
 
 
+def one_problem_state(change: Change) -> None:
+    if change.changed("state"):
+        change.set("problem_state", change.get("state"))
+    elif change.changed("problem_state"):
+        change.set("state", change.get("problem_state"))
+
+
+def problem_model(change: Change) -> None:
+    """Since Rome the process model keeps the Table API from moving a problem; people move it on its form."""
+    if change.old is not None and change.changed("state") and not change.form:
+        raise aborted("problem", "Problem Model: Check State Transition", PROBLEM_RULE)
+
+
+def change_model(change: Change) -> None:
+    """A change moves step by step, as its type has them, and can be canceled until it is closed."""
+    if change.old is None or not change.changed("state"):
+        return
+    steps = CHANGE_STEPS.get(change.get("type"), CHANGE_STEPS["normal"])
+    before, after = change.was("state"), change.get("state")
+    canceled = after == CHANGE_CANCELED and before not in (CHANGE_CLOSED, CHANGE_CANCELED)
+    if not canceled and (before, after) not in pairwise(steps):
+        raise aborted("change_request", "Change Model: Check State Transition", CHANGE_RULE)
+
+
+def change_needs_result(change: Change) -> None:
+    if change.get("state") == CHANGE_CLOSED and change.changed("state"):
+        _need(change, ("close_code", "Close code"), ("close_notes", "Close notes"))
+
+
+def done_in(*states: str) -> Rule:
+    """Tasks in these states are no longer active, and were closed when they came there."""
+
+    def done(change: Change) -> None:
+        if not change.changed("state"):
+            return
+        closed = change.get("state") in states
+        change.set("active", "false" if closed else "true")
+        change.set("closed_at", (change.get("closed_at") or change.now) if closed else "")
+        change.set("closed_by", (change.get("closed_by") or change.user_id) if closed else "")
+
+    return done
+
+
+def _need(change: Change, *columns: tuple[str, str]) -> None:
+    """Raises Refused for the columns, given with their labels, that are empty."""
+    missing = [label for name, label in columns if not change.get(name)]
+    if missing:
+        raise data_policy(", ".join(missing))
+
+
+PROBLEM_RULE = "5f1c4d0e0b2c3a10a1d2e3f405162738"  # sys_ids, as a refusal names its rule
+CHANGE_RULE = "6a2d5e1f1c3d4b21b2e3f4a516273849"
+CHANGE_STEPS = {
+    "normal": ("-5", "-4", "-3", "-2", "-1", "0", CHANGE_CLOSED),
+    "standard": ("-5", "-2", "-1", "0", CHANGE_CLOSED),
+    "emergency": ("-5", "-3", "-2", "-1", "0", CHANGE_CLOSED),
+}
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "incident": (
         opened,
@@ -147,4 +207,22 @@ RULES: dict[str, tuple[Rule, ...]] = {
         priority_by_lookup,
         reassigned,
     ),
+    "problem": (
+        opened,
+        one_problem_state,
+        problem_model,
+        done_in(PROBLEM_CLOSED),
+        priority_by_lookup,
+        reassigned,
+    ),
+    "change_request": (
+        opened,
+        change_model,
+        change_needs_result,
+        done_in(CHANGE_CLOSED, CHANGE_CANCELED),
+        reassigned,
+    ),
+    "sc_request": (opened, done_in(*TASK_DONE), priority_by_lookup, reassigned),
+    "sc_req_item": (opened, done_in(*TASK_DONE), priority_by_lookup, reassigned),
+    "sc_task": (opened, done_in(*TASK_DONE), priority_by_lookup, reassigned),
 }
