@@ -20,6 +20,7 @@ development:
 
 keys: environment
 	@$(BIN)/python scripts/make_env.py
+	@mkdir -p static # where collectstatic puts files; the web server asks for it at its start
 
 setup: keys ## Environment, .env with new keys, migrated database: for your own ServiceNow and Salesforce
 	@$(MANAGE) migrate --verbosity 0
