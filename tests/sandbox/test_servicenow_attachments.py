@@ -136,3 +136,12 @@ def test_a_file_leaves_the_stamps_of_its_record_alone(api, pair, incident, clock
     upload(api, incident)
 
     assert pair.servicenow.rows("incident", sys_id=incident) == [before]
+
+
+def test_a_row_written_past_the_attachment_api_is_an_empty_file(api, pair, incident):
+    row = pair.servicenow.platform.migrate(
+        "sys_attachment", {"file_name": "lost.txt", "table_name": "incident", "table_sys_id": incident}
+    )
+    answer = api.call("GET", f"{FILES}/{row['sys_id']}/file")
+
+    assert (answer.status_code, answer.content) == (200, b"")

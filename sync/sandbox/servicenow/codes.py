@@ -63,6 +63,8 @@ def s256(verifier: str) -> str:
 
 def may_return_to(redirect_uri: str, registered: tuple[str, ...]) -> bool:
     """Whether the registry's entry lists the address; one that lists none takes any on this machine."""
+    if not redirect_uri.isprintable():
+        return False  # it becomes a header
     if registered:
         return redirect_uri in registered
     try:

@@ -57,7 +57,8 @@ def read_file(api: ApiCall, sys_id: str) -> Response:
         "Content-Type": row[_AT["content_type"]],
         "X-Attachment-Metadata": json.dumps(_metadata(api, row)),
     }
-    return Response(200, api.platform.store.contents[sys_id], headers)
+    content = api.platform.store.contents.get(sys_id, b"")  # a row that came by the Table API has none
+    return Response(200, content, headers)
 
 
 @api_route("POST", "attachment/file")
