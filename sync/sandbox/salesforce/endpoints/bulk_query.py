@@ -26,8 +26,10 @@ def open_job(call: Call) -> Response:
     if operation not in ("query", "queryAll"):
         raise Refusal("INVALIDJOB", "Unable to parse Job: operation is not supported")
     query = parse(statement)
-    if not query.paths or query.offset:
-        raise Refusal("API_ERROR", "COUNT, FIELDS and OFFSET are not supported in Bulk API queries")
+    if not query.paths or query.offset or query.children:
+        raise Refusal(
+            "API_ERROR", "COUNT, FIELDS, OFFSET and subqueries are not supported in Bulk API queries"
+        )
     answer = run(
         call.org, statement, call.zone, f"{call.base}/sobjects", include_deleted=operation == "queryAll"
     )

@@ -8,6 +8,7 @@ from sync.sandbox.salesforce.conditional import header_time
 from sync.sandbox.salesforce.org import View
 from sync.sandbox.salesforce.routing import Call, api
 from sync.sandbox.salesforce.schema import SOAP_TYPES, Field, SObject
+from sync.sandbox.salesforce.soql.children import CHILD_NAMES
 from sync.sandbox.wire import Response
 
 MASTER_RECORD_TYPE = "012000000000000AAA"
@@ -157,7 +158,7 @@ def _children(call: Call, name: str) -> list[dict[str, Any]]:
             "childSObject": view.name,
             "deprecatedAndHidden": False,
             "field": field.name,
-            "relationshipName": None,
+            "relationshipName": CHILD_NAMES.get((view.name, field.name)),
             "restrictedDelete": False,
         }
         for view in call.org.views.values()

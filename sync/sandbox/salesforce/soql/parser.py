@@ -1,7 +1,8 @@
 """A recursive-descent parser for the part of SOQL that a synchroniser speaks.
 
     query      SELECT columns FROM name [alias] [WHERE condition] [ORDER BY orders] [LIMIT n] [OFFSET n]
-    columns    COUNT() | FIELDS(group) | path, path ...
+    columns    COUNT() | FIELDS(group) | column, column ...
+    column     path | ( query )
     condition  simple | NOT simple | simple AND simple ... | simple OR simple ...
     simple     ( condition ) | path operator value
 
@@ -59,8 +60,15 @@ class _Parser:
         self._prefixes: frozenset[str] = frozenset()
 
     def query(self) -> Query:
+        query = self._select()
+        if self._peek().kind is not Kind.END:
+            self._unexpected()
+        return query
+
+    def _select(self) -> Query:
         self._expect_word("SELECT")
-        group, columns = self._columns()
+        children: list[Query] = []
+        group, columns = self._columns(children)
         self._expect_word("FROM")
         name = self._name()
         self._prefixes = frozenset({name.text.lower(), self._alias().lower()})
@@ -68,8 +76,6 @@ class _Parser:
         order = self._orders() if self._take_word("ORDER") else ()
         limit = self._whole_number() if self._take_word("LIMIT") else None
         offset = self._whole_number() if self._take_word("OFFSET") else 0
-        if self._peek().kind is not Kind.END:
-            self._unexpected()
         if offset > MAX_OFFSET:
             raise Refusal("NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {MAX_OFFSET}")
         return Query(
@@ -82,12 +88,13 @@ class _Parser:
             order,
             limit,
             offset,
+            tuple(children),
         )
 
     # Columns and sources
 
-    def _columns(self) -> tuple[str, list[Token]]:
-        """Return the FIELDS group and the named columns; both are empty for COUNT()."""
+    def _columns(self, children: list[Query]) -> tuple[str, list[Token]]:
+        """Return the FIELDS group and the named columns; both are empty for COUNT(). Collect subqueries."""
         first = self._peek()
         if first.is_word("COUNT") and self._peek(1).is_symbol("("):
             self._index += 2
@@ -98,10 +105,22 @@ class _Parser:
             group = self._name().text.upper()
             self._expect_symbol(")")
             return group, []
-        columns = [self._name()]
+        columns = self._column(children)
         while self._take_symbol(","):
-            columns.append(self._name())
+            columns += self._column(children)
         return "", columns
+
+    def _column(self, children: list[Query]) -> list[Token]:
+        """Return the one column that comes next, or none when it was a subquery."""
+        if not self._take_symbol("("):
+            return [self._name()]
+        self._depth += 1
+        if self._depth > 1:
+            self._unexpected()  # a child has no children of its own in the platform's older versions
+        children.append(self._select())
+        self._expect_symbol(")")
+        self._depth -= 1
+        return []
 
     def _alias(self) -> str:
         token = self._peek()

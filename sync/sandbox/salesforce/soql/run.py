@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import islice
-from typing import Any
 
 from sync.sandbox.salesforce.org import Org, View
 from sync.sandbox.salesforce.problems import Refusal
-from sync.sandbox.salesforce.soql.columns import Column, Columns
+from sync.sandbox.salesforce.soql.children import children
+from sync.sandbox.salesforce.soql.columns import Columns
 from sync.sandbox.salesforce.soql.conditions import Conditions
 from sync.sandbox.salesforce.soql.parser import parse
 from sync.sandbox.salesforce.soql.plan import plan
 from sync.sandbox.salesforce.soql.select import Renderer, renderer
-from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Order, Path, Query
+from sync.sandbox.salesforce.soql.sorting import sort, sortable
+from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Path, Query
 from sync.sandbox.salesforce.soql.tokens import excerpt
 from sync.sandbox.salesforce.store import Row
 
@@ -40,10 +41,12 @@ def run(org: Org, statement: str, zone: tzinfo, base: str, *, include_deleted: b
     view = _view(org, query)
     _refuse_unfiltered(view, query.where)
     columns = Columns(org, view, statement)
-    render = renderer(columns, view, _paths(query, view), base)
-    conditions = Conditions(columns, org.clock.now().astimezone(zone))
+    now = org.clock.now().astimezone(zone)
+    steps = children(org, query, view, now, base, include_deleted=include_deleted)
+    render = renderer(columns, view, _paths(query, view), base, steps)
+    conditions = Conditions(columns, now)
     predicate = conditions.compile(query.where) if query.where else None
-    sorts = [(each, _sortable(columns, each)) for each in query.order]
+    sorts = [(each, sortable(columns, each)) for each in query.order]
     candidates = plan(view, conditions, query.where, query.order, include_deleted=include_deleted)
     deleted = view.table.deleted_slot
     matching = (
@@ -56,7 +59,7 @@ def run(org: Org, statement: str, zone: tzinfo, base: str, *, include_deleted: b
     else:
         rows = list(matching)
     if not candidates.ordered:
-        _sort(rows, sorts)
+        sort(rows, sorts)
     end = None if query.limit is None else query.offset + query.limit
     return Answer(rows[query.offset : end], render, query.counts_only)
 
@@ -108,32 +111,3 @@ def _paths(query: Query, view: View) -> tuple[Path, ...]:
     if chosen is None:
         raise Refusal("INVALID_FIELD", f"Unknown FIELDS function: {query.fields_group}")
     return tuple(Path((field.name,), 0) for field in view.sobject.fields if chosen(field.custom))
-
-
-def _sortable(columns: Columns, order: Order) -> Column:
-    column = columns.resolve(order.path)
-    if column.field.long:
-        raise Refusal("MALFORMED_QUERY", f"field '{column.field.name}' can not be sorted in a query call")
-    return column
-
-
-def _sort(rows: list[Row], sorts: list[tuple[Order, Column]]) -> None:
-    """Sort by the last key first: each pass is stable, so the first key decides."""
-    for order, column in reversed(sorts):
-        key = _sort_key(column)
-        nulls = [row for row in rows if column.get(row.values) is None]
-        others = [row for row in rows if column.get(row.values) is not None]
-        others.sort(key=key, reverse=order.descending)
-        rows[:] = others + nulls if order.nulls_last else nulls + others
-
-
-def _sort_key(column: Column) -> Callable[[Row], Any]:
-    get = column.get
-    if column.field.case_sensitive:
-        return lambda row: get(row.values)
-
-    def folded(row: Row) -> Any:
-        value = get(row.values)
-        return value.lower() if isinstance(value, str) else value
-
-    return folded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sync.sandbox.salesforce.org import View
@@ -13,15 +13,21 @@ from sync.sandbox.salesforce.store import Row, Values
 from sync.sandbox.salesforce.values import renderer as value_renderer
 
 Renderer = Callable[[Values], dict[str, Any]]
-_Step = Callable[[Values], Any]
+Step = Callable[[Values], Any]
 
 
-def renderer(columns: Columns, view: View, paths: tuple[Path, ...], base: str) -> Renderer:
-    """Return the renderer of the named paths; `base` is `/services/data/vXX.X/sobjects`.
+def renderer(
+    columns: Columns,
+    view: View,
+    paths: tuple[Path, ...],
+    base: str,
+    children: Mapping[str, Step] | None = None,
+) -> Renderer:
+    """Return the renderer of the named paths and children; `base` is `/services/data/vXX.X/sobjects`.
 
     Relationship fields nest where the relationship was named first. Raises Refusal (INVALID_FIELD).
     """
-    steps: dict[str, _Step] = {}
+    steps: dict[str, Step] = {}
     nested: dict[str, list[Path]] = {}
     for path in paths:
         if len(path.parts) == 1:
@@ -34,6 +40,7 @@ def renderer(columns: Columns, view: View, paths: tuple[Path, ...], base: str) -
             steps.setdefault(name, lambda values: None)
     for name, inner in nested.items():
         steps[name] = _relation(columns, view, name, tuple(inner), base)
+    steps |= children or {}
     kind, prefix, listed = view.name, f"{base}/{view.name}/", list(steps.items())
 
     def render(values: Values) -> dict[str, Any]:
@@ -45,7 +52,7 @@ def renderer(columns: Columns, view: View, paths: tuple[Path, ...], base: str) -
     return render
 
 
-def _plain(field: Field, slot: int, url: str) -> _Step:
+def _plain(field: Field, slot: int, url: str) -> Step:
     if field.type == "base64":  # bytes are fetched on their own
         return lambda values: f"{url}/{values[0]}/{field.name}"
     convert = value_renderer(field)
@@ -59,7 +66,7 @@ def _plain(field: Field, slot: int, url: str) -> _Step:
     return converted
 
 
-def _relation(columns: Columns, view: View, name: str, paths: tuple[Path, ...], base: str) -> _Step:
+def _relation(columns: Columns, view: View, name: str, paths: tuple[Path, ...], base: str) -> Step:
     reference, target = columns.relation(view, name, paths[0])
     slot = view.slot(reference.name)
     inner: Callable[[Row], Any]

@@ -109,7 +109,8 @@ class Query:
     order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
+    children: tuple[Query, ...] = ()  # subqueries, whose `sobject` names a child relationship
 
     @property
     def counts_only(self) -> bool:
-        return not self.paths and not self.fields_group
+        return not (self.paths or self.fields_group or self.children)
