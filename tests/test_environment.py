@@ -102,6 +102,18 @@ def test_a_command_without_its_keys_says_so_and_ends_with_2(environ, sentence):
     assert "Traceback" not in ended.stderr
 
 
+def test_the_web_does_not_start_with_keys_that_open_nothing():
+    ended = subprocess.run(
+        [sys.executable, "-c", "import integration_console.wsgi"],
+        env={**os.environ, "DATABASE_URL": "sqlite://:memory:", "ENCRYPTION_KEYS": "k:abc",
+             "DJANGO_SETTINGS_MODULE": "integration_console.settings"},
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode != 0
+    assert "must be id:base64 of exactly 32 bytes" in ended.stderr
+
+
 def test_a_database_that_is_not_migrated_is_told(tmp_path):
     ended = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "run_flow", "incidents-to-cases"],
