@@ -131,6 +131,14 @@ def test_a_shared_key_signs_too(pair, anonymous, form, claims):
     assert token(anonymous, **form, grant_type=grant, assertion=assertion)[0] == 200
 
 
+def test_an_assertion_may_come_in_a_header_as_pysnc_sends_it(anonymous, form, key, claims):
+    data = {**form, "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
+    headers = {"Authentication": f"Bearer {jwt.encode(claims, key, algorithm='ES256')}"}
+    answer = anonymous.call("POST", "/oauth_token.do", data=data, headers=headers)
+
+    assert read(anonymous, answer.json()["access_token"]) == 200
+
+
 def test_a_person_who_allows_a_client_sends_it_back_with_a_code_and_its_state(pair, anonymous, form, asked):
     page = anonymous.call("GET", "/oauth_auth.do", params=asked)
     back = allow(pair, anonymous, asked)

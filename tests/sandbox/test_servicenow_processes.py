@@ -38,11 +38,12 @@ def test_all_kinds_of_task_are_found_as_tasks(api):
 
 
 def test_a_state_means_what_its_class_says(api):
-    query = {"sysparm_display_value": "true", "sysparm_fields": "state"}
-    for table, label in (("problem", "New"), ("change_request", "New"), ("sc_task", "Open")):
+    query = {"sysparm_display_value": "true", "sysparm_fields": "state,sys_class_name"}
+    kinds = (("problem", "New", "Problem"), ("change_request", "New", "Change Request"))
+    for table, label, kind in (*kinds, ("sc_task", "Open", "Catalog Task")):
         row = create(api, table, short_description="VPN")
         shown = api.call("GET", f"/api/now/table/{table}/{row['sys_id']}", params=query).json()["result"]
-        assert shown == {"state": label}
+        assert shown == {"state": label, "sys_class_name": kind}
 
 
 def test_the_table_api_cannot_move_a_problem_but_a_person_can(api, pair):

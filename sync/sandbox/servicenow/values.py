@@ -21,6 +21,9 @@ def display(store: Store, table: Table, column: Column, value: str, time_zone: s
         return reference_name(store, column.reference, value)
     if column.choices:
         return store.choices(table, column.name).get(value, value)
+    if column.kind == "sys_class_name":
+        named = store.registry.get(value)
+        return named.label if named else value
     if column.kind in DATE_TYPES:
         return stamps.local(value, time_zone)
     return value

@@ -15,9 +15,15 @@ def token(platform: ServiceNowPlatform, request: Request) -> Response:
     if not request.headers.get("content-type", "").startswith(FORM):
         return oauth_refused()
     try:
-        return Response.json(grants.answer(platform.tokens, request.form(), platform.now()))
+        return Response.json(grants.answer(platform.tokens, _form(request), platform.now()))
     except Denied:
         return oauth_refused()
+
+
+def _form(request: Request) -> dict[str, str]:
+    """The body; PySNC sends the assertion of a JWT in a header beside it."""
+    scheme, _, assertion = request.headers.get("authentication", "").partition(" ")
+    return ({"assertion": assertion} if scheme.lower() == "bearer" else {}) | request.form()
 
 
 @ROUTER.route("GET|POST", "/oauth_revoke_token.do")
