@@ -41,7 +41,7 @@ def deed(entry: AuditEntry) -> str:
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
-    list_display = ("entry", "when", "who", "what", "object_label", "ip")
+    list_display = ("entry", "when", "who", "what", "whom", "address")
     list_display_links = ("entry",)
     list_filter = ("action", "object_type", "actor_name", ("at", admin.DateFieldListFilter))
     search_fields = ("actor_name", "object_label", "action", "ip")
@@ -75,3 +75,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="did what", ordering="action")
     def what(self, obj: AuditEntry) -> SafeString:
         return format_html('<span title="{}">{}</span>', obj.action, deed(obj))
+
+    @admin.display(description="to what", ordering="object_label")
+    def whom(self, obj: AuditEntry) -> str:
+        return obj.object_label
+
+    @admin.display(description="from address", ordering="ip", empty_value="–")
+    def address(self, obj: AuditEntry) -> str | None:
+        return obj.ip

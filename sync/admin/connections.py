@@ -35,6 +35,17 @@ SECRET_FIELDS = tuple(f"secret_{name}" for name in SECRETS)
 # A change of one of these makes the cached token worthless.
 LOGIN_FIELDS = {"url", "auth", "username", "ca_bundle"}
 
+# Which inputs a method needs. A page that is only shown has no inputs to ask, so it shows all it may.
+CONDITIONS = {
+    "username": "auth != 'oauth_client_credentials'",
+    "secret_client_id": "auth != 'basic'",
+    "secret_client_secret": "auth != 'basic'",
+    "secret_password": "auth != 'oauth_client_credentials'",
+    "secret_security_token": "auth == 'oauth_password' && system == 'salesforce'",
+    "api_version": "system == 'salesforce'",
+}
+SHOWN_ONLY = "typeof auth == 'undefined'"
+
 TEST = rules(
     permission="sync.test_connection",
     title=lambda connection: f"Test {connection.name}?",
@@ -161,14 +172,7 @@ class ConnectionAdmin(ConfigurationAdmin):
             },
         ),
     )
-    conditional_fields = {
-        "username": "auth != 'oauth_client_credentials'",
-        "secret_client_id": "auth != 'basic'",
-        "secret_client_secret": "auth != 'basic'",
-        "secret_password": "auth != 'oauth_client_credentials'",
-        "secret_security_token": "auth == 'oauth_password' && system == 'salesforce'",
-        "api_version": "system == 'salesforce'",
-    }
+    conditional_fields = {name: f"{SHOWN_ONLY} || {condition}" for name, condition in CONDITIONS.items()}
     actions_row = ("test",)
     actions_detail = ("test",)
     page_views = ("proved",)

@@ -95,5 +95,13 @@ class RoleAdmin(GroupAdmin, ConfigurationAdmin):
     list_display = ("name",)
     filter_horizontal = ()
 
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs["size"] = 24  # five lines of a hundred permissions show nothing
+        return field
+
     def state(self, obj: Group) -> dict[str, Any]:
         return {**columns(obj), "permissions": sorted(obj.permissions.values_list("codename", flat=True))}

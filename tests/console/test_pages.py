@@ -119,6 +119,22 @@ def test_a_viewer_opens_nothing_that_changes_anything(as_role, busy):
     assert viewer.get(reverse("admin:auth_user_changelist")).status_code == 403
 
 
+def test_a_refused_and_an_unknown_page_say_what_to_do_in_the_consoles_own_words(as_role, busy):
+    viewer = as_role("viewer")
+
+    assert "An administrator can give you a role" in viewer.get("/admin/auth/user/").content.decode()
+    assert "There is no such page" in viewer.get("/nowhere").content.decode()
+
+
+def test_a_connection_whose_limit_is_not_known_shows_no_bar(root, flow):
+    Connection.objects.update(calls_allowed=None, calls_seen_at=None)
+    page = root.get(reverse("admin:index")).content.decode()
+
+    assert "no limit known" in page
+    assert 'class="ic-bar' not in page
+    assert "seen –" not in page
+
+
 def test_the_overview_says_what_needs_attention(root, busy):
     body = root.get(reverse("admin:index")).content.decode()
 
