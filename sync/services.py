@@ -6,6 +6,7 @@ PermissionDenied when `by` may not, and `Refused` with a sentence for the person
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -55,6 +56,8 @@ def ring(task: str, *args: Any) -> None:
 
 # Runs
 
+_NUMBER = re.compile(r"[A-Z]{2,8}\d{4,14}|\d{8,10}")  # INC0010004, 00001001; no sys_id or Salesforce Id looks like it
+
 
 def request_run(
     *,
@@ -96,6 +99,12 @@ def request_run(
         name = f"Run {active.pk:,} ({active.get_kind_display()})" if active else "Another run"
         raise Refused(f"{name} of {flow.name} is active in the {lane} lane. Wait for its end, or cancel it.") from None
     return run
+
+
+def not_an_id(ids: Iterable[str]) -> str:
+    """What to say of a record number among ids, "" if there is none: a run of it would read nothing and look well."""
+    number = next((each for each in ids if _NUMBER.fullmatch(each)), "")
+    return f"{number} is a number; give the sys_id, or find the record by its number and sync it there." if number else ""
 
 
 def _refuse_idle_flow(flow: Flow) -> None:

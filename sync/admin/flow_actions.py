@@ -13,6 +13,7 @@ from integration_console.theme.actions import ActionForm
 from integration_console.theme.toolkit import Textarea, TextInput
 from sync.admin.base import rules
 from sync.models import Flow
+from sync.services import not_an_id
 
 WHEN_HELP = "ISO 8601 with an offset, such as 2026-11-07T00:00:00+00:00. Means the record's last update."
 
@@ -44,7 +45,10 @@ class ResyncForm(ActionForm):
         return _moment(self.cleaned_data["until"])
 
     def clean_ids(self) -> list[str]:
-        return [part for part in re.split(r"[\s,;]+", self.cleaned_data["ids"]) if part]
+        ids = [part for part in re.split(r"[\s,;]+", self.cleaned_data["ids"]) if part]
+        if problem := not_an_id(ids):
+            raise ValidationError(problem)
+        return ids
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

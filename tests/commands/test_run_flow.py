@@ -43,6 +43,13 @@ def test_a_dry_run_writes_nothing_anywhere(command, demo_flow, pair):
     assert pair.salesforce.rows("Case", Origin="ServiceNow") == []
 
 
+def test_a_number_where_an_id_belongs_is_told(command, demo_flow):
+    ended = command("run_flow", "incidents-to-cases", "--ids", "INC0010004")
+
+    assert ended.status == 2
+    assert "give the sys_id" in ended.told
+
+
 def test_only_the_records_asked_for_are_run(command, demo_flow, pair):
     one = next(row for row in pair.servicenow.rows("incident") if row["active"] == "true")
 

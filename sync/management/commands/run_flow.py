@@ -74,6 +74,8 @@ class Command(ConsoleCommand):
     def _ask(self, flow: Flow, options: dict[str, Any]) -> Run:
         """Queue the run for ourselves; while another is active, wait for it to end."""
         ids = [part.strip() for part in options["ids"].split(",") if part.strip()]
+        if problem := services.not_an_id(ids):
+            raise CannotRun(problem)
         windowed = bool(ids or options["since"] or options["until"])
         kind = RunKind.RESYNC if options["resync"] or windowed else RunKind.MANUAL
         lane = Lane.BACKFILL if kind == RunKind.RESYNC else Lane.LIVE
