@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
 
 from sync.encryption import parse_keys
+from sync.management.base import CannotRun, readable_failures
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -146,3 +148,23 @@ def test_an_unsuitable_python_is_refused_in_one_sentence(tmp_path):
         "install one, or name it with make PYTHON=/path/to/python."
     ]
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_python_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "environment"
+    script.write_text((ROOT / "scripts" / "environment").read_text())
+    script.chmod(0o755)
+
+    ended = subprocess.run(
+        [str(script)], env={"PATH": os.environ["PATH"], "PYTHON": "/no/such/python"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 2
+    assert "and found no /no/such/python: install one" in ended.stderr
+
+
+def test_a_disk_without_room_for_sqlites_log_is_told():
+    with pytest.raises(CannotRun, match="full or failing"), readable_failures():
+        raise OperationalError("disk I/O error")

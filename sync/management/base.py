@@ -110,6 +110,8 @@ def readable_failures() -> Iterator[None]:
 _DATABASE = {
     "disk is full": "The disk of the database is full: free some space and run this again; what was committed is kept.",
     "no space left": "The disk of the database is full: free some space and run this again; what was committed is kept.",
+    # What SQLite says when its write-ahead log finds no room, and when a disk fails.
+    "disk i/o error": "The disk of the database is full or failing: free some space and run this again; what was committed is kept.",
     "no such table": "The database is not migrated: run manage.py migrate.",
     "no such column": "The database is older than this release: run manage.py migrate.",
     "locked": "The database was locked for too long by another process: run this again.",
