@@ -26,9 +26,13 @@ def ready(request: HttpRequest) -> JsonResponse:
         parts["database"] = "ok"
         canary = Worker.objects.order_by("-canary_at").first()
         now = timezone.now()
-        parts["workers"] = "ok" if canary and now - canary.seen_at < SILENT else "no worker has reported for a minute"
+        parts["workers"] = (
+            "ok" if canary and now - canary.seen_at < SILENT else "no worker has reported for a minute"
+        )
         parts["queue"] = (
-            "ok" if canary and canary.canary_at and now - canary.canary_at < SILENT * 2 else "no task ran for two minutes"
+            "ok"
+            if canary and canary.canary_at and now - canary.canary_at < SILENT * 2
+            else "no task ran for two minutes"
         )
     except DatabaseError:
         parts["database"] = "does not answer, or is not migrated"

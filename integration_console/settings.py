@@ -20,7 +20,9 @@ def secret(name: str, how: str) -> str:
     return value
 
 
-SECRET_KEY = secret("SECRET_KEY", "Run `make setup`, which writes one into .env, or set it in the environment.")
+SECRET_KEY = secret(
+    "SECRET_KEY", "Run `make setup`, which writes one into .env, or set it in the environment."
+)
 ENCRYPTION_KEYS = secret(
     "ENCRYPTION_KEYS",
     "It holds the keys that encrypt credentials and field values, as id:base64 of 32 bytes. "
@@ -141,7 +143,9 @@ REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "console_cache"}}
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "console_cache"}
+    }
 
 # The queue is the doorbell, rows are the truth: a lost or repeated task loses and repeats nothing, so one
 # attempt is enough. It redelivers after `retry` seconds even while a task waits, hence far above `timeout`.

@@ -99,7 +99,9 @@ def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> Compi
     if transform is None:
         raise MappingError(f"{where} uses the unknown transform {field.transform!r}.")
     if transform.needs_value_map and field.value_map not in spec.value_maps:
-        raise MappingError(f"{where} uses the value map {field.value_map!r}, which this revision does not hold.")
+        raise MappingError(
+            f"{where} uses the value map {field.value_map!r}, which this revision does not hold."
+        )
     if transform.needs_source and not field.servicenow:
         raise MappingError(f"{where} names no ServiceNow column.")
     if len(field.servicenow) > 1 and not transform.several_sources:
@@ -112,7 +114,9 @@ def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> Compi
     except (KeyError, ValueError, OSError):  # what ZoneInfo raises, depending on how the name is wrong
         raise MappingError(f"{where} needs a time zone, and {spec.time_zone!r} is none.") from None
     if direction.writes_servicenow and steps.backward is None:
-        raise MappingError(f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce.")
+        raise MappingError(
+            f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce."
+        )
     one_way = None if direction is Direction.BOTH else direction.removeprefix("to_")
     return CompiledRow(
         field, direction, _reader(field), steps.forward, steps.backward,

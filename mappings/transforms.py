@@ -98,7 +98,9 @@ def _look_up(entries: Any, unmapped: tuple[str, str], name: str, origin: str, em
         if policy == "pass" or (not key and policy != "default"):
             return Projected(key or empty)
         if policy == "default":
-            return Projected(default or empty, f"{origin} value {shown(key)} is not in value map {name}: default used")
+            return Projected(
+                default or empty, f"{origin} value {shown(key)} is not in value map {name}: default used"
+            )
         raise Unmapped(
             f"{origin} value {shown(key)} is not in the value map {name}.",
             # Without the value: advice is kept in the clear, for lists and filters.
@@ -165,7 +167,9 @@ def _number(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
 
 
 # Digits with or without commas between thousands. A comma anywhere else may be a decimal point, and is not guessed.
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,30})?(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_NUMBER = re.compile(
+    r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,30})?(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII
+)
 
 
 def _as_number(raw: Any) -> int | float:
@@ -196,7 +200,9 @@ def _datetime(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
         if not raw:
             return EMPTY
         # Not strftime: it writes the year 999 with three digits.
-        return Projected(parse_servicenow_time(raw).replace(tzinfo=None).isoformat("T", "seconds") + ".000+0000")
+        return Projected(
+            parse_servicenow_time(raw).replace(tzinfo=None).isoformat("T", "seconds") + ".000+0000"
+        )
 
     def backward(raw: Any) -> Projected:
         return Projected(_parse(_in_utc, raw).isoformat(" ", "seconds") if raw else "")

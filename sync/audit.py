@@ -115,7 +115,9 @@ def verify() -> Iterator[Fault]:
         elif entry.previous_mac != previous:
             yield Fault(entry.number, "does not continue the entry before it")
         if entry.key_id not in keyring().raw:
-            yield Fault(entry.number, f"was signed under key {entry.key_id!r}, which ENCRYPTION_KEYS does not list")
+            yield Fault(
+                entry.number, f"was signed under key {entry.key_id!r}, which ENCRYPTION_KEYS does not list"
+            )
         elif not hmac.compare_digest(_mac(entry), entry.mac):
             yield Fault(entry.number, "was edited after it was written")
         previous, expected = entry.mac, entry.number + 1

@@ -92,7 +92,9 @@ def parse_keys(text: str) -> dict[str, bytes]:
                 "(make one with: python -c 'import base64,os; print(base64.b64encode(os.urandom(32)).decode())')."
             )
         if key_id in keys:
-            raise ImproperlyConfigured(f"ENCRYPTION_KEYS: entry {number} has the id of an earlier one; give it another.")
+            raise ImproperlyConfigured(
+                f"ENCRYPTION_KEYS: entry {number} has the id of an earlier one; give it another."
+            )
         keys[key_id] = key
     if not keys:
         raise ImproperlyConfigured("ENCRYPTION_KEYS is empty. `make setup` writes a key into .env.")
@@ -143,11 +145,16 @@ class Sealed(property):
         token = getattr(row, self.column)
         if not token or keyring().key_id(token) == keyring().first:
             return False
-        setattr(row, self.column, keyring().seal(keyring().unseal(token, self._context(row)), self._context(row)))
+        setattr(
+            row, self.column, keyring().seal(keyring().unseal(token, self._context(row)), self._context(row))
+        )
         return True
 
 
 def sealed_attributes(model: type[models.Model]) -> dict[str, Sealed]:
     return {
-        name: value for klass in model.__mro__ for name, value in vars(klass).items() if isinstance(value, Sealed)
+        name: value
+        for klass in model.__mro__
+        for name, value in vars(klass).items()
+        if isinstance(value, Sealed)
     }

@@ -55,7 +55,13 @@ class TransientError(SyncError):
     code = "transient"
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, code: str = "", advice: str = "", request_id: str = ""
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        code: str = "",
+        advice: str = "",
+        request_id: str = "",
     ) -> None:
         super().__init__(message, code=code, advice=advice, request_id=request_id)
         self.retry_after = retry_after  # seconds, as the server asked; None if it did not
@@ -79,7 +85,14 @@ class RecordError(SyncError):
     code = "record"
 
     def __init__(
-        self, message: str, *, field: str = "", value: str = "", code: str = "", advice: str = "", request_id: str = ""
+        self,
+        message: str,
+        *,
+        field: str = "",
+        value: str = "",
+        code: str = "",
+        advice: str = "",
+        request_id: str = "",
     ) -> None:
         super().__init__(message, code=code, advice=advice, request_id=request_id)
         self.field = field

@@ -24,7 +24,9 @@ def answer(question_id: int) -> Question:
         question.answer = _test(question.connection)
         question.state = QuestionState.ANSWERED
     except SyncError as error:
-        question.answer = {"findings": [{"code": error.code, "status": "error", "text": str(error), "advice": error.advice}]}
+        question.answer = {
+            "findings": [{"code": error.code, "status": "error", "text": str(error), "advice": error.advice}]
+        }
         question.state = QuestionState.FAILED
     question.answered_at = timezone.now()
     question.save(update_fields=["answer", "state", "answered_at"])
@@ -46,7 +48,12 @@ def _test(connection: Connection) -> dict[str, Any]:
             })  # fmt: skip
     first = probes[0]
     identity = _check_identity(connection, first)
-    return {"findings": [*findings.values(), *identity], "facts": dict(first.facts), "user": first.user, "org_id": first.org_id}
+    return {
+        "findings": [*findings.values(), *identity],
+        "facts": dict(first.facts),
+        "user": first.user,
+        "org_id": first.org_id,
+    }
 
 
 def _wanted(connection: Connection) -> list[tuple[str, str]]:
@@ -55,7 +62,9 @@ def _wanted(connection: Connection) -> list[tuple[str, str]]:
         flows = Flow.objects.filter(salesforce_connection=connection)
         wanted = {(flow.salesforce_object, flow.salesforce_key_field) for flow in flows}
     else:
-        wanted = {(flow.servicenow_table, "") for flow in Flow.objects.filter(servicenow_connection=connection)}
+        wanted = {
+            (flow.servicenow_table, "") for flow in Flow.objects.filter(servicenow_connection=connection)
+        }
     return sorted(wanted) or [("", "")]
 
 
@@ -68,7 +77,9 @@ def _check_identity(connection: Connection, probe: Probe) -> list[dict[str, str]
         return []
     if connection.org_id == probe.org_id:
         return []
-    flows = Flow.objects.filter(servicenow_connection=connection) | Flow.objects.filter(salesforce_connection=connection)
+    flows = Flow.objects.filter(servicenow_connection=connection) | Flow.objects.filter(
+        salesforce_connection=connection
+    )
     reason = f"{connection.name} now leads to {probe.org_id}; its records were linked to {connection.org_id}."
     Flow.objects.filter(pk__in=flows.values("pk")).update(paused_reason=reason[:500], health="paused")
     return [

@@ -56,7 +56,9 @@ def ring(task: str, *args: Any) -> None:
 
 # Runs
 
-_NUMBER = re.compile(r"[A-Z]{2,8}\d{4,14}|\d{8,10}")  # INC0010004, 00001001; no sys_id or Salesforce Id looks like it
+_NUMBER = re.compile(
+    r"[A-Z]{2,8}\d{4,14}|\d{8,10}"
+)  # INC0010004, 00001001; no sys_id or Salesforce Id looks like it
 
 
 def request_run(
@@ -91,20 +93,28 @@ def request_run(
                 asked_by=by, asked_by_name=actor.name, asked_from=actor.ip or None,
             )  # fmt: skip
             if actor != NOBODY:  # the log is of people; what the schedule starts is in the runs
-                audit.record("run.started", run, after={"flow": flow.name, "kind": kind, "mode": mode, **params})
+                audit.record(
+                    "run.started", run, after={"flow": flow.name, "kind": kind, "mode": mode, **params}
+                )
             if enqueue:
                 ring("sync.tasks.execute_run", run.pk)
     except IntegrityError:
         active = Run.objects.active().filter(flow=flow, lane=lane).first()
         name = f"Run {active.pk:,} ({active.get_kind_display()})" if active else "Another run"
-        raise Refused(f"{name} of {flow.name} is active in the {lane} lane. Wait for its end, or cancel it.") from None
+        raise Refused(
+            f"{name} of {flow.name} is active in the {lane} lane. Wait for its end, or cancel it."
+        ) from None
     return run
 
 
 def not_an_id(ids: Iterable[str]) -> str:
     """What to say of a record number among ids, "" if there is none: a run of it would read nothing and look well."""
     number = next((each for each in ids if _NUMBER.fullmatch(each)), "")
-    return f"{number} is a number; give the sys_id, or find the record by its number and sync it there." if number else ""
+    return (
+        f"{number} is a number; give the sys_id, or find the record by its number and sync it there."
+        if number
+        else ""
+    )
 
 
 def _refuse_idle_flow(flow: Flow) -> None:
@@ -141,7 +151,9 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
     require(by, "sync.publish_flow")
     with transaction.atomic():
         before = Flow.objects.select_related("revision").get(pk=flow.pk).revision
-        revision = revisions.publish(flow, author_id=by.pk if by else None, author_name=current_actor().name, reason=reason)
+        revision = revisions.publish(
+            flow, author_id=by.pk if by else None, author_name=current_actor().name, reason=reason
+        )
         if before is None or revision.pk != before.pk:
             audit.record(
                 "flow.published",
@@ -155,7 +167,9 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
 def pause_flow(*, flow: Flow, by: User | None, reason: str) -> None:
     require(by, "sync.pause_flow")
     with transaction.atomic():
-        Flow.objects.filter(pk=flow.pk).update(paused_reason=reason[:500] or "Paused by a person.", health="paused")
+        Flow.objects.filter(pk=flow.pk).update(
+            paused_reason=reason[:500] or "Paused by a person.", health="paused"
+        )
         audit.record("flow.paused", flow, after={"reason": reason})
 
 
@@ -184,7 +198,9 @@ def set_secrets(*, connection: Connection, secrets: Mapping[str, str], by: User 
     """Replace the named secrets ("" removes one); the others stay. Values are never logged or shown again."""
     require(by, "sync.change_connection")
     with transaction.atomic():
-        held = Connection.objects.select_for_update().get(pk=connection.pk)  # not what the caller read a while ago
+        held = Connection.objects.select_for_update().get(
+            pk=connection.pk
+        )  # not what the caller read a while ago
         _replace_secrets(held, secrets)
         connection.secrets_sealed, connection.secrets_set = held.secrets_sealed, held.secrets_set
         forget_token(connection)
@@ -214,7 +230,9 @@ def test_connection(*, connection: Connection, by: User | None, enqueue: bool = 
     """Ask a worker to test the connection; the answer comes in the question's row."""
     require(by, "sync.test_connection")
     with transaction.atomic():
-        question = Question.objects.create(kind=QuestionKind.TEST_CONNECTION, connection=connection, asked_by=by)
+        question = Question.objects.create(
+            kind=QuestionKind.TEST_CONNECTION, connection=connection, asked_by=by
+        )
         audit.record("connection.tested", connection)
         if enqueue:
             ring("sync.tasks.answer_question", question.pk)
@@ -243,7 +261,10 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
         DeadLetter.objects.filter(pk__in=[letter.pk for letter in chosen]).update(
             state=DeadLetterState.RETRIED, closed_at=now, closed_by=by
         )
-        audit.record("dead_letters.retried", after={"count": len(chosen), "records": [x.record_number for x in chosen][:50]})
+        audit.record(
+            "dead_letters.retried",
+            after={"count": len(chosen), "records": [x.record_number for x in chosen][:50]},
+        )
     for flow in {letter.flow for letter in chosen}:
         try:
             request_run(flow=flow, by=None, kind=RunKind.RETRY)
@@ -276,7 +297,11 @@ def look_at_payload(*, target: Event | DeadLetter | RecordLink, by: User | None)
     require(by, "sync.view_payload")
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     seen = AuditEntry.objects.filter(
-        action="payload.opened", actor=by, object_type=target._meta.label_lower, object_id=str(target.pk), at__gte=hour
+        action="payload.opened",
+        actor=by,
+        object_type=target._meta.label_lower,
+        object_id=str(target.pk),
+        at__gte=hour,
     )
     if not seen.exists():
         audit.record("payload.opened", target)

@@ -41,7 +41,9 @@ def _known(side: str, found_id: str, active: bool | None) -> SafeString:
         word, label = "failed", "not found"
     else:
         word, label = ("warning", "inactive") if active is False else ("ok", "found")
-    return format_html('<span class="ic-nowrap">{} {}</span>', present.side_mark(side), present.badge(word, label))
+    return format_html(
+        '<span class="ic-nowrap">{} {}</span>', present.side_mark(side), present.badge(word, label)
+    )
 
 
 class UserTableForm(ModelForm):

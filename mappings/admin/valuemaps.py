@@ -81,7 +81,8 @@ class ValueMapAdmin(ConfigurationAdmin):
         users = Mapping.objects.filter(rows__value_map=form.instance).distinct() if change and touched else []
         if names := ", ".join(mapping.name for mapping in users):
             messages.warning(
-                request, f"Runs go on with the map as it was published: to use this one, open and save {names}."
+                request,
+                f"Runs go on with the map as it was published: to use this one, open and save {names}.",
             )
 
     @admin.display(description="entries", ordering="entry_total")

@@ -27,7 +27,9 @@ class ConflictPolicy(models.TextChoices):
 
 
 class Mapping(models.Model):
-    name = models.SlugField(max_length=80, unique=True, help_text="Found again by this name, also in configuration files.")
+    name = models.SlugField(
+        max_length=80, unique=True, help_text="Found again by this name, also in configuration files."
+    )
     direction = models.CharField(
         max_length=16, choices=DirectionChoices.choices, default=DirectionChoices.TO_SALESFORCE
     )
@@ -39,7 +41,11 @@ class Mapping(models.Model):
         help_text="When both sides changed a field to different values.",
     )
     user_table = models.ForeignKey(
-        "mappings.UserTable", null=True, blank=True, on_delete=models.PROTECT, help_text="Who is who on the two sides."
+        "mappings.UserTable",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        help_text="Who is who on the two sides.",
     )
     time_zone = models.CharField(
         max_length=64, default="UTC", help_text="In which a time becomes a date, and the schedule runs."
@@ -65,13 +71,18 @@ class FieldRow(models.Model):
         max_length=16, choices=DirectionChoices.choices, blank=True, help_text="Empty: as the flow."
     )
     transform = models.CharField(
-        "how", max_length=40, default="copy", choices=[(name, entry.label) for name, entry in TRANSFORMS.items()]
+        "how",
+        max_length=40,
+        default="copy",
+        choices=[(name, entry.label) for name, entry in TRANSFORMS.items()],
     )
     value_map = models.ForeignKey("mappings.ValueMap", null=True, blank=True, on_delete=models.PROTECT)
     value = models.CharField(max_length=255, blank=True, help_text="The constant.")
     salesforce = models.CharField("Salesforce field", max_length=200)
     default = models.CharField(max_length=255, blank=True, help_text="Used where the source is empty.")
-    required = models.BooleanField(default=False, help_text="A record without a value here becomes a dead letter.")
+    required = models.BooleanField(
+        default=False, help_text="A record without a value here becomes a dead letter."
+    )
     conflict = models.CharField(max_length=12, choices=ConflictPolicy.choices, blank=True)
 
     class Meta:
@@ -98,14 +109,18 @@ class FieldRow(models.Model):
         transform = TRANSFORMS.get(self.transform)
         problems: dict[str, str] = {}
         if transform is None:
-            problems["transform"] = f"There is no transform {self.transform!r}; choose one of {', '.join(TRANSFORMS)}."
+            problems["transform"] = (
+                f"There is no transform {self.transform!r}; choose one of {', '.join(TRANSFORMS)}."
+            )
         else:
             if transform.needs_value_map and self.value_map_id is None:
                 problems["value_map"] = "Choose the value map to look the value up in."
             if transform.needs_source and not self.columns:
                 problems["servicenow"] = "Name the ServiceNow column to read."
             if len(self.columns) > 1 and not transform.several_sources:
-                problems["servicenow"] = "Name one ServiceNow column: this way to carry a value over takes no more."
+                problems["servicenow"] = (
+                    "Name one ServiceNow column: this way to carry a value over takes no more."
+                )
             if transform.needs_value and not self.value:
                 problems["value"] = "Give the constant."
         if problems:

@@ -21,12 +21,18 @@ class Kind(models.TextChoices):
 class UserTable(models.Model):
     name = models.SlugField(max_length=80, unique=True)
     fallback_to_salesforce = models.CharField(
-        max_length=120, blank=True, help_text="Username or queue DeveloperName that owns what nobody else does."
+        max_length=120,
+        blank=True,
+        help_text="Username or queue DeveloperName that owns what nobody else does.",
     )
-    fallback_to_servicenow = models.CharField(max_length=120, blank=True, help_text="user_name or group name.")
+    fallback_to_servicenow = models.CharField(
+        max_length=120, blank=True, help_text="user_name or group name."
+    )
     fallback_salesforce_id = models.CharField(max_length=18, blank=True, editable=False)
     fallback_servicenow_id = models.CharField(max_length=32, blank=True, editable=False)
-    resolved_at = models.DateTimeField(null=True, editable=False)  # when all names were last looked up; null: now
+    resolved_at = models.DateTimeField(
+        null=True, editable=False
+    )  # when all names were last looked up; null: now
 
     class Meta:
         ordering = ("name",)

@@ -35,8 +35,12 @@ class ValueMap(models.Model):
         entries = list(self.entries.all())
         return ValueMapSpec(
             name=self.name,
-            to_salesforce={e.servicenow: e.salesforce for e in entries if e.direction != Direction.TO_SERVICENOW},
-            to_servicenow={e.salesforce: e.servicenow for e in entries if e.direction != Direction.TO_SALESFORCE},
+            to_salesforce={
+                e.servicenow: e.salesforce for e in entries if e.direction != Direction.TO_SERVICENOW
+            },
+            to_servicenow={
+                e.salesforce: e.servicenow for e in entries if e.direction != Direction.TO_SALESFORCE
+            },
             unmapped_to_salesforce=(self.unmapped_to_salesforce, self.default_to_salesforce),
             unmapped_to_servicenow=(self.unmapped_to_servicenow, self.default_to_servicenow),
         )
@@ -45,8 +49,12 @@ class ValueMap(models.Model):
 class ValueMapEntry(models.Model):
     value_map = models.ForeignKey(ValueMap, on_delete=models.CASCADE, related_name="entries")
     position = models.PositiveIntegerField(default=0)
-    servicenow = models.CharField("ServiceNow value", max_length=255, blank=True, help_text="Empty is a value.")
-    salesforce = models.CharField("Salesforce value", max_length=255, blank=True, help_text="Empty is a value.")
+    servicenow = models.CharField(
+        "ServiceNow value", max_length=255, blank=True, help_text="Empty is a value."
+    )
+    salesforce = models.CharField(
+        "Salesforce value", max_length=255, blank=True, help_text="Empty is a value."
+    )
     direction = models.CharField(max_length=16, choices=DirectionChoices.choices, default=Direction.BOTH)
 
     class Meta:

@@ -105,7 +105,9 @@ PAUSE = rules(
 RESUME = rules(
     permission="sync.pause_flow",
     title=lambda flow: f"Resume {flow.name}?",
-    description=lambda flow: f"The next run goes on from the checkpoint. Why it was paused: {flow.paused_reason}",
+    description=lambda flow: (
+        f"The next run goes on from the checkpoint. Why it was paused: {flow.paused_reason}"
+    ),
     submit="Resume",
     when=lambda flow: bool(flow.paused_reason),
 )

@@ -152,7 +152,8 @@ _ADVICE: dict[str, Advice] = {
         "Add the person to the user table, or give the table a fallback, then retry.",
     ),
     "NO_OWNER": Advice(
-        "Nobody is assigned, and the user table has no fallback.", "Give the user table a fallback, then retry."
+        "Nobody is assigned, and the user table has no fallback.",
+        "Give the user table a fallback, then retry.",
     ),
     "REQUIRED_SOURCE_EMPTY": Advice(
         "The mapping requires a value, and the source has none.",

@@ -84,7 +84,11 @@ class _View:
 
     def project(self, side: Side) -> Projection | Exception:
         """What the other side's present value becomes on `side`, or why it becomes nothing."""
-        return _attempt(self.row.to_salesforce, self.x) if side is Side.SALESFORCE else _attempt(self.row.to_servicenow, self.y)
+        return (
+            _attempt(self.row.to_salesforce, self.x)
+            if side is Side.SALESFORCE
+            else _attempt(self.row.to_servicenow, self.y)
+        )
 
     def agree(self) -> bool:
         """The two values agree if either projection holds: that is why lossy maps do not flap."""
@@ -94,12 +98,16 @@ class _View:
         return one_way != Side.SALESFORCE and self._holds(self.project(Side.SERVICENOW), self.x)
 
     def _holds(self, projected: Projection | Exception, there: Any) -> bool:
-        return not isinstance(projected, Exception) and self.canonical(projected.value) == self.canonical(there)
+        return not isinstance(projected, Exception) and self.canonical(projected.value) == self.canonical(
+            there
+        )
 
     def invisible(self, side: Side, base: Base) -> bool:
         """Whether the move from the base to the present value cannot be seen on `side`; never so for unmapped values."""
         project, old = (
-            (self.row.to_salesforce, base[0]) if side is Side.SALESFORCE else (self.row.to_servicenow, base[1])
+            (self.row.to_salesforce, base[0])
+            if side is Side.SALESFORCE
+            else (self.row.to_servicenow, base[1])
         )
         before, after = _attempt(project, old), self.project(side)
         if isinstance(before, Exception) or isinstance(after, Exception):
@@ -109,7 +117,9 @@ class _View:
     def cut_from(self, side: Side, base: Base) -> bool:
         """Whether the other side held only a part of this side's text: an edit of the part must not cut the original."""
         project, whole = (
-            (self.row.to_salesforce, base[0]) if side is Side.SERVICENOW else (self.row.to_servicenow, base[1])
+            (self.row.to_salesforce, base[0])
+            if side is Side.SERVICENOW
+            else (self.row.to_servicenow, base[1])
         )
         projected = _attempt(project, whole)
         return not isinstance(projected, Exception) and projected.note.startswith("cut ")
@@ -159,14 +169,22 @@ def _adopt(view: _View, policy: Policy) -> Merged:
     return view.write(winner.other, rule=rule, contested=True)
 
 
-def _one_way(view: _View, target: Side, base: Base, changed_x: bool, changed_y: bool, policy: Policy) -> Merged:
-    source_changed, target_changed = (changed_x, changed_y) if target is Side.SALESFORCE else (changed_y, changed_x)
+def _one_way(
+    view: _View, target: Side, base: Base, changed_x: bool, changed_y: bool, policy: Policy
+) -> Merged:
+    source_changed, target_changed = (
+        (changed_x, changed_y) if target is Side.SALESFORCE else (changed_y, changed_x)
+    )
     if source_changed and not view.invisible(target, base):
         # The source decides a one-way field; what a person had put there is kept on record.
         return view.write(target, rule="one-way" if target_changed else "", contested=target_changed)
     if not target_changed:
         return AGREE
-    return view.write(target, rule="drift: restore", contested=True) if policy.restore_drift else Merged(Move.DRIFT)
+    return (
+        view.write(target, rule="drift: restore", contested=True)
+        if policy.restore_drift
+        else Merged(Move.DRIFT)
+    )
 
 
 def _one_changed(view: _View, target: Side, base: Base) -> Merged:

@@ -92,7 +92,9 @@ def values_of(writes: Sequence[FieldWrite]) -> dict[str, Any]:
 Canonical = Callable[[Any], Hashable]
 
 
-def unchanged(rows: Sequence[PlanRow], values: Values, base: Mapping[str, Base], canonical: Canonical) -> bool:
+def unchanged(
+    rows: Sequence[PlanRow], values: Values, base: Mapping[str, Base], canonical: Canonical
+) -> bool:
     """Whether no mapped ServiceNow value differs from the base, so that the counterpart need not even be read."""
     for row in rows:
         known = base.get(row.id)
@@ -136,11 +138,15 @@ def plan_pair(
         merged = merge_field(row, x, y, known, policy_for(row), canonical)
         if merged.move is Move.TO_SALESFORCE:
             plan.to_salesforce.append(
-                FieldWrite(row.id, row.target, merged.value, x, y, merged.note, merged.rule, merged.contested, known)
+                FieldWrite(
+                    row.id, row.target, merged.value, x, y, merged.note, merged.rule, merged.contested, known
+                )
             )
         elif merged.move is Move.TO_SERVICENOW:
             plan.to_servicenow.append(
-                FieldWrite(row.id, row.target, merged.value, y, x, merged.note, merged.rule, merged.contested, known)
+                FieldWrite(
+                    row.id, row.target, merged.value, y, x, merged.note, merged.rule, merged.contested, known
+                )
             )
         elif merged.move is Move.AGREE:
             plan.agreed[row.id] = (x, y)
@@ -164,7 +170,8 @@ def _problem(row: PlanRow, source: Any, problem: Exception) -> Problem:
         field=row.target,
         code=getattr(problem, "code", "INVALID_VALUE"),
         message=str(problem),
-        advice=getattr(problem, "advice", "") or "Correct the value at its source, or the mapping, then retry.",
+        advice=getattr(problem, "advice", "")
+        or "Correct the value at its source, or the mapping, then retry.",
         value=str(source)[:1000],
     )
 

@@ -43,7 +43,9 @@ def delete(model: type[models.Model], keys: Sequence[Any]) -> None:
     quote = connection.ops.quote_name
     key: Any = model._meta.pk
     statement = f"DELETE FROM {quote(model._meta.db_table)} WHERE {quote(key.column)} = %s"  # noqa: S608
-    _execute(statement, zip(*_converted([_converter(key, connection.vendor)], zip(keys, strict=True)), strict=True))
+    _execute(
+        statement, zip(*_converted([_converter(key, connection.vendor)], zip(keys, strict=True)), strict=True)
+    )
 
 
 def _execute(statement: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -51,7 +53,9 @@ def _execute(statement: str, rows: Iterable[Sequence[Any]]) -> None:
         cursor.executemany(statement, list(rows))
 
 
-def _converted(converters: Sequence[Converter | None], rows: Iterable[Sequence[Any]]) -> Iterator[Iterable[Any]]:
+def _converted(
+    converters: Sequence[Converter | None], rows: Iterable[Sequence[Any]]
+) -> Iterator[Iterable[Any]]:
     """Column by column, so that a loop in Python is made only of columns that need one."""
     columns = zip(*rows, strict=True)
     for convert, column in zip(converters, columns, strict=True):

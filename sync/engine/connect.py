@@ -92,7 +92,9 @@ class StoredToken:
             if self._lease():
                 return self._fetch(present or stale, fetch)
             if time.monotonic() > deadline:
-                raise TransientError("Another process holds the login of this connection and does not finish.")
+                raise TransientError(
+                    "Another process holds the login of this connection and does not finish."
+                )
             time.sleep(0.05)
 
     def _fetch(self, stale: Token | None, fetch: Callable[[Token | None], Token]) -> Token:
@@ -106,7 +108,12 @@ class StoredToken:
             row = ConnectionToken.objects.select_for_update().get(pk=self.row_id)
             row.generation += 1
             token = Token(
-                token.access_token, token.instance_url, token.expires_at, row.generation, token.refresh_token, token.identity
+                token.access_token,
+                token.instance_url,
+                token.expires_at,
+                row.generation,
+                token.refresh_token,
+                token.identity,
             )
             row.token = _to_json(token)
             row.lease_until = None
@@ -117,7 +124,9 @@ class StoredToken:
     def _lease(self) -> bool:
         now = timezone.now()
         free = Q(lease_until=None) | Q(lease_until__lt=now)
-        return ConnectionToken.objects.filter(free, pk=self.row_id).update(lease_until=now + REFRESH_LEASE) == 1
+        return (
+            ConnectionToken.objects.filter(free, pk=self.row_id).update(lease_until=now + REFRESH_LEASE) == 1
+        )
 
     def _read(self) -> Token | None:
         row = ConnectionToken.objects.get(pk=self.row_id)
@@ -203,5 +212,8 @@ class CallLog:
             request_id=call.request_id[:120], error=call.error[:500],
         )  # fmt: skip
         if call.request_body or call.response_body:
-            row.bodies = {"request": call.request_body[:KEPT_BODY], "response": call.response_body[:KEPT_BODY]}
+            row.bodies = {
+                "request": call.request_body[:KEPT_BODY],
+                "response": call.response_body[:KEPT_BODY],
+            }
         return row

@@ -96,7 +96,9 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     try:
         mapping = compile_mapping(mapping_spec(data), environment)
     except MappingError as error:
-        raise ConfigurationError(str(error), code="bad_mapping", advice="Correct the row and publish the flow.") from error
+        raise ConfigurationError(
+            str(error), code="bad_mapping", advice="Correct the row and publish the flow."
+        ) from error
     _check_fields(mapping, schema)
     return Context(flow, revision, data, mapping, schema)
 

@@ -65,7 +65,10 @@ class Deciding:
             if item.found is not None and item.found.lease_token == self.store.lease.token:
                 item.found = None  # its batch settles it
                 soon = timedelta(seconds=1)
-                item.wait(Later("claimed", "An earlier page of this run is writing the record.", soon), Outcome.WAITING)
+                item.wait(
+                    Later("claimed", "An earlier page of this run is writing the record.", soon),
+                    Outcome.WAITING,
+                )
 
     def _rest_known(self, items: list[Item]) -> None:
         """A dead letter needs a person: a poll that meets the same state again neither sends nor tells it again."""
@@ -86,7 +89,8 @@ class Deciding:
             if item.link is None:
                 continue
             if item.link.state != LinkState.ACTIVE or (
-                item.found is None and unchanged(self.context.rows, item.record.values, item.known_base(), canonical)
+                item.found is None
+                and unchanged(self.context.rows, item.record.values, item.known_base(), canonical)
             ):
                 item.rest(Outcome.UNCHANGED)
 
@@ -112,7 +116,11 @@ class Deciding:
         target = item.target
         assert target is not None
         fields = intent.payload["fields"]
-        landed = [row for row, (name, sent, *_) in fields.items() if canonical(target.values.get(name)) == canonical(sent)]
+        landed = [
+            row
+            for row, (name, sent, *_) in fields.items()
+            if canonical(target.values.get(name)) == canonical(sent)
+        ]
         for row in landed:
             _landed(item, row, fields[row])
         expired = read_at > intent.at + SEND_WITHIN + EXECUTES_WITHIN
@@ -183,7 +191,9 @@ class Deciding:
         if not entered:
             self._drop_outsiders(items, named=look_up)
         items = [item for item in items if not item.at_rest]
-        wanted = [item for item in items if look_up or item.found is not None or not self.context.key_is_unique]
+        wanted = [
+            item for item in items if look_up or item.found is not None or not self.context.key_is_unique
+        ]
         if wanted:
             self._pair_by_key(wanted)
         for item in items:
@@ -222,7 +232,9 @@ class Deciding:
                 put_off(item)  # another lane has paired them since this record was read
             elif len(carriers) > 1 or held is not None:
                 item.operation = Operation.ADOPT
-                item.fail(twin_failure(self.context, item, [carrier.number or carrier.id for carrier in carriers]))
+                item.fail(
+                    twin_failure(self.context, item, [carrier.number or carrier.id for carrier in carriers])
+                )
             else:
                 self._pair(item, carriers[0], read_at)
 
@@ -298,7 +310,9 @@ def _landed(item: Item, row: str, values: Sequence[Any]) -> None:
     if known == (source, sent):
         return
     if known is None or canonical(under) != canonical(known[1]):
-        item.overwrote.append(FieldWrite(row, name, sent, source, under, rule="answer lost", contested=True, base=known))
+        item.overwrote.append(
+            FieldWrite(row, name, sent, source, under, rule="answer lost", contested=True, base=known)
+        )
     item.set_base(row, (source, sent))
 
 
@@ -321,4 +335,3 @@ def twin_failure(context: Context, item: Item, carriers: list[str]) -> Failure:
         rule="One record has exactly one counterpart.",
         advice=f"Clear {context.key_field} on the copy in Salesforce, then retry.",
     )
-

@@ -118,7 +118,10 @@ def _run_slice(run: Run, lease: leases.Lease, progress: Progress, slice_seconds:
             with seldom_collected():
                 runner()
         finally:
-            run.calls_servicenow, run.calls_salesforce = log.counts[Side.SERVICENOW], log.counts[Side.SALESFORCE]
+            run.calls_servicenow, run.calls_salesforce = (
+                log.counts[Side.SERVICENOW],
+                log.counts[Side.SALESFORCE],
+            )
             log.save()
 
 
@@ -164,8 +167,17 @@ def _fail(run: Run, error: SyncError) -> None:
 
 def _mark_connection(run: Run, error: SyncError) -> None:
     """The connection that was refused is the one the message names; both where it names neither."""
-    name = "ServiceNow" if "ServiceNow" in error.message else "Salesforce" if "Salesforce" in error.message else ""
-    ends = {"ServiceNow": [run.flow.servicenow_connection_id], "Salesforce": [run.flow.salesforce_connection_id]}
+    name = (
+        "ServiceNow"
+        if "ServiceNow" in error.message
+        else "Salesforce"
+        if "Salesforce" in error.message
+        else ""
+    )
+    ends = {
+        "ServiceNow": [run.flow.servicenow_connection_id],
+        "Salesforce": [run.flow.salesforce_connection_id],
+    }
     Connection.objects.filter(pk__in=ends.get(name, [*ends["ServiceNow"], *ends["Salesforce"]])).update(
         health=ConnectionHealth.FAILING, health_message=str(error)[:500], health_at=timezone.now()
     )
@@ -174,7 +186,9 @@ def _mark_connection(run: Run, error: SyncError) -> None:
 def _block(run: Run, error: BudgetSpentError) -> None:
     """Send nothing to the platform until it says, or for a while where it does not."""
     wait = timedelta(seconds=error.retry_after) if error.retry_after else BUDGET_PAUSE
-    spent = run.flow.salesforce_connection if "Salesforce" in error.message else run.flow.servicenow_connection
+    spent = (
+        run.flow.salesforce_connection if "Salesforce" in error.message else run.flow.servicenow_connection
+    )
     if spent.blocked_until is None or spent.blocked_until < timezone.now():
         Connection.objects.filter(pk=spent.pk).update(blocked_until=timezone.now() + wait)
 
@@ -197,7 +211,5 @@ def _end(run: Run, status: str, error: SyncError | None) -> None:
 def unattended(now: datetime) -> list[int]:
     """Runs that are active although no worker holds their lane: a lost task, a dead worker, or the next slice."""
     return [
-        run.pk
-        for run in Run.objects.active().order_by("pk")
-        if not leases.held(run.flow_id, run.lane, now)
+        run.pk for run in Run.objects.active().order_by("pk") if not leases.held(run.flow_id, run.lane, now)
     ]

@@ -68,7 +68,9 @@ class Item:
     base: dict[str, Base] | None = None
     base_moved: bool = False
     written: bool = False  # the platform answered that what was planned is done
-    overwrote: list[FieldWrite] = field(default_factory=list)  # an earlier attempt's, over what somebody had put there
+    overwrote: list[FieldWrite] = field(
+        default_factory=list
+    )  # an earlier attempt's, over what somebody had put there
     outcome: Outcome | None = None
     failure: Failure | None = None
     later: Later | None = None

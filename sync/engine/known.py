@@ -34,11 +34,15 @@ class Known:
     def links(self, ids: Sequence[str]) -> dict[str, RecordLink]:
         """Links of these source records, by source id."""
         found = self._links()
-        return {link.servicenow_id: link for part in chunks(ids) for link in found.filter(servicenow_id__in=part)}
+        return {
+            link.servicenow_id: link for part in chunks(ids) for link in found.filter(servicenow_id__in=part)
+        }
 
     def links_by_target(self, ids: Sequence[str]) -> dict[str, RecordLink]:
         found = self._links()
-        return {link.salesforce_id: link for part in chunks(ids) for link in found.filter(salesforce_id__in=part)}
+        return {
+            link.salesforce_id: link for part in chunks(ids) for link in found.filter(salesforce_id__in=part)
+        }
 
     def _links(self) -> QuerySet[RecordLink]:
         """Of this pair of ends, whichever flow made them."""
@@ -55,20 +59,26 @@ class Known:
         mine = Intent.objects.open().filter(flow=self.context.flow, side=self.target)
         if not mine.exists():
             return {}
-        return {intent.source_id: intent for part in chunks(ids) for intent in mine.filter(source_id__in=part)}
+        return {
+            intent.source_id: intent for part in chunks(ids) for intent in mine.filter(source_id__in=part)
+        }
 
     def open_letters(self, ids: Sequence[str]) -> dict[str, DeadLetter]:
         mine = DeadLetter.objects.filter(flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN)
         if not mine.exists():
             return {}
-        return {letter.record_id: letter for part in chunks(ids) for letter in mine.filter(record_id__in=part)}
+        return {
+            letter.record_id: letter for part in chunks(ids) for letter in mine.filter(record_id__in=part)
+        }
 
     def has_links(self) -> bool:
         return RecordLink.objects.filter(flow=self.context.flow).exists()
 
     def unnumbered(self, limit: int) -> list[RecordLink]:
         """Links whose Salesforce number was never read: a run ended between its create and that."""
-        return list(RecordLink.objects.filter(flow=self.context.flow, state="active", salesforce_number="")[:limit])
+        return list(
+            RecordLink.objects.filter(flow=self.context.flow, state="active", salesforce_number="")[:limit]
+        )
 
     def due(self, limit: int) -> list[str]:
         """Source ids to read again now: waiting records that are due, and what a dead worker left in doubt."""
@@ -82,7 +92,11 @@ class Known:
             Intent.objects.open()
             .filter(flow=self.context.flow, side=self.target)
             .exclude(lease_token__in=living)
-            .exclude(source_id__in=Waiting.objects.filter(flow=self.context.flow, side=self.source).values("record_id"))
+            .exclude(
+                source_id__in=Waiting.objects.filter(flow=self.context.flow, side=self.source).values(
+                    "record_id"
+                )
+            )
             .values_list("source_id", flat=True)[:limit]
         )
         return list(dict.fromkeys([*waiting, *left]))[:limit]

@@ -48,7 +48,9 @@ def renew(lease: Lease, now: datetime) -> None:
 
 
 def release(lease: Lease) -> None:
-    LaneLease.objects.filter(flow_id=lease.flow_id, lane=lease.lane, token=lease.token).update(token="", holder="", until=None)
+    LaneLease.objects.filter(flow_id=lease.flow_id, lane=lease.lane, token=lease.token).update(
+        token="", holder="", until=None
+    )
 
 
 def held(flow_id: int, lane: str, now: datetime) -> bool:
@@ -107,5 +109,3 @@ def _started(pid: int) -> str:
         return ""
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] in "ZX" else fields[19]
-
-

@@ -35,13 +35,17 @@ _INTENT_TABLE = Intent._meta.db_table
 def insert_intents(items: Sequence[Item], context: Context, target: Side) -> None:
     """Insert the intents of those items that have a new one."""
     fresh = [(item, item.intent) for item in items if isinstance(item.intent, NewIntent)]
-    bulk.insert(Intent, INTENT_COLUMNS, [_intent_row(item, intent, context, target) for item, intent in fresh])
+    bulk.insert(
+        Intent, INTENT_COLUMNS, [_intent_row(item, intent, context, target) for item, intent in fresh]
+    )
 
 
 def _intent_row(item: Item, intent: NewIntent, context: Context, target: Side) -> tuple[Any, ...]:
     link = item.link
     fields = {write.row: (write.field, write.sent, write.source, write.under) for write in item.writes}
-    payload = seal_json({"fields": fields, "extra": item.extra}, bound(_INTENT_TABLE, "payload_sealed", intent.pk))
+    payload = seal_json(
+        {"fields": fields, "extra": item.extra}, bound(_INTENT_TABLE, "payload_sealed", intent.pk)
+    )
     return (
         intent.pk, context.flow.pk, intent.run.pk, link.pk if link else None, target,
         Operation.UPDATE if link else Operation.CREATE, item.record.id, item.record.number,
@@ -57,7 +61,9 @@ def insert_links(links: Sequence[RecordLink]) -> None:
     now = timezone.now()
     for link in links:
         link.created_at = now
-    bulk.insert(RecordLink, _LINK_COLUMNS, [[getattr(link, name) for name in _LINK_COLUMNS] for link in links])
+    bulk.insert(
+        RecordLink, _LINK_COLUMNS, [[getattr(link, name) for name in _LINK_COLUMNS] for link in links]
+    )
     for link in links:
         link._state.adding = False
 
@@ -108,7 +114,8 @@ def see(link: RecordLink, item: Item, now: datetime) -> None:
 
 
 _LINK_EMPTY: dict[str, Any] = {
-    column.attname: None if column.primary_key else column.get_default() for column in RecordLink._meta.concrete_fields
+    column.attname: None if column.primary_key else column.get_default()
+    for column in RecordLink._meta.concrete_fields
 }
 
 # Takes the columns in their order: given by name, Django looks for a default for each of the others.
@@ -170,7 +177,11 @@ def detail_of(item: Item) -> dict[str, Any]:
     if item.notes:
         detail["notes"] = item.notes
     if item.failure is not None:
-        detail["failure"] = {"message": item.failure.message, "field": item.failure.field, "advice": item.failure.advice}
+        detail["failure"] = {
+            "message": item.failure.message,
+            "field": item.failure.field,
+            "advice": item.failure.advice,
+        }
     if item.later is not None:
         detail["waiting"] = item.later.message
     return detail
@@ -182,17 +193,23 @@ def upsert_waiting(flow: Flow, source: Side, items: Sequence[Item], now: datetim
         return
     known = {
         row.record_id: row
-        for row in Waiting.objects.filter(flow=flow, side=source, record_id__in=[item.record.id for item in items])
+        for row in Waiting.objects.filter(
+            flow=flow, side=source, record_id__in=[item.record.id for item in items]
+        )
     }
     fresh: list[Waiting] = []
     for item in items:
         assert item.later is not None
-        row = known.get(item.record.id) or Waiting(flow=flow, side=source, record_id=item.record.id, since=now)
+        row = known.get(item.record.id) or Waiting(
+            flow=flow, side=source, record_id=item.record.id, since=now
+        )
         row.record_number = item.record.number
         if item.outcome is Outcome.CREATED:  # it came further: what it waits for now is another matter
             row.since, row.attempts = now, 0
         row.reason, row.message = item.later.reason, item.later.message[:500]
-        row.due_at = now + max(item.later.delay, backoff(row.attempts, _rng) if row.attempts else item.later.delay)
+        row.due_at = now + max(
+            item.later.delay, backoff(row.attempts, _rng) if row.attempts else item.later.delay
+        )
         row.attempts += 1
         if row.pk is None:
             fresh.append(row)
@@ -207,7 +224,10 @@ def upsert_letters(context: Context, run: Run, target: Side, items: Sequence[Ite
     open_ones = {
         letter.record_id: letter
         for letter in DeadLetter.objects.filter(
-            flow=context.flow, side=target, state=DeadLetterState.OPEN, record_id__in=[item.record.id for item in items]
+            flow=context.flow,
+            side=target,
+            state=DeadLetterState.OPEN,
+            record_id__in=[item.record.id for item in items],
         )
     }
     fresh = []
@@ -215,7 +235,12 @@ def upsert_letters(context: Context, run: Run, target: Side, items: Sequence[Ite
         letter = open_ones.get(item.record.id)
         if letter is None:
             letter = DeadLetter(
-                flow=context.flow, side=target, record_id=item.record.id, first_at=now, last_at=now, attempts=0
+                flow=context.flow,
+                side=target,
+                record_id=item.record.id,
+                first_at=now,
+                last_at=now,
+                attempts=0,
             )
             fresh.append(letter)
         _fill_letter(letter, item, context, run, now)
@@ -264,9 +289,16 @@ def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
     """Open ones for a person, decided ones for the record; those whose cause is gone close themselves."""
     # Who had made the edit under an earlier attempt's write was read with that attempt, and is not known any more.
     Conflict.objects.bulk_create(
-        [_overwritten(item, write, run, now, {}) for item in items for write in item.overwrote if not item.new_link]
+        [
+            _overwritten(item, write, run, now, {})
+            for item in items
+            for write in item.overwrote
+            if not item.new_link
+        ]
     )
-    planned = [item for item in items if item.plan is not None and item.link is not None and not item.new_link]
+    planned = [
+        item for item in items if item.plan is not None and item.link is not None and not item.new_link
+    ]
     if not planned:
         return
     by_link = {item.link.pk: item for item in planned if item.link is not None}
@@ -274,7 +306,9 @@ def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
     open_ones = {
         (conflict.link_id, str(conflict.row)): conflict
         for start in range(0, len(keys), 900)
-        for conflict in Conflict.objects.filter(link_id__in=keys[start : start + 900], state=ConflictState.OPEN)
+        for conflict in Conflict.objects.filter(
+            link_id__in=keys[start : start + 900], state=ConflictState.OPEN
+        )
     }
     fresh: list[Conflict] = []
     for item in planned:
@@ -292,7 +326,9 @@ def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
     Conflict.objects.bulk_create(fresh)
 
 
-def _open(item: Item, open_ones: dict[tuple[Any, str], Conflict], run: Run, now: datetime) -> Iterable[Conflict]:
+def _open(
+    item: Item, open_ones: dict[tuple[Any, str], Conflict], run: Run, now: datetime
+) -> Iterable[Conflict]:
     assert item.plan is not None
     assert item.link is not None
     for clash in item.plan.clashes:
@@ -300,7 +336,12 @@ def _open(item: Item, open_ones: dict[tuple[Any, str], Conflict], run: Run, now:
         fresh = conflict is None
         conflict = conflict or Conflict(link=item.link, row=clash.row, field=clash.field, at=now)
         conflict.run, conflict.rule = run, clash.rule
-        conflict.values = {"base": clash.base, "servicenow": clash.servicenow, "salesforce": clash.salesforce, **_seen(item)}
+        conflict.values = {
+            "base": clash.base,
+            "servicenow": clash.servicenow,
+            "salesforce": clash.salesforce,
+            **_seen(item),
+        }
         if fresh:
             yield conflict
         else:

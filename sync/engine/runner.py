@@ -46,7 +46,9 @@ NUMBER_FIELD = "number"  # of every task table
 BATCHES_IN_FLIGHT = 2
 REDO_PATIENCE = 3.0  # seconds a run waits at its end for records that will be due
 # Refusals that say something of the whole flow, not of the record.
-FLOW_FAULTS = frozenset({"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE", "INSUFFICIENT_ACCESS"})
+FLOW_FAULTS = frozenset(
+    {"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE", "INSUFFICIENT_ACCESS"}
+)
 DELETED = frozenset({"ENTITY_IS_DELETED"})
 
 
@@ -123,7 +125,9 @@ class Runner:
     def _finish_poll(self, checkpoint: Checkpoint) -> None:
         backfill = self.run.kind == RunKind.RESYNC
         if self._poll is not None and not self.store.dry:
-            watermark = None if backfill else next_watermark(self._poll, checkpoint.watermark, self.context.overlap)
+            watermark = (
+                None if backfill else next_watermark(self._poll, checkpoint.watermark, self.context.overlap)
+            )
             self.store.finish_poll(self._poll, watermark)
         self._poll = None
 
@@ -168,7 +172,9 @@ class Runner:
     def _by_id(self, ids: list[str], *, entered: bool) -> None:
         """Read these records afresh and bring them to rest."""
         self._safe_point()
-        found = self.servicenow.read(self.context.table, ids, self.context.mapping.servicenow_fields, NUMBER_FIELD)
+        found = self.servicenow.read(
+            self.context.table, ids, self.context.mapping.servicenow_fields, NUMBER_FIELD
+        )
         self.store.lost([id for id in ids if id not in found], self.run)
         self._flying.append(self._begin(list(found.values()), entered=entered, look_up=True))
         self._drain()
@@ -286,7 +292,9 @@ class Runner:
                 # A create in doubt was repeated with the values of its time; those of now were read and follow.
                 item.later = Later("in_doubt", "The record changed while its create was in doubt.")
         elif item.failure is not None:
-            item.rest(Outcome.FAILED, code=item.failure.code)  # the other fields went over; this one needs a person
+            item.rest(
+                Outcome.FAILED, code=item.failure.code
+            )  # the other fields went over; this one needs a person
         elif item.plan is not None and item.plan.clashes:
             item.rest(Outcome.CONFLICT)
         else:
@@ -303,7 +311,9 @@ class Runner:
             item.wait(Later("reference", "A record with this key exists already."), Outcome.WAITING)
         elif code in DELETED:
             item.tombstone = LinkState.DELETED_IN_SALESFORCE
-            item.notes.append("Salesforce answers that its record was deleted; the pair is kept as a tombstone.")
+            item.notes.append(
+                "Salesforce answers that its record was deleted; the pair is kept as a tombstone."
+            )
             item.rest(Outcome.DELETED, code=code)
         elif code in FLOW_FAULTS:
             batch.fault = batch.fault or SchemaError(

@@ -38,7 +38,9 @@ class Store(Known):
     run: Run
     lease: Lease
     calls: CallLog
-    unsettled: dict[str, Outcome] = field(default_factory=dict)  # counted by this run, to be counted anew when they rest
+    unsettled: dict[str, Outcome] = field(
+        default_factory=dict
+    )  # counted by this run, to be counted anew when they rest
 
     @property
     def dry(self) -> bool:
@@ -84,14 +86,22 @@ class Store(Known):
     # The checkpoint
 
     def checkpoint(self) -> Checkpoint:
-        return Checkpoint.objects.get_or_create(flow=self.context.flow, lane=self.run.lane, side=self.source)[0]
+        return Checkpoint.objects.get_or_create(flow=self.context.flow, lane=self.run.lane, side=self.source)[
+            0
+        ]
 
     def save_poll(self, poll: Poll) -> None:
         self._checkpoints().update(**poll_columns(poll, self.run))
 
     def finish_poll(self, poll: Poll, watermark: datetime | None) -> None:
         """The side was read to its end. A backfill leaves no watermark behind."""
-        columns: dict[str, object] = {"poll_run": None, "poll_started": None, "poll_at": None, "poll_id": "", "poll_top": None}
+        columns: dict[str, object] = {
+            "poll_run": None,
+            "poll_started": None,
+            "poll_at": None,
+            "poll_id": "",
+            "poll_top": None,
+        }
         if watermark is not None:
             columns |= {"watermark": watermark, "completed_at": poll.started}
         with transaction.atomic():
@@ -105,7 +115,9 @@ class Store(Known):
 
     def intend(self, batch: Batch) -> None:
         """Commit what is about to be sent. Items that another lane holds are put off and lose their intent."""
-        touched = [item for item in batch.items if item.intent or item.found or item.target or item.base_moved]
+        touched = [
+            item for item in batch.items if item.intent or item.found or item.target or item.base_moved
+        ]
         if self.dry or not touched:
             return
         with transaction.atomic():
@@ -140,13 +152,16 @@ class Store(Known):
         open_to_us = RecordLink.objects.filter(free | Q(claim_token=self.lease.token))
         until = self.now() + CLAIM
         return sum(
-            open_to_us.filter(pk__in=part).update(claim_token=self.lease.token, claim_until=until) for part in chunks(keys)
+            open_to_us.filter(pk__in=part).update(claim_token=self.lease.token, claim_until=until)
+            for part in chunks(keys)
         )
 
     def _put_off(self, items: Sequence[Item]) -> None:
         """Leave these records to the next look; what we hold of them is given back."""
         for part in chunks([item.link.pk for item in items if item.link is not None]):
-            RecordLink.objects.filter(pk__in=part, claim_token=self.lease.token).update(claim_token="", claim_until=None)
+            RecordLink.objects.filter(pk__in=part, claim_token=self.lease.token).update(
+                claim_token="", claim_until=None
+            )
         for item in items:
             put_off(item)
 
@@ -157,7 +172,9 @@ class Store(Known):
         """
         paired: set[str] = set()
         for part in chunks([item.record.id for item in items]):
-            paired |= set(self._links().filter(servicenow_id__in=part).values_list("servicenow_id", flat=True))
+            paired |= set(
+                self._links().filter(servicenow_id__in=part).values_list("servicenow_id", flat=True)
+            )
         given_up = [item for item in items if item.record.id in paired]
         bulk.delete(Intent, [item.intent.pk for item in given_up if isinstance(item.intent, NewIntent)])
         self._put_off(given_up)
@@ -179,17 +196,23 @@ class Store(Known):
 
     def _settle(self, items: Sequence[Item]) -> None:
         """What reading taught of earlier requests is committed before anything new is sent."""
-        moved = [item for item in items if item.base_moved and item.link is not None and item.found is not None]
+        moved = [
+            item for item in items if item.base_moved and item.link is not None and item.found is not None
+        ]
         rows.update_bases(moved, self.now())
         for item in moved:
             item.base_moved = False
-        closed = [item.found.pk for item in items if item.found is not None and item.found.settled_at is not None]
+        closed = [
+            item.found.pk for item in items if item.found is not None and item.found.settled_at is not None
+        ]
         bulk.delete(Intent, closed)
 
     def _insert_intents(self, items: Sequence[Item]) -> None:
         again = [item.intent.pk for item in items if isinstance(item.intent, Intent)]
         for part in chunks(again):  # the same request once more: it is ours now
-            Intent.objects.filter(pk__in=part).update(lease_token=self.lease.token, at=self.now(), run=self.run)
+            Intent.objects.filter(pk__in=part).update(
+                lease_token=self.lease.token, at=self.now(), run=self.run
+            )
         fresh = [item for item in items if isinstance(item.intent, NewIntent)]
         try:
             with transaction.atomic():
@@ -233,7 +256,11 @@ class Store(Known):
         ours = [item for item in held if item.later is None or item.later.reason != WaitingReason.CLAIMED]
         done = [item for item in ours if item.intent or item.found or item.target or item.tombstone]
         rows.release_links(done)
-        gone = [item.intent.pk for item in batch.items if item.intent is not None and item.outcome is not Outcome.IN_DOUBT]
+        gone = [
+            item.intent.pk
+            for item in batch.items
+            if item.intent is not None and item.outcome is not Outcome.IN_DOUBT
+        ]
         bulk.delete(Intent, gone)
 
     def _tell(self, batch: Batch) -> None:
@@ -248,7 +275,9 @@ class Store(Known):
         rows.upsert_waiting(self.context.flow, self.source, [item for item in touched if item.later], now)
         at_rest = [item for item in touched if item.failure is None and item.later is None and not item.known]
         self._close_letters([item.record.id for item in at_rest])
-        rows.upsert_letters(self.context, self.run, self.target, [item for item in touched if item.failure], now)
+        rows.upsert_letters(
+            self.context, self.run, self.target, [item for item in touched if item.failure], now
+        )
 
     def _end_patience(self, batch: Batch) -> None:
         """A record that has waited longer than the flow's patience needs a person."""
@@ -272,7 +301,9 @@ class Store(Known):
             Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=part).delete()
 
     def _close_letters(self, ids: Sequence[str]) -> None:
-        open_ones = DeadLetter.objects.filter(flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN)
+        open_ones = DeadLetter.objects.filter(
+            flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN
+        )
         if not open_ones.exists():
             return
         for part in chunks(ids):
@@ -334,4 +365,6 @@ def put_off(item: Item) -> None:
     """Another lane holds this record, or has changed what is known of it: nothing is sent or learnt for it now."""
     item.intent = item.found = item.target = item.plan = item.base = item.failure = None
     item.base_moved, item.writes, item.overwrote, item.notes = False, [], [], []
-    item.wait(Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING)
+    item.wait(
+        Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING
+    )

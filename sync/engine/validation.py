@@ -15,12 +15,19 @@ def violation(item: Item, schema: Schema) -> Failure | None:
     for write in item.writes:
         field = schema.fields.get(write.field)
         if field is not None and (code := _broken(field, write.sent, creating)):
-            return Failure(code, f"{field.label or field.name}: {write.sent!r} would be refused.", write.field, str(write.sent))
+            return Failure(
+                code,
+                f"{field.label or field.name}: {write.sent!r} would be refused.",
+                write.field,
+                str(write.sent),
+            )
     if creating:
         sent = {write.field for write in item.writes if write.sent is not None} | set(item.extra)
         for field in schema.fields.values():
             if field.required and field.name not in sent:
-                return Failure("REQUIRED_FIELD_MISSING", f"Required field {field.name} has no value.", field.name)
+                return Failure(
+                    "REQUIRED_FIELD_MISSING", f"Required field {field.name} has no value.", field.name
+                )
     return None
 
 

@@ -43,7 +43,9 @@ class DeadLetter(UUIDKey):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
-    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     content_sealed = models.BinaryField(null=True, editable=False)
 
     content = Sealed("content_sealed")
@@ -51,11 +53,16 @@ class DeadLetter(UUIDKey):
     class Meta:
         ordering = ("-last_at",)
         default_permissions = ("view",)
-        permissions = [("retry_deadletter", "Can retry dead letters"), ("ignore_deadletter", "Can ignore dead letters")]
+        permissions = [
+            ("retry_deadletter", "Can retry dead letters"),
+            ("ignore_deadletter", "Can ignore dead letters"),
+        ]
         verbose_name = "dead letter"
         constraints = [
             models.UniqueConstraint(
-                fields=["flow", "side", "record_id"], condition=Q(state="open"), name="one_open_dead_letter_a_record"
+                fields=["flow", "side", "record_id"],
+                condition=Q(state="open"),
+                name="one_open_dead_letter_a_record",
             )
         ]
 
@@ -116,7 +123,9 @@ class Conflict(UUIDKey):
     rule = models.CharField(max_length=80, blank=True)  # which policy decided
     at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
-    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     values_sealed = models.BinaryField(null=True, editable=False)
 
     values = Sealed("values_sealed")

@@ -33,7 +33,9 @@ class AuditEntry(models.Model):
 
     number = models.PositiveBigIntegerField(unique=True)  # 1, 2, 3 …: a gap is a missing entry
     at = models.DateTimeField()
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     actor_name = models.CharField(max_length=150)
     ip = models.GenericIPAddressField(null=True)
     action = models.CharField(max_length=80)  # connection.changed, run.started, login.failed …

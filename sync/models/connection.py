@@ -28,23 +28,38 @@ class Connection(UUIDKey):
     name = models.SlugField(max_length=80, unique=True)
     system = models.CharField(max_length=12, choices=SideChoices.choices)
     url = models.CharField(max_length=255, help_text="https://host, the instance or the org's My Domain.")
-    auth = models.CharField("method", max_length=32, choices=AuthMethod.choices, default=AuthMethod.CLIENT_CREDENTIALS)
+    auth = models.CharField(
+        "method", max_length=32, choices=AuthMethod.choices, default=AuthMethod.CLIENT_CREDENTIALS
+    )
     username = models.CharField(max_length=120, blank=True, help_text="Where the method has one.")
     secrets_sealed = models.BinaryField(null=True, editable=False)
-    secrets_set = models.JSONField(default=dict, editable=False, help_text="Which secret was set when, by whom.")
+    secrets_set = models.JSONField(
+        default=dict, editable=False, help_text="Which secret was set when, by whom."
+    )
     ca_bundle = models.CharField(
-        "CA bundle", max_length=255, blank=True, help_text="Path of a PEM file; empty: the system's authorities."
+        "CA bundle",
+        max_length=255,
+        blank=True,
+        help_text="Path of a PEM file; empty: the system's authorities.",
     )
     concurrency = models.PositiveSmallIntegerField(default=4, help_text="Calls at once, at most.")
-    limit_requests = models.PositiveIntegerField(default=0, help_text="Calls per window; 0: as the platform says.")
-    limit_per = models.CharField(max_length=8, default="hour", choices=[("hour", "clock hour"), ("24h", "rolling 24 hours")])
+    limit_requests = models.PositiveIntegerField(
+        default=0, help_text="Calls per window; 0: as the platform says."
+    )
+    limit_per = models.CharField(
+        max_length=8, default="hour", choices=[("hour", "clock hour"), ("24h", "rolling 24 hours")]
+    )
     reserve_percent = models.PositiveSmallIntegerField(
         default=10, help_text="Share of the window that background work may not touch."
     )
-    api_version = models.CharField(max_length=8, blank=True, help_text="Salesforce: empty for the one this release is tested with.")
+    api_version = models.CharField(
+        max_length=8, blank=True, help_text="Salesforce: empty for the one this release is tested with."
+    )
     # Which instance or org this was when first met; another behind the same URL disables its flows.
     org_id = models.CharField(max_length=64, blank=True, editable=False)
-    health = models.CharField(max_length=8, choices=ConnectionHealth.choices, default=ConnectionHealth.UNKNOWN, editable=False)
+    health = models.CharField(
+        max_length=8, choices=ConnectionHealth.choices, default=ConnectionHealth.UNKNOWN, editable=False
+    )
     health_message = models.CharField(max_length=500, blank=True, editable=False)
     health_at = models.DateTimeField(null=True, blank=True, editable=False)
     calls_used = models.PositiveIntegerField(null=True, blank=True, editable=False)

@@ -17,7 +17,9 @@ class Event(UUIDKey):
     # Written by the thousand: only the two indexes that pages read by.
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="events", db_index=False)
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="events", db_index=False)
-    revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    revision = models.ForeignKey(
+        Revision, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     link = models.ForeignKey(
         "sync.RecordLink", null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
     )
@@ -44,7 +46,9 @@ class Event(UUIDKey):
         ]
 
     def __str__(self) -> str:
-        return f"{self.operation} {self.servicenow_number or self.servicenow_id}: {self.get_outcome_display()}"
+        return (
+            f"{self.operation} {self.servicenow_number or self.servicenow_id}: {self.get_outcome_display()}"
+        )
 
 
 class RemoteCall(UUIDKey):
@@ -83,4 +87,6 @@ class HourlyTotal(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["flow", "hour", "side", "outcome"], name="one_total_an_hour")]
+        constraints = [
+            models.UniqueConstraint(fields=["flow", "hour", "side", "outcome"], name="one_total_an_hour")
+        ]

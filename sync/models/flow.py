@@ -51,25 +51,43 @@ class Flow(Mapping):
     recipe = models.CharField(max_length=80, blank=True)
     enabled = models.BooleanField(default=True)
     paused_reason = models.CharField(max_length=500, blank=True, editable=False)  # not empty: paused
-    health = models.CharField(max_length=10, choices=FlowHealth.choices, default=FlowHealth.HEALTHY, editable=False)
+    health = models.CharField(
+        max_length=10, choices=FlowHealth.choices, default=FlowHealth.HEALTHY, editable=False
+    )
     health_message = models.CharField(max_length=500, blank=True, editable=False)
 
     servicenow_connection = models.ForeignKey(
-        Connection, on_delete=models.PROTECT, related_name="+", limit_choices_to={"system": SideChoices.SERVICENOW}
+        Connection,
+        on_delete=models.PROTECT,
+        related_name="+",
+        limit_choices_to={"system": SideChoices.SERVICENOW},
     )
     servicenow_table = models.CharField("table", max_length=80, default="incident")
-    servicenow_scope = models.TextField("scope", blank=True, help_text="Encoded query, always part of reading.")
-    servicenow_enter = models.TextField("enter", blank=True, help_text="Encoded query: which unlinked records get a counterpart.")
+    servicenow_scope = models.TextField(
+        "scope", blank=True, help_text="Encoded query, always part of reading."
+    )
+    servicenow_enter = models.TextField(
+        "enter", blank=True, help_text="Encoded query: which unlinked records get a counterpart."
+    )
     servicenow_key = models.CharField(max_length=12, default=KeyStrategy.SYS_ID, choices=KeyStrategy.choices)
     servicenow_key_field = models.CharField(max_length=80, blank=True)
 
     salesforce_connection = models.ForeignKey(
-        Connection, on_delete=models.PROTECT, related_name="+", limit_choices_to={"system": SideChoices.SALESFORCE}
+        Connection,
+        on_delete=models.PROTECT,
+        related_name="+",
+        limit_choices_to={"system": SideChoices.SALESFORCE},
     )
     salesforce_object = models.CharField("object", max_length=80, default="Case")
-    salesforce_scope = models.TextField("scope", blank=True, help_text="SOQL condition, always part of reading.")
-    salesforce_enter = models.TextField("enter", blank=True, help_text="SOQL condition: which unlinked records get a counterpart.")
-    salesforce_key = models.CharField(max_length=12, default=KeyStrategy.EXTERNAL_ID, choices=KeyStrategy.choices)
+    salesforce_scope = models.TextField(
+        "scope", blank=True, help_text="SOQL condition, always part of reading."
+    )
+    salesforce_enter = models.TextField(
+        "enter", blank=True, help_text="SOQL condition: which unlinked records get a counterpart."
+    )
+    salesforce_key = models.CharField(
+        max_length=12, default=KeyStrategy.EXTERNAL_ID, choices=KeyStrategy.choices
+    )
     salesforce_key_field = models.CharField("key field", max_length=80, default="ServiceNow_Sys_Id__c")
 
     create_in_salesforce = models.BooleanField(default=True)
@@ -83,12 +101,18 @@ class Flow(Mapping):
     )
     drift = models.CharField(max_length=8, choices=Drift.choices, default=Drift.LEAVE)
     on_leave = models.CharField(max_length=8, choices=OnLeave.choices, default=OnLeave.KEEP)
-    overlap = models.PositiveIntegerField(default=300, help_text="Seconds that are read again, for records that commit late.")
-    patience = models.PositiveIntegerField(default=86_400, help_text="Seconds a waiting record is retried before it is a dead letter.")
+    overlap = models.PositiveIntegerField(
+        default=300, help_text="Seconds that are read again, for records that commit late."
+    )
+    patience = models.PositiveIntegerField(
+        default=86_400, help_text="Seconds a waiting record is retried before it is a dead letter."
+    )
     # Settings whose features are still to come, kept as they were given: guard, deletions, comments, ...
     options = models.JSONField(default=dict, blank=True)
 
-    revision = models.ForeignKey("sync.Revision", null=True, editable=False, on_delete=models.PROTECT, related_name="+")
+    revision = models.ForeignKey(
+        "sync.Revision", null=True, editable=False, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -113,7 +137,9 @@ class Revision(models.Model):
     number = models.PositiveIntegerField()
     snapshot = models.JSONField()
     digest = models.CharField(max_length=64)  # SHA-256 of the canonical snapshot
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     author_name = models.CharField(max_length=150, blank=True)
     reason = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -138,7 +164,9 @@ class Schedule(models.Model):
     """When a flow runs by itself; ticked by every worker, a due row is claimed by moving `next_at`."""
 
     flow = models.OneToOneField(Flow, on_delete=models.CASCADE, related_name="schedule")
-    cron = models.CharField(max_length=80, blank=True, help_text="Five fields, or six with seconds last; empty: never.")
+    cron = models.CharField(
+        max_length=80, blank=True, help_text="Five fields, or six with seconds last; empty: never."
+    )
     enabled = models.BooleanField(default=True)
     next_at = models.DateTimeField(null=True, editable=False)
     last_at = models.DateTimeField(null=True, editable=False)

@@ -14,7 +14,9 @@ class LaneLease(models.Model):
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="leases")
     lane = models.CharField(max_length=8, choices=Lane.choices)
     token = models.CharField(max_length=32, blank=True)
-    holder = models.CharField(max_length=200, blank=True)  # host, process: so that a dead one on this host is known
+    holder = models.CharField(
+        max_length=200, blank=True
+    )  # host, process: so that a dead one on this host is known
     until = models.DateTimeField(null=True)
 
     class Meta:

@@ -66,15 +66,30 @@ class RecordLink(UUIDKey):
     class Meta:
         ordering = ("-created_at",)
         default_permissions = ("view",)
-        permissions = [("view_payload", "Can see field values"), ("sync_recordlink", "Can sync one record now")]
+        permissions = [
+            ("view_payload", "Can see field values"),
+            ("sync_recordlink", "Can sync one record now"),
+        ]
         verbose_name = "record"
         constraints = [
             models.UniqueConstraint(
-                fields=["servicenow_id", "servicenow_connection", "servicenow_table", "salesforce_connection", "salesforce_object"],
+                fields=[
+                    "servicenow_id",
+                    "servicenow_connection",
+                    "servicenow_table",
+                    "salesforce_connection",
+                    "salesforce_object",
+                ],
                 name="one_link_a_servicenow_end",
             ),
             models.UniqueConstraint(
-                fields=["salesforce_id", "salesforce_connection", "salesforce_object", "servicenow_connection", "servicenow_table"],
+                fields=[
+                    "salesforce_id",
+                    "salesforce_connection",
+                    "salesforce_object",
+                    "servicenow_connection",
+                    "servicenow_table",
+                ],
                 name="one_link_a_salesforce_end",
             ),
         ]
@@ -85,7 +100,9 @@ class RecordLink(UUIDKey):
         ]
 
     def __str__(self) -> str:
-        return f"{self.servicenow_number or self.servicenow_id} ↔ {self.salesforce_number or self.salesforce_id}"
+        return (
+            f"{self.servicenow_number or self.servicenow_id} ↔ {self.salesforce_number or self.salesforce_id}"
+        )
 
 
 class IntentQuerySet(models.QuerySet["Intent"]):
@@ -104,7 +121,9 @@ class Intent(UUIDKey):
     # Few rows are open at a time and each lives for seconds: one index, the constraint's, is enough.
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="intents", db_index=False)
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
-    link = models.ForeignKey(RecordLink, null=True, on_delete=models.CASCADE, related_name="intents", db_index=False)
+    link = models.ForeignKey(
+        RecordLink, null=True, on_delete=models.CASCADE, related_name="intents", db_index=False
+    )
     side = models.CharField(max_length=12, choices=SideChoices.choices)  # where it writes
     operation = models.CharField(max_length=8, choices=OperationChoices.choices)
     source_id = models.CharField(max_length=32)  # the record on the other side

@@ -57,7 +57,9 @@ class Run(models.Model):
     revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="runs")
     # What was asked: {"since", "until": ISO 8601, "ids": [...]} ; {} for a poll.
     params = models.JSONField(default=dict, blank=True)
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     asked_by_name = models.CharField(max_length=150, blank=True)
     asked_from = models.GenericIPAddressField(null=True)
 

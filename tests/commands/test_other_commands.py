@@ -87,7 +87,10 @@ def test_slips_of_the_file_and_unknown_names_are_told_together(command, demo_flo
     ended = command("config", "apply", str(demo_file))
 
     assert ended.status == 2
-    assert [problem["path"] for problem in ended.data["problems"]] == ["", "flows[incidents-to-cases].fields[1].salesforce"]
+    assert [problem["path"] for problem in ended.data["problems"]] == [
+        "",
+        "flows[incidents-to-cases].fields[1].salesforce",
+    ]
 
 
 def test_an_unknown_table_is_found_by_asking_the_platform(command, demo_flow, demo_file):

@@ -149,7 +149,9 @@ def event(of_link: RecordLink, of_run: Run, outcome: str = "updated", **given: A
         }
     )  # fmt: skip
     made.detail = {
-        "fields": [{"row": "", "field": "Status", "source": "2", "under": "New", "sent": "Working", "note": ""}]
+        "fields": [
+            {"row": "", "field": "Status", "source": "2", "under": "New", "sent": "Working", "note": ""}
+        ]
     }
     made.save()
     return made

@@ -89,7 +89,9 @@ def test_a_second_run_is_refused_with_a_sentence_that_names_the_first(as_role, f
 
 @pytest.mark.parametrize("number", ["INC0010004", "00001001"])
 def test_a_resync_of_a_number_says_that_ids_are_wanted(as_role, flow, number):
-    page = as_role("operator").post(action_url(flow, "resync"), {**CONFIRMED, "ids": f"{'a' * 32} {number}"}, follow=True)
+    page = as_role("operator").post(
+        action_url(flow, "resync"), {**CONFIRMED, "ids": f"{'a' * 32} {number}"}, follow=True
+    )
 
     assert f"{number} is a number; give the sys_id" in page.content.decode()
     assert not Run.objects.exists()

@@ -225,7 +225,9 @@ def test_a_save_does_not_undo_what_a_run_wrote_meanwhile(as_role, flow):
 def test_an_edited_value_map_makes_the_draft_of_its_flows_differ(as_role, flow):
     editor, states = as_role("mapping editor"), ValueMap.objects.get()
     form = form_of(editor, change_url(states))
-    told = editor.post(change_url(states), {**form, "entries-0-salesforce": "Open"}, follow=True).content.decode()
+    told = editor.post(
+        change_url(states), {**form, "entries-0-salesforce": "Open"}, follow=True
+    ).content.decode()
 
     assert "to use this one, open and save incidents-to-cases" in told
     assert revisions.differs(Flow.objects.get())

@@ -41,12 +41,22 @@ def make_flow(transactional_db: None, pair: Pair) -> Callable[..., Flow]:
             user_table=people(), overlap=changes.pop("overlap", 300), **changes,
         )  # fmt: skip
         flow.save()
-        maps = {"incident-state": value_map("incident-state", STATES), "incident-priority": value_map("incident-priority", PRIORITIES)}
+        maps = {
+            "incident-state": value_map("incident-state", STATES),
+            "incident-priority": value_map("incident-priority", PRIORITIES),
+        }
         for position, (source, target, how, map_name) in enumerate(ROWS):
             FieldRow.objects.create(
-                mapping=flow, position=position, servicenow=source, salesforce=target, transform=how, value_map=maps.get(map_name)
+                mapping=flow,
+                position=position,
+                servicenow=source,
+                salesforce=target,
+                transform=how,
+                value_map=maps.get(map_name),
             )
-        FieldRow.objects.create(mapping=flow, position=99, salesforce="Origin", transform="constant", value="ServiceNow")
+        FieldRow.objects.create(
+            mapping=flow, position=99, salesforce="Origin", transform="constant", value="ServiceNow"
+        )
         services.publish_flow(flow=flow, by=None)
         return flow
 
@@ -88,15 +98,21 @@ def value_map(name: str, entries: dict[str, str]) -> ValueMap:
         for source, target in entries.items():
             ValueMapEntry.objects.create(value_map=made, servicenow=source, salesforce=target)
         if name == "incident-priority":
-            ValueMapEntry.objects.create(value_map=made, servicenow="5", salesforce="Low", direction="to_salesforce")
+            ValueMapEntry.objects.create(
+                value_map=made, servicenow="5", salesforce="Low", direction="to_salesforce"
+            )
     return made
 
 
 def people() -> UserTable:
-    table, fresh = UserTable.objects.get_or_create(name="acme-people", defaults={"fallback_to_salesforce": "Service_Desk"})
+    table, fresh = UserTable.objects.get_or_create(
+        name="acme-people", defaults={"fallback_to_salesforce": "Service_Desk"}
+    )
     if fresh:
         for person in PEOPLE:
-            UserTableEntry.objects.create(table=table, kind="user", servicenow=person.user_name, salesforce=person.email)
+            UserTableEntry.objects.create(
+                table=table, kind="user", servicenow=person.user_name, salesforce=person.email
+            )
         for group in GROUPS:
             UserTableEntry.objects.create(
                 table=table, kind="group", servicenow=group.name, salesforce=group.developer_name

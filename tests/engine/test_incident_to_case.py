@@ -57,7 +57,9 @@ def test_a_second_run_with_nothing_changed_writes_nothing(flow: Flow, pair: Pair
 def test_a_changed_incident_updates_only_what_changed(flow: Flow, pair: Pair) -> None:
     incident = pair.servicenow.add("incident", short_description="Printer on fire")
     run_now(flow)
-    pair.salesforce.edit("Case", pair.salesforce.rows("Case")[0]["Id"], by="abel.tuter", Subject="Nur ein Drucker")
+    pair.salesforce.edit(
+        "Case", pair.salesforce.rows("Case")[0]["Id"], by="abel.tuter", Subject="Nur ein Drucker"
+    )
     pair.servicenow.edit("incident", incident["sys_id"], by="beth.anglin", state="2")
 
     run = run_now(flow)

@@ -34,7 +34,9 @@ def edits_on_record() -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncated", "empty"])
-def test_an_edit_that_a_write_without_answer_went_over_is_on_record(flow: Flow, pair: Pair, kind: str) -> None:
+def test_an_edit_that_a_write_without_answer_went_over_is_on_record(
+    flow: Flow, pair: Pair, kind: str
+) -> None:
     incident = pair.servicenow.add("incident", short_description="Ours")
     run_now(flow)
     pair.salesforce.edit("Case", the_case(pair)["Id"], by="abel.tuter", Subject="Theirs")
@@ -77,7 +79,9 @@ def test_an_edit_that_goes_under_beside_a_field_that_fails_is_on_record(flow: Fl
     run_now(flow)
     pair.salesforce.edit("Case", the_case(pair)["Id"], by="abel.tuter", Subject="Theirs")
     (incident,) = pair.servicenow.rows("incident")
-    pair.servicenow.platform.migrate("incident", {**incident, "state": "42", "short_description": "Ours again"})
+    pair.servicenow.platform.migrate(
+        "incident", {**incident, "state": "42", "short_description": "Ours again"}
+    )
 
     assert run_now(flow).failed == 1
 
@@ -85,7 +89,9 @@ def test_an_edit_that_goes_under_beside_a_field_that_fails_is_on_record(flow: Fl
     assert edits_on_record() == ["Theirs"]
 
 
-def test_a_change_made_while_a_create_is_in_doubt_follows_it(make_flow: Callable[..., Flow], pair: Pair) -> None:
+def test_a_change_made_while_a_create_is_in_doubt_follows_it(
+    make_flow: Callable[..., Flow], pair: Pair
+) -> None:
     flow = make_flow(overlap=1)
     pair.servicenow.skew_clock(timedelta(hours=-3))
     incident = pair.servicenow.add("incident", short_description="Before")
@@ -165,7 +171,9 @@ def test_two_lanes_make_one_case_of_an_incident_even_where_the_key_is_not_unique
 ) -> None:
     flow = make_flow(salesforce_key="lookup")
     dialect = pair.salesforce.platform.dialect
-    pair.salesforce.platform.dialect = replace(dialect, non_unique_fields=frozenset({"Case.ServiceNow_Sys_Id__c"}))
+    pair.salesforce.platform.dialect = replace(
+        dialect, non_unique_fields=frozenset({"Case.ServiceNow_Sys_Id__c"})
+    )
     for number in range(300):  # more than one look-up holds: one is answered early, one late
         pair.servicenow.add("incident", short_description=f"Ticket {number}")
     pair.salesforce.fault("delay", seconds=3.0, path="query.*ServiceNow_Sys_Id__c", after=1)

@@ -19,7 +19,11 @@ WRITES = {"method": "(POST|PATCH)", "path": "composite/sobjects$"}
 
 def stored() -> str:
     """All that our tables hold, as somebody with the file would read it."""
-    names = [model._meta.db_table for label in ("sync", "mappings", "django_q") for model in apps.get_app_config(label).get_models()]
+    names = [
+        model._meta.db_table
+        for label in ("sync", "mappings", "django_q")
+        for model in apps.get_app_config(label).get_models()
+    ]
     with connection.cursor() as cursor:
         rows = [row for name in names for row in cursor.execute(f"SELECT * FROM {name}").fetchall()]  # noqa: S608
     return "\n".join(str(value) for row in rows for value in row)

@@ -94,7 +94,12 @@ def test_an_unknown_state_is_told_with_its_value_and_creates_nothing(flow: Flow,
     run = run_now(flow)
 
     letter = DeadLetter.objects.get()
-    assert (run.failed, letter.code, letter.field, letter.content["value"]) == (1, "UNMAPPED_VALUE", "Status", "42")
+    assert (run.failed, letter.code, letter.field, letter.content["value"]) == (
+        1,
+        "UNMAPPED_VALUE",
+        "Status",
+        "42",
+    )
     assert pair.salesforce.rows("Case") == []
 
 
@@ -114,7 +119,9 @@ def test_an_unknown_state_of_a_linked_record_holds_that_field_alone(flow: Flow, 
 
 
 def test_a_description_of_forty_thousand_characters_is_cut_and_says_so(flow: Flow, pair: Pair) -> None:
-    pair.servicenow.platform.migrate("incident", {"short_description": "Long", "description": "x" * 40_000, "state": "1"})
+    pair.servicenow.platform.migrate(
+        "incident", {"short_description": "Long", "description": "x" * 40_000, "state": "1"}
+    )
 
     run = run_now(flow)
 
@@ -126,7 +133,9 @@ def test_a_description_of_forty_thousand_characters_is_cut_and_says_so(flow: Flo
 
 
 def test_emoji_control_characters_and_an_empty_subject_arrive(flow: Flow, pair: Pair) -> None:
-    pair.servicenow.add("incident", short_description="Drucker 🔥 brennt", description="bell\x07 and\r\nline  ")
+    pair.servicenow.add(
+        "incident", short_description="Drucker 🔥 brennt", description="bell\x07 and\r\nline  "
+    )
     pair.servicenow.add("incident", short_description="")
 
     run = run_now(flow)
@@ -141,7 +150,8 @@ def test_emoji_control_characters_and_an_empty_subject_arrive(flow: Flow, pair: 
 def test_an_inactive_owner_falls_back_to_the_queue(flow: Flow, pair: Pair) -> None:
     (luke,) = pair.servicenow.rows("sys_user", user_name="luke.wilson")
     pair.servicenow.platform.migrate(
-        "incident", {"short_description": "Owned", "state": "1", "priority": "1", "assigned_to": luke["sys_id"]}
+        "incident",
+        {"short_description": "Owned", "state": "1", "priority": "1", "assigned_to": luke["sys_id"]},
     )
 
     run = run_now(flow)
@@ -218,14 +228,20 @@ def test_a_lane_that_somebody_holds_is_left_alone(flow: Flow, pair: Pair) -> Non
 
 @pytest.mark.parametrize(
     ("adopt", "subject", "status"),
-    [("servicenow", "From ServiceNow", "adopted"), ("salesforce", "From Salesforce", "adopted"), ("", "From ServiceNow", "adopted")],
+    [
+        ("servicenow", "From ServiceNow", "adopted"),
+        ("salesforce", "From Salesforce", "adopted"),
+        ("", "From ServiceNow", "adopted"),
+    ],
 )
 def test_a_case_that_exists_already_is_adopted(
     make_flow: Callable[..., Flow], pair: Pair, adopt: str, subject: str, status: str
 ) -> None:
     flow = make_flow(adopt=adopt)
     incident = pair.servicenow.add("incident", short_description="From ServiceNow", impact="1", urgency="1")
-    pair.salesforce.add("Case", Subject="From Salesforce", ServiceNow_Sys_Id__c=incident["sys_id"], Status="Escalated")
+    pair.salesforce.add(
+        "Case", Subject="From Salesforce", ServiceNow_Sys_Id__c=incident["sys_id"], Status="Escalated"
+    )
 
     run = run_now(flow)
 
@@ -238,7 +254,9 @@ def test_a_case_that_exists_already_is_adopted(
 def test_a_person_is_asked_whose_values_count(make_flow: Callable[..., Flow], pair: Pair) -> None:
     flow = make_flow(adopt="ask")
     incident = pair.servicenow.add("incident", short_description="From ServiceNow")
-    pair.salesforce.add("Case", Subject="From Salesforce", ServiceNow_Sys_Id__c=incident["sys_id"], Status="New")
+    pair.salesforce.add(
+        "Case", Subject="From Salesforce", ServiceNow_Sys_Id__c=incident["sys_id"], Status="New"
+    )
 
     run = run_now(flow)
 
@@ -379,7 +397,9 @@ def test_a_wrong_password_fails_the_run_and_pauses_the_flow(flow: Flow, pair: Pa
 
 def test_an_external_id_that_is_not_unique_stops_the_flow_before_it_starts(flow: Flow, pair: Pair) -> None:
     dialect = pair.salesforce.platform.dialect
-    pair.salesforce.platform.dialect = replace(dialect, non_unique_fields=frozenset({"Case.ServiceNow_Sys_Id__c"}))
+    pair.salesforce.platform.dialect = replace(
+        dialect, non_unique_fields=frozenset({"Case.ServiceNow_Sys_Id__c"})
+    )
     pair.servicenow.add("incident", short_description="Careful")
 
     run = run_now(flow)
@@ -406,7 +426,9 @@ def test_a_locked_row_is_tried_again_by_itself(flow: Flow, pair: Pair) -> None:
     assert not Waiting.objects.exists()
 
 
-def test_a_person_who_edits_a_one_way_field_is_left_in_peace_until_the_source_moves(flow: Flow, pair: Pair) -> None:
+def test_a_person_who_edits_a_one_way_field_is_left_in_peace_until_the_source_moves(
+    flow: Flow, pair: Pair
+) -> None:
     incident = pair.servicenow.add("incident", short_description="Ours")
     run_now(flow)
     pair.salesforce.edit("Case", pair.salesforce.rows("Case")[0]["Id"], by="abel.tuter", Subject="Theirs")
@@ -438,7 +460,9 @@ def test_a_poll_does_not_repeat_a_dead_letter_that_nobody_mended(flow: Flow, pai
     assert DeadLetter.objects.get().state == "closed"
 
 
-def test_a_waiting_record_becomes_a_dead_letter_when_patience_ends(make_flow: Callable[..., Flow], pair: Pair) -> None:
+def test_a_waiting_record_becomes_a_dead_letter_when_patience_ends(
+    make_flow: Callable[..., Flow], pair: Pair
+) -> None:
     flow = make_flow(patience=0)
     incident = pair.servicenow.add("incident", short_description="Locked")
     run_now(flow)

@@ -74,9 +74,7 @@ def _request(name: str, batch: Batch) -> tuple[str, bytes | None]:
         records = [{"attributes": head, **write.values} for write in batch.writes]
     else:
         records = [{"attributes": head, "id": write.id, **write.values} for write in batch.writes]
-    return "composite/sobjects", jsons.dumps(
-        {"allOrNone": False, "records": records}
-    )
+    return "composite/sobjects", jsons.dumps({"allOrNone": False, "records": records})
 
 
 def _halved(org: Org, name: str, batch: Batch, error: RefusedError) -> list[WriteResult]:
