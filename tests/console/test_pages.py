@@ -294,3 +294,11 @@ def test_every_page_carries_the_policy_and_no_inline_script(root, busy):
         assert "script-src 'self' 'unsafe-eval'" in reply.headers["Content-Security-Policy"]
         assert "<script>" not in reply.content.decode()
         assert "onclick=" not in reply.content.decode()
+
+
+def test_probes_past_the_proxy_are_answered_and_not_sent_to_https(client, db, settings):
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503  # no worker, but an answer
+    assert client.get("/admin/").status_code == 301
