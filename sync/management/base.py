@@ -15,11 +15,12 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.db import OperationalError, ProgrammingError, connection
 
 from sync.actor import Actor, acting_as
 from sync.encryption import DecryptionError, keyring
 from sync.errors import SyncError
+from sync.models import Connection
 from sync.services import Refused
 
 
@@ -40,6 +41,7 @@ class ConsoleCommand(BaseCommand):
     """Subclasses write `run`, say things with `say`, and give their JSON to `result`."""
 
     requires_system_checks: list[str] = []
+    opens_database = True  # False: it begins with a database of its own
     logs = False  # a command that ends says what happened in its own words; one that serves writes the log
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -58,6 +60,8 @@ class ConsoleCommand(BaseCommand):
         try:
             with readable_failures(), acting_as(Actor(name=_who())):
                 keyring()  # before anything is begun: without keys that open, nothing can be done
+                if self.opens_database:
+                    check_keys()
                 status = self.run(**options)
         except CannotRun as error:
             if not getattr(self, "_called_from_command_line", False):
@@ -81,6 +85,16 @@ class ConsoleCommand(BaseCommand):
             self.stdout.write(json.dumps(self._result, default=str))
             self.stdout.flush()
         self._result = {}
+
+
+def check_keys() -> None:
+    """Open one stored secret. Raises DecryptionError: another key under the old id would go on sealing values, and
+    signing the audit log, so that the right key could not read them."""
+    if Connection._meta.db_table not in connection.introspection.table_names():
+        return  # nothing is stored yet
+    stored = Connection.objects.exclude(secrets_sealed=None).first()
+    if stored is not None:
+        _ = stored.secrets
 
 
 @contextmanager

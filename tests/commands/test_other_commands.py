@@ -228,3 +228,15 @@ def test_who_ran_a_command_is_in_the_audit_log(command, incidents_flow):
     entry = AuditEntry.objects.get(action="connection.tested")
     assert entry.actor_name.endswith("(command line)")
     assert list(audit.verify()) == []
+
+
+def test_another_key_under_the_old_id_is_noticed_before_anything_is_done(command, demo_flow, settings):
+    entries = AuditEntry.objects.count()
+    other = base64.b64encode(os.urandom(32)).decode()
+    settings.ENCRYPTION_KEYS = f"{keyring().first}:{other}"
+
+    ended = command("run_flow", "incidents-to-cases")
+
+    assert ended.status == 2
+    assert "Restore the original ENCRYPTION_KEYS" in ended.told
+    assert AuditEntry.objects.count() == entries

@@ -37,6 +37,7 @@ class Stopped(BaseException):
 
 
 class Command(ConsoleCommand):
+    opens_database = False
     help = "Serve a demo on this machine until Ctrl-C: no accounts needed, your own database is not touched."
 
     def add_arguments(self, parser: CommandParser) -> None:
