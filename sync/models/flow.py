@@ -67,7 +67,9 @@ class Flow(Mapping):
         "scope", blank=True, help_text="Encoded query, always part of reading."
     )
     servicenow_enter = models.TextField(
-        "enter", blank=True, help_text="Encoded query: which unlinked records get a counterpart; empty: all in scope."
+        "enter",
+        blank=True,
+        help_text="Encoded query: which unlinked records get a counterpart; empty: all in scope.",
     )
     servicenow_key = models.CharField(max_length=12, default=KeyStrategy.SYS_ID, choices=KeyStrategy.choices)
     servicenow_key_field = models.CharField(max_length=80, blank=True)
@@ -83,7 +85,9 @@ class Flow(Mapping):
         "scope", blank=True, help_text="SOQL condition, always part of reading."
     )
     salesforce_enter = models.TextField(
-        "enter", blank=True, help_text="SOQL condition: which unlinked records get a counterpart; empty: all in scope."
+        "enter",
+        blank=True,
+        help_text="SOQL condition: which unlinked records get a counterpart; empty: all in scope.",
     )
     salesforce_key = models.CharField(
         max_length=12, default=KeyStrategy.EXTERNAL_ID, choices=KeyStrategy.choices
