@@ -8,13 +8,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from sync.sandbox.counters import Counters
-from sync.sandbox.faults import Fault
+from sync.sandbox.dialects import described, turned
+from sync.sandbox.gate import WHOLE_BUDGET, Front
+from sync.sandbox.orders import give
+from sync.sandbox.pages import UI_PREFIX, Pages
 from sync.sandbox.platform import ControlError, Platform
-from sync.sandbox.server import SandboxServer
 from sync.sandbox.wire import BadJson, Request, Response, Router
 
 
@@ -23,11 +24,14 @@ class Control:
     """The controls of one system; a function from request to response, as a platform is."""
 
     platform: Platform
-    server: SandboxServer
+    server: Front
     token: str = field(repr=False)
     counters: Counters = field(default_factory=Counters)  # of control calls, which nobody asks for
+    pages: Pages | None = None
 
     def handle(self, request: Request) -> Response:
+        if self.pages is not None and request.path.startswith(UI_PREFIX):
+            return self.pages.handle(request)
         if not self._allowed(request.headers.get("authorization", "")):
             return Response.json({"error": "The control token is missing or wrong."}, 401)
         try:
@@ -71,8 +75,10 @@ def state(control: Control, request: Request) -> Response:
             "url": server.url,
             "now": platform.clock.now().isoformat(),
             "clock_offset_seconds": platform.clock.offset.total_seconds(),
-            "delay_seconds": server.delay,
-            "faults": [asdict(fault) for fault in server.faults.pending()],
+            "delay_seconds": server.gate.delay,
+            "jitter_seconds": server.gate.jitter,
+            "faults": [asdict(fault) for fault in server.gate.faults.pending()],
+            "late_commits": [asdict(rule) for rule in platform.commits.pending()],
             "counters": asdict(platform.counters.snapshot()),
         }
     )
@@ -89,31 +95,82 @@ def reset_counters(control: Control, request: Request) -> Response:
     return Response.empty(204)
 
 
+@ROUTER.route("POST", "/__sandbox__/orders")
+def take_orders(control: Control, request: Request) -> Response:
+    """One order or a list under `orders`, as in a scenario file; later ones are not given once one is refused."""
+    data = _body(request)
+    orders = data.get("orders", [data])
+    if not isinstance(orders, list) or not all(isinstance(each, dict) for each in orders):
+        raise ControlError("orders is a list of orders.")
+    for order in orders:
+        give(control, order)
+    return Response.json({"given": len(orders)}, 201)
+
+
 @ROUTER.route("POST", "/__sandbox__/faults")
 def add_fault(control: Control, request: Request) -> Response:
-    control.server.faults.add(Fault.parse(_body(request)))
-    return Response.json({"faults": len(control.server.faults.pending())}, 201)
+    give(control, {"fault": _body(request)})
+    return Response.json({"faults": len(control.server.gate.faults.pending())}, 201)
 
 
 @ROUTER.route("DELETE", "/__sandbox__/faults")
 def clear_faults(control: Control, request: Request) -> Response:
-    control.server.faults.clear()
+    control.server.gate.faults.clear()
     return Response.empty(204)
 
 
 @ROUTER.route("POST", "/__sandbox__/delay")
 def set_delay(control: Control, request: Request) -> Response:
-    seconds = float(_body(request).get("seconds", 0))
-    if not 0 <= seconds <= 60:
-        raise ControlError("seconds must be between 0 and 60.")
-    control.server.delay = seconds
-    return Response.json({"seconds": seconds})
+    give(control, {"delay": _body(request)})
+    gate = control.server.gate
+    return Response.json({"seconds": gate.delay, "jitter": gate.jitter})
+
+
+@ROUTER.route("POST", "/__sandbox__/commit_late")
+def commit_late(control: Control, request: Request) -> Response:
+    """Let readers see writes to a table late."""
+    give(control, {"commit_late": _body(request)})
+    return Response.json({"late_commits": len(control.platform.commits.pending())}, 201)
+
+
+@ROUTER.route("DELETE", "/__sandbox__/commit_late")
+def clear_late_commits(control: Control, request: Request) -> Response:
+    control.platform.commits.clear()
+    return Response.empty(204)
 
 
 @ROUTER.route("POST", "/__sandbox__/clock")
 def set_clock(control: Control, request: Request) -> Response:
-    control.platform.clock.offset = timedelta(seconds=float(_body(request).get("offset_seconds", 0)))
+    """Be wrong by `offset_seconds`, now or `after` so many seconds."""
+    data = _body(request)
+    after = data.pop("after", 0)
+    give(control, {"clock": data, "after": after})
     return Response.json({"now": control.platform.clock.now().isoformat()})
+
+
+@ROUTER.route("GET", "/__sandbox__/settings")
+def settings(control: Control, request: Request) -> Response:
+    return Response.json(control.platform.settings_shown())
+
+
+@ROUTER.route("PATCH", "/__sandbox__/settings")
+def set_up(control: Control, request: Request) -> Response:
+    """Change settings by name: of the connected app and the org, or system properties."""
+    control.platform.set_up(_body(request))
+    return Response.json(control.platform.settings_shown())
+
+
+@ROUTER.route("GET", "/__sandbox__/dialect")
+def dialect(control: Control, request: Request) -> Response:
+    """Every switch with its value, default, question and readings."""
+    return Response.json(described(control.platform.dialect))
+
+
+@ROUTER.route("POST", "/__sandbox__/dialect")
+def set_dialect(control: Control, request: Request) -> Response:
+    """Set switches, `{name: value}`; the others stay."""
+    control.platform.dialect = turned(control.platform.dialect, _body(request))
+    return Response.json(described(control.platform.dialect))
 
 
 @ROUTER.route("POST", "/__sandbox__/expire_tokens")
@@ -123,7 +180,16 @@ def expire_tokens(control: Control, request: Request) -> Response:
 
 @ROUTER.route("POST", "/__sandbox__/spend_budget")
 def spend_budget(control: Control, request: Request) -> Response:
-    return Response.json(control.platform.spend_budget(_body(request)))
+    """All of it, or what the body says: `remaining` in Salesforce; `user`, `limit` and `used` in ServiceNow."""
+    return Response.json(control.platform.spend_budget(_body(request) or WHOLE_BUDGET))
+
+
+@ROUTER.route("POST", "/__sandbox__/page_link")
+def page_link(control: Control, request: Request) -> Response:
+    """An address that opens the system's pages in one browser."""
+    if control.pages is None:
+        raise ControlError("This server has no pages.")
+    return Response.json({"url": control.pages.link()}, 201)
 
 
 @ROUTER.route("GET", "/__sandbox__/rows/{name}")
@@ -154,5 +220,18 @@ def delete_row(control: Control, request: Request, name: str, row_id: str) -> Re
     return Response.empty(204)
 
 
-def controls(platform: Platform, server: SandboxServer, token: str) -> Callable[[Request], Response]:
-    return Control(platform, server, token).handle
+@ROUTER.route("POST", "/__sandbox__/rows/{name}/{row_id}/undelete")
+def undelete_row(control: Control, request: Request, name: str, row_id: str) -> Response:
+    by = str(_body(request).get("by", ""))
+    return Response.json({"row": control.platform.undelete(name, row_id, by=by)})
+
+
+@ROUTER.route("DELETE", "/__sandbox__/recycle_bin/{name}")
+def empty_recycle_bin(control: Control, request: Request, name: str) -> Response:
+    return Response.json({"forgotten": control.platform.empty_recycle_bin(name)})
+
+
+def controls(
+    platform: Platform, server: Front, token: str, pages: Pages | None = None
+) -> Callable[[Request], Response]:
+    return Control(platform, server, token, pages=pages).handle

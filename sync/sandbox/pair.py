@@ -5,9 +5,11 @@ Used in process by tests (`with start_pair(PairConfig()) as pair`) and by the co
 
 from __future__ import annotations
 
+import errno
+import ssl
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,12 +21,18 @@ from sync.sandbox import salesforce, servicenow
 from sync.sandbox.arrivals import Arrivals
 from sync.sandbox.authority import make_authority
 from sync.sandbox.clock import Clock, OffsetClock, SystemClock
+from sync.sandbox.commits import LateCommit
 from sync.sandbox.control import controls
 from sync.sandbox.counters import Counts
 from sync.sandbox.credentials import Credentials
+from sync.sandbox.dialects import refuse_unknown, switches, turned
 from sync.sandbox.faults import Fault, FaultKind
+from sync.sandbox.gate import Front
+from sync.sandbox.jwt_keys import JwtKey, jwt_key
+from sync.sandbox.pages import Pages, make_pages
 from sync.sandbox.platform import Platform, PlatformContext, Row
 from sync.sandbox.replay import Replay
+from sync.sandbox.scenario_file import Scenario, read_scenario
 from sync.sandbox.server import SandboxServer
 from sync.sandbox.tickets import fill
 
@@ -35,7 +43,10 @@ P = TypeVar("P", bound=Platform)
 class PairConfig:
     """`incidents`: made from the seed at start. `speed`: replayed changes a second, 0 is all at once.
 
-    `delay`: seconds added to each data call. `arrivals`: new incidents a minute, with an edit of an older one each.
+    `delay`: seconds added to each data call, and up to `jitter` more. `arrivals`: new incidents a minute, with an edit
+    of an older one each. A port that is taken is replaced by a free one, or is an error if `strict_ports`.
+    `scenario`: what goes wrong, as a file. `jwt_keys`: where keys for the JWT bearer grant go, if they are wanted.
+    `switches`: open questions by name and the reading of each, as text.
     `directory`: where the CA file goes; a temporary one that ends with the pair unless given.
     """
 
@@ -46,8 +57,13 @@ class PairConfig:
     servicenow_port: int = 0
     salesforce_port: int = 0
     delay: float = 0.0
+    jitter: float = 0.0
     arrivals: float = 0.0
     directory: Path | None = None
+    strict_ports: bool = False
+    scenario: Path | None = None
+    jwt_keys: Path | None = None
+    switches: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
     credentials: Credentials = field(default_factory=Credentials)
 
@@ -57,7 +73,8 @@ class Side(Generic[P]):
     """One system as a test sees it; `by` is the user name of a person, "" an administrator."""
 
     platform: P
-    server: SandboxServer
+    server: Front
+    pages: Pages
 
     @property
     def url(self) -> str:
@@ -84,19 +101,38 @@ class Side(Generic[P]):
     def delete(self, name: str, row_id: str, *, by: str = "") -> None:
         self.platform.delete(name, row_id, by=by)
 
+    def undelete(self, name: str, row_id: str, *, by: str = "") -> Row:
+        return self.platform.undelete(name, row_id, by=by)
+
+    def empty_recycle_bin(self, name: str) -> int:
+        return self.platform.empty_recycle_bin(name)
+
+    def set_up(self, **settings: Any) -> None:
+        """Change settings of the connected app and the org, or system properties, by name."""
+        self.platform.set_up(settings)
+
     def fault(self, kind: FaultKind | str, **rule: Any) -> None:
         """Order a fault; see `Fault` for the rule's keys."""
-        self.server.faults.add(Fault(FaultKind(kind), **rule))
+        self.server.gate.order(Fault(FaultKind(kind), **rule))
 
     def clear_faults(self) -> None:
-        self.server.faults.clear()
+        self.server.gate.faults.clear()
 
-    def slow_down(self, seconds: float) -> None:
-        """Add so much to every data call from now on."""
-        self.server.delay = seconds
+    def slow_down(self, seconds: float, *, jitter: float = 0.0, seed: int = 0) -> None:
+        """Add so much to every data call from now on, and up to `jitter` seconds more."""
+        self.server.gate.slow_down(seconds, jitter, seed)
 
-    def skew_clock(self, offset: timedelta) -> None:
-        self.platform.clock.offset = offset
+    def skew_clock(self, offset: timedelta, *, after: float = 0.0) -> None:
+        """Be wrong by so much, from now on or in so many seconds."""
+        self.platform.clock.step(offset, after)
+
+    def commit_late(self, table: str, seconds: float, **rule: Any) -> None:
+        """Let readers see writes to a table so many seconds late; see `LateCommit` for the rule's keys."""
+        self.platform.commits.order(LateCommit(table, seconds, **rule))
+
+    def turn(self, **readings: object) -> None:
+        """Set switches of the dialect. Raises BadSwitch."""
+        self.platform.dialect = turned(self.platform.dialect, readings)
 
     def expire_tokens(self) -> int:
         return self.platform.expire_tokens()
@@ -111,6 +147,8 @@ class Pair:
     salesforce: Side[salesforce.SalesforcePlatform]
     ca_file: Path
     credentials: Credentials
+    jwt_keys: Mapping[str, JwtKey] = field(default_factory=dict)  # by system, if they were wanted
+    remarks: tuple[str, ...] = ()  # what a person should know of how the pair started
 
     @property
     def control_token(self) -> str:
@@ -125,24 +163,67 @@ def start_pair(config: PairConfig | None = None) -> Iterator[Pair]:
         folder = config.directory or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         authority = make_authority()
         tls = authority.server_context()
-        left = _bind(stack, SandboxServer(tls, config.servicenow_port), config)
-        right = _bind(stack, SandboxServer(tls, config.salesforce_port), config)
+        remarks: list[str] = []
+        left = _bind(stack, tls, config.servicenow_port, config, remarks)
+        right = _bind(stack, tls, config.salesforce_port, config, remarks)
         instance = servicenow.build(_context(config, left.url))
         org = salesforce.build(_context(config, right.url))
-        pair = Pair(Side(instance, left), Side(org, right), authority.write_ca(folder), config.credentials)
+        _turn(config.switches, instance, org)
+        pages_left = make_pages(instance, left.url, config.credentials.servicenow.admin_username)
+        pages_right = make_pages(org, right.url)
+        sides = Side(instance, left, pages_left), Side(org, right, pages_right)
+        keys = _trust_keys(config, instance, org) if config.jwt_keys else {}
+        pair = Pair(*sides, authority.write_ca(folder), config.credentials, keys, tuple(remarks))
         background = _data(config, instance)
         token = config.credentials.control_token
-        left.start(instance, controls(instance, left, token), instance.sessions.admit)
-        right.start(org, controls(org, right, token))
+        left.start(instance, controls(instance, left, token, pages_left), instance.admit)
+        right.start(org, controls(org, right, token, pages_right))
+        if config.scenario:
+            play(read_scenario(config.scenario), *sides)
         for work in background:
             _run_beside(stack, work)
         yield pair
 
 
-def _bind(stack: ExitStack, server: SandboxServer, config: PairConfig) -> SandboxServer:
+def _turn(wanted: Mapping[str, str], *platforms: Platform) -> None:
+    """Set each switch on the platform that has it. Raises BadSwitch."""
+    known = [switches(platform.dialect) for platform in platforms]
+    refuse_unknown(wanted, [name for names in known for name in names])
+    for platform, names in zip(platforms, known, strict=True):
+        mine = {name: value for name, value in wanted.items() if name in names}
+        platform.dialect = turned(platform.dialect, mine)
+
+
+def play(scenario: Scenario, *sides: Side[Any]) -> None:
+    """Give each system its orders; those with `after` count from now. Raises BadScenario."""
+    for side in sides:
+        scenario.play(side.platform.name, side)
+
+
+def _bind(
+    stack: ExitStack, tls: ssl.SSLContext, port: int, config: PairConfig, remarks: list[str]
+) -> SandboxServer:
+    try:
+        server = SandboxServer(tls, port)
+    except OSError as error:
+        if config.strict_ports or not port or error.errno != errno.EADDRINUSE:
+            raise
+        server = SandboxServer(tls)
+        remarks.append(f"Port {port} is taken; {server.port} is used instead.")
     stack.callback(server.close)
-    server.delay = config.delay
+    server.gate.slow_down(config.delay, config.jitter, config.seed)
     return server
+
+
+def _trust_keys(
+    config: PairConfig, instance: servicenow.ServiceNowPlatform, org: salesforce.SalesforcePlatform
+) -> dict[str, JwtKey]:
+    """Make a key for each system and register it there, for the demo's client on either."""
+    folder = config.jwt_keys or Path()
+    keys = {platform.name: jwt_key(folder, platform.name) for platform in (instance, org)}
+    instance.tokens.assertions.trust(config.credentials.servicenow.client_id, keys["servicenow"].public_key)
+    org.set_up({"public_key": keys["salesforce"].public_key})
+    return keys
 
 
 def _context(config: PairConfig, url: str) -> PlatformContext:

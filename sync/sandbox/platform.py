@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sync.sandbox.clock import OffsetClock
+from sync.sandbox.commits import Commits
 from sync.sandbox.counters import Counters
 from sync.sandbox.credentials import Credentials
 from sync.sandbox.wire import Request, Response
@@ -49,6 +50,17 @@ class Platform(Protocol):
     @property
     def counters(self) -> Counters: ...
 
+    @property
+    def commits(self) -> Commits: ...
+
+    @property
+    def dialect(self) -> Any:
+        """The switches of the platform and how they are set; see sync.sandbox.dialects."""
+        ...
+
+    @dialect.setter
+    def dialect(self, dialect: Any) -> None: ...
+
     def handle(self, request: Request) -> Response:
         """Answer one request; never sleeps and never raises for a caller's mistake."""
         ...
@@ -69,6 +81,22 @@ class Platform(Protocol):
     def edit(self, name: str, row_id: str, fields: Mapping[str, Any], *, by: str = "") -> Row: ...
 
     def delete(self, name: str, row_id: str, *, by: str = "") -> None: ...
+
+    def undelete(self, name: str, row_id: str, *, by: str = "") -> Row:
+        """Take a deleted row back."""
+        ...
+
+    def empty_recycle_bin(self, name: str) -> int:
+        """Forget the deleted rows of a table or object for good; the number of them."""
+        ...
+
+    def set_up(self, order: Mapping[str, Any]) -> None:
+        """Change settings by name, as an administrator does."""
+        ...
+
+    def settings_shown(self) -> Mapping[str, Any]:
+        """The settings that `set_up` changes, as JSON values."""
+        ...
 
     def expire_tokens(self) -> int:
         """End every access token at once; the number that ended."""

@@ -6,38 +6,25 @@ Headers are parsed by hand, because `http.server` spends longer on them than the
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from email.utils import format_datetime
+import time
 from http import HTTPStatus
 
-from sync.sandbox.faults import Fault, FaultKind, Faults
+from sync.sandbox.compression import compressed
+from sync.sandbox.faults import Faults
+from sync.sandbox.gate import Admission, ConnectionCutError, Gate, Handler, everybody
 from sync.sandbox.platform import Platform
 from sync.sandbox.wire import Request, Response
 
 BACKLOG = 512
 MAX_HEAD = 256 * 1024
 MAX_BODY = 160 * 1024 * 1024  # above every limit of the platforms, which answer for themselves
-CONTROL_PREFIX = "/__sandbox__/"
-_DATA_PREFIXES = ("/api/", "/services/data/", "/services/async/", "/services/Soap/")
+_GLANCE = 0.05  # seconds between two looks at whether a caller on hold has left
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_HTML = "<!DOCTYPE html><html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>"
-
-
-Admission = Callable[[Request], AbstractContextManager["Response | None"]]
-
-
-def _everybody(request: Request) -> AbstractContextManager[Response | None]:
-    return contextlib.nullcontext()
-
-
-class _Reset(Exception):
-    """End the connection with a TCP reset."""
 
 
 class _BadRequest(Exception):
@@ -48,8 +35,7 @@ class SandboxServer:
     """Binds at once, so that its URL is known before its platform is built; serves after `start`."""
 
     def __init__(self, tls: ssl.SSLContext, port: int = 0) -> None:
-        self.faults = Faults()
-        self.delay = 0.0  # seconds added to every data call
+        self.gate = Gate()
         self._tls = tls
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -59,6 +45,10 @@ class SandboxServer:
         self._acceptor: threading.Thread | None = None
 
     @property
+    def faults(self) -> Faults:
+        return self.gate.faults
+
+    @property
     def port(self) -> int:
         return int(self._listener.getsockname()[1])
 
@@ -66,13 +56,9 @@ class SandboxServer:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
-    def start(
-        self, platform: Platform, control: Callable[[Request], Response], admit: Admission = _everybody
-    ) -> None:
-        """`admit` is entered around every call, delays included; what it yields, if anything, is the answer."""
-        self._platform = platform
-        self._admit = admit
-        self._control = control
+    def start(self, platform: Platform, control: Handler, admit: Admission = everybody) -> None:
+        """Serve from now on; see `Gate.open`."""
+        self.gate.open(platform, control, admit)
         self._acceptor = threading.Thread(target=self._accept, name=f"sandbox-{platform.name}", daemon=True)
         self._acceptor.start()
 
@@ -112,7 +98,7 @@ class SandboxServer:
                 self._open = (self._open - {raw}) | {connection}
             connection.do_handshake()
             self._converse(connection)
-        except _Reset:
+        except ConnectionCutError:
             # Without lingering, close sends RST: the client sees a reset, not an orderly end.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError:
@@ -124,7 +110,7 @@ class SandboxServer:
             connection.close()
 
     def _converse(self, connection: socket.socket) -> None:
-        reader = _Reader(connection)
+        reader, line = _Reader(connection), _SocketLine(connection, self._closing)
         while not self._closing.is_set():
             try:
                 received = reader.next_request()
@@ -134,62 +120,31 @@ class SandboxServer:
             if received is None:
                 return
             request, target, keep = received
-            response = self._answer(request, target)
-            if "Date" not in response.headers:
-                response.headers["Date"] = format_datetime(self._platform.clock.now(), usegmt=True)
-            connection.sendall(_encode(response, head_only=request.method == "HEAD", keep=keep))
+            response = self.gate.answer(request, target, line)
+            answer = compressed(request, response)
+            connection.sendall(_encode(answer, head_only=request.method == "HEAD", keep=keep))
             if not keep:
                 return
 
-    def _answer(self, request: Request, target: str) -> Response:
-        if request.path.startswith(CONTROL_PREFIX):
-            return self._control(request)
-        with self._admit(request) as refusal, self._platform.counters.in_flight():
-            if refusal is not None:
-                return refusal
-            if self.delay and request.path.startswith(_DATA_PREFIXES):
-                self._closing.wait(self.delay)
-            fault = self.faults.next_for(request.method, target)
-            if fault is None:
-                return self._platform.handle(request)
-            self._platform.counters.fault()
-            return self._misbehave(fault, request)
 
-    def _misbehave(self, fault: Fault, request: Request) -> Response:
-        if fault.seconds:
-            self._closing.wait(fault.seconds)
-        if fault.kind in _UNSEEN:
-            # The platform never hears of the call, but the caller made it.
-            self._platform.counters.call(request.method, self._platform.template(request.path))
-            if fault.kind is FaultKind.RESET_BEFORE:
-                raise _Reset
-            return _UNSEEN[fault.kind](fault)
-        response = self._platform.handle(request)
-        if fault.kind is FaultKind.RESET_AFTER:
-            raise _Reset
-        if fault.kind is FaultKind.EMPTY:
-            return replace(response, body=b"")
-        if fault.kind is FaultKind.TRUNCATED:
-            return replace(response, body=response.body[: len(response.body) // 2] + fault.body.encode())
-        return response
+class _SocketLine:
+    """Waiting on one connection: real time, cut short when the server closes."""
 
+    def __init__(self, connection: socket.socket, closing: threading.Event) -> None:
+        self._connection = connection
+        self._closing = closing
 
-def _ordered_status(fault: Fault) -> Response:
-    kind = "application/json;charset=UTF-8" if fault.body.lstrip()[:1] in ("{", "[") else "text/html"
-    return Response(fault.status, fault.body.encode(), {"Content-Type": kind, **fault.headers})
+    def wait(self, seconds: float) -> None:
+        self._closing.wait(seconds)
 
-
-def _page(fault: Fault) -> Response:
-    response = Response.text(fault.body or _HTML, fault.status or 200, "text/html;charset=UTF-8")
-    response.headers.update(fault.headers)
-    return response
-
-
-_UNSEEN: dict[FaultKind, Callable[[Fault], Response]] = {
-    FaultKind.STATUS: _ordered_status,
-    FaultKind.HTML: _page,
-    FaultKind.RESET_BEFORE: _ordered_status,  # never answered: the connection is reset first
-}
+    def hold(self, seconds: float) -> None:
+        """A caller who waits says nothing more: whatever can be read now is their farewell."""
+        end = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection, selectors.EVENT_READ)
+            while not self._closing.is_set() and (left := end - time.monotonic()) > 0:
+                if selector.select(min(left, _GLANCE)):
+                    return
 
 
 class _Reader:
@@ -215,13 +170,17 @@ class _Reader:
         keep = parts[2] == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
         if headers.get("expect", "").lower() == "100-continue":
             self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return Request.build(parts[0], parts[1], headers=headers, body=self._body(headers)), parts[1], keep
+        body = self._body(headers)
+        try:
+            return Request.build(parts[0], parts[1], headers=headers, body=body), parts[1], keep
+        except ValueError as error:  # of urlsplit, for a bracket that is never closed
+            raise _BadRequest("Bad request target") from error
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return self._chunks()
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY:
             raise _BadRequest("Bad Content-Length")
         return self._exactly(int(length))
 
@@ -233,6 +192,8 @@ class _Reader:
                 size = int(line.split(b";")[0], 16)
             except ValueError as error:
                 raise _BadRequest("Bad chunk") from error
+            if size < 0:
+                raise _BadRequest("Bad chunk")
             if len(body) + size > MAX_BODY:
                 raise _BadRequest("Body too large")
             body += self._exactly(size)

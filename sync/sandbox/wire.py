@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sync.sandbox.counters import Counters
+from sync.sandbox.trouble import Trouble
 
 JSON_TYPE = "application/json;charset=UTF-8"
 
@@ -31,6 +32,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)  # decoded; the last of repeated names wins
     headers: Mapping[str, str] = field(default_factory=dict)  # keys in lower case
     body: bytes = b""
+    trouble: Trouble | None = None  # ordered for the records that the request would write
 
     @classmethod
     def build(
@@ -47,6 +49,8 @@ class Request:
             return json.loads(self.body)
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise BadJson(str(error)) from error
+        except RecursionError:
+            raise BadJson("The JSON is nested too deep.") from None
 
     def form(self) -> dict[str, str]:
         """The fields of a URL-encoded body."""

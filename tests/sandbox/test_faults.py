@@ -1,9 +1,11 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
 from sync.sandbox.faults import Fault, FaultKind, Faults
+from sync.sandbox.pair import PairConfig, start_pair
 
 INCIDENTS = "/api/now/table/incident"
 
@@ -41,7 +43,16 @@ def test_chance_is_the_same_for_the_same_seed():
 
 @pytest.mark.parametrize(
     "rule",
-    [{"kind": "fire"}, {"kind": "status"}, {"kind": "delay", "colour": 1}, {"kind": "empty", "path": "("}],
+    [
+        {"kind": "fire"},
+        {"kind": "status"},
+        {"kind": "delay", "colour": 1},
+        {"kind": "delay", "seconds": -1},
+        {"kind": "delay", "seconds": "long"},
+        {"kind": "empty", "path": "("},
+        {"kind": "records"},
+        {"kind": "locks", "share": 1.5},
+    ],
 )
 def test_an_order_that_makes_no_sense_is_refused(rule):
     with pytest.raises(ValueError, match=r"."):
@@ -99,4 +110,80 @@ def test_a_delay_holds_the_answer_back(pair, api):
     answer = api.call("GET", INCIDENTS)
 
     assert answer.status_code == 200
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_jitter_spreads_a_delay_the_same_way_for_the_same_seed():
+    def waits(seed: int) -> list[float]:
+        faults = Faults()
+        faults.add(Fault(FaultKind.DELAY, seconds=1, jitter=2, times=0, seed=seed))
+        return [faults.next_for("GET", INCIDENTS).wait for _ in range(20)]
+
+    assert waits(1) == waits(1)
+    assert waits(1) != waits(2)
+    assert all(1 <= wait <= 3 for wait in waits(1))
+    assert max(waits(1)) - min(waits(1)) > 1
+
+
+def test_a_hang_ends_when_the_client_gives_up(pair, api):
+    pair.servicenow.fault("hang", times=2)
+
+    with pytest.raises(requests.ReadTimeout):
+        api.session.get(pair.servicenow.url + INCIDENTS, timeout=0.2)
+    begun = time.monotonic()
+    with pytest.raises(requests.ReadTimeout):
+        api.session.get(pair.servicenow.url + INCIDENTS, timeout=0.2)
+
+    assert api.call("GET", INCIDENTS).status_code == 200
+    assert time.monotonic() - begun < 5
+
+
+def test_a_hang_ends_with_a_reset_when_its_time_is_over(pair, api):
+    pair.servicenow.fault("hang", seconds=0.2)
+
+    with pytest.raises(requests.ConnectionError):
+        api.call("GET", INCIDENTS)
+
+    assert pair.servicenow.counters.calls == 1
+
+
+def test_a_hang_does_not_outlive_the_server():
+    with start_pair(PairConfig()) as pair, requests.Session() as session:
+        session.trust_env = False
+        session.verify = str(pair.ca_file)
+        pair.servicenow.fault("hang")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(session.get, pair.servicenow.url + INCIDENTS, timeout=30)
+            while not pair.servicenow.counters.faults:
+                assert not waiting.done()
+            pair.servicenow.server.close()
+            with pytest.raises(requests.ConnectionError):
+                waiting.result()
+
+
+def test_a_request_still_queued_takes_effect_later_and_its_caller_hears_504(pair, api, clock):
+    pair.servicenow.fault("execute_late", method="POST", status=504, seconds=30)
+
+    answer = api.call("POST", INCIDENTS, json={"short_description": "Printer on fire"})
+    before = pair.servicenow.rows("incident")
+    clock.advance(seconds=30)
+
+    assert (answer.status_code, before) == (504, [])
+    assert [row["short_description"] for row in pair.servicenow.rows("incident")] == ["Printer on fire"]
+
+
+def test_a_request_still_queued_takes_effect_later_under_a_real_clock_too():
+    with start_pair(PairConfig()) as pair, requests.Session() as session:
+        session.trust_env = False
+        session.verify = str(pair.ca_file)
+        demo = pair.credentials.servicenow
+        session.auth = (demo.username, demo.password)
+        pair.servicenow.fault("execute_late", method="POST", seconds=0.2)
+        begun = time.monotonic()
+        with pytest.raises(requests.ConnectionError):
+            session.post(pair.servicenow.url + INCIDENTS, json={"short_description": "Late"}, timeout=5)
+        while not pair.servicenow.rows("incident"):
+            assert time.monotonic() - begun < 10
+            time.sleep(0.02)
+
     assert time.monotonic() - begun >= 0.2

@@ -1,3 +1,5 @@
+import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -49,6 +51,27 @@ def test_a_chunked_body_is_read(api):
     assert answer.json()["result"]["short_description"] == "In two pieces"
 
 
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET http://[::1/x HTTP/1.1", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: \xb2", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5", 400),
+        (b"GET /api/now/table/incident HTTP/1.1\r\nAuthorization: Basic \xff", 401),
+    ],
+    ids=["target", "length", "chunk", "login"],
+)
+def test_a_request_that_is_none_is_answered_and_not_cut_off(pair, request_head, status):
+    trusting = ssl.create_default_context(cafile=pair.ca_file)
+    address = ("127.0.0.1", pair.servicenow.server.port)
+    with (
+        socket.create_connection(address, timeout=10) as plain,
+        trusting.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall(request_head + b"\r\n\r\n")
+        assert connection.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
+
+
 def test_a_closed_pair_accepts_nobody():
     with start_pair(PairConfig()) as pair:
         url = pair.servicenow.url
@@ -69,7 +92,7 @@ def test_control_orders_faults_delays_and_clocks(pair, api):
     api.control("POST", "faults", json={"kind": "status", "status": 500, "times": 0})
     assert api.control("DELETE", "faults").status_code == 204
     assert api.call("GET", INCIDENTS).status_code == 200
-    assert api.control("POST", "delay", json={"seconds": 0.01}).json() == {"seconds": 0.01}
+    assert api.control("POST", "delay", json={"seconds": 0.01}).json()["seconds"] == 0.01
     api.control("POST", "clock", json={"offset_seconds": 60})
 
     state = api.control("GET", "state").json()

@@ -6,6 +6,9 @@ import io
 import pytest
 from simple_salesforce import Salesforce
 
+from sync.sandbox.commits import LateCommit
+from sync.sandbox.platform import ControlError
+from sync.sandbox.salesforce.settings import Settings
 from tests.sandbox.salesforce_org import BASE, KEY, InProcess, refusal, served
 
 INGEST, QUERY = f"{BASE}/jobs/ingest", f"{BASE}/jobs/query"
@@ -73,6 +76,79 @@ def test_a_delete_moves_rows_to_the_bin_and_knows_who_is_not_there(org):
     errors = [each["sf__Error"].partition(":")[0] for each in results(org, job, "failedResults")]
     assert errors == ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"]
     assert org.platform.rows("Case") == []
+
+
+def test_a_hard_delete_takes_a_permission_and_leaves_nothing_in_the_bin(org):
+    case_id = org.create(Subject="gone")
+    comment = {"ParentId": case_id, "CommentBody": "too"}
+    org.call("POST", f"{BASE}/sobjects/CaseComment", comment)
+    org.platform.settings = Settings(bulk_hard_delete=True)
+    job = ingest(org, "hardDelete", f"Id\n{case_id}\n")
+    assert (job["state"], job["numberRecordsFailed"]) == ("JobComplete", 0)
+    for name in ("Case", "CaseComment"):
+        assert org.soql(f"SELECT Id FROM {name}", "queryAll").data()["totalSize"] == 0
+    with pytest.raises(ControlError, match="no Case"):
+        org.platform.undelete("Case", case_id)
+    span = "start=2026-03-02T07:59:00Z&end=2026-03-02T08:01:00Z"
+    deleted = org.call("GET", f"{BASE}/sobjects/Case/deleted?{span}").data()["deletedRecords"]
+    assert [each["id"] for each in deleted] == [case_id]
+
+
+def test_a_job_waits_runs_and_is_complete_by_the_clock(org):
+    org.platform.settings = Settings(bulk_queued_seconds=5, bulk_running_seconds=20)
+    job = ingest(org, "insert", "Subject\na\n")
+    url = f"{INGEST}/{job['id']}"
+    states = [job["state"]]
+    for seconds in (5, 19, 1):
+        org.clock.advance(seconds=seconds)
+        states.append(org.call("GET", url).data()["state"])
+        if states[-1] == "InProgress":
+            assert refusal(org.call("GET", f"{url}/successfulResults")) == (400, "INVALIDJOBSTATE")
+            assert org.platform.rows("Case") == []
+    assert states == ["UploadComplete", "InProgress", "InProgress", "JobComplete"]
+    [done] = results(org, job, "successfulResults")
+    assert org.case(done["sf__Id"])["CreatedDate"] == "2026-03-02T08:00:25.000+0000"
+    assert org.platform.counters.snapshot().created == 1
+
+
+def test_an_aborted_job_writes_nothing(org):
+    org.platform.settings = Settings(bulk_running_seconds=20)
+    job = ingest(org, "insert", "Subject\na\n")
+    url = f"{INGEST}/{job['id']}"
+    assert job["state"] == "InProgress"
+    assert org.call("PATCH", url, {"state": "Aborted"}).data()["state"] == "Aborted"
+    org.clock.advance(seconds=60)
+    assert org.platform.rows("Case") == []
+    assert [each["Subject"] for each in results(org, job, "unprocessedrecords")] == ["a"]
+    assert refusal(org.call("PATCH", url, {"state": "Aborted"})) == (400, "INVALIDJOBSTATE")
+
+
+def test_a_query_job_takes_its_time_too_and_can_be_aborted(org):
+    org.platform.settings = Settings(bulk_running_seconds=20)
+    jobs = [
+        org.call("POST", QUERY, {"operation": "query", "query": "SELECT Subject FROM Case"}).data()["id"]
+        for _ in range(2)
+    ]
+    org.create(Subject="in time")
+    assert refusal(org.call("GET", f"{QUERY}/{jobs[0]}/results")) == (400, "INVALIDJOBSTATE")
+    assert refusal(org.call("PATCH", f"{QUERY}/{jobs[1]}", {"state": "Open"})) == (400, "INVALIDJOBSTATE")
+    assert org.call("PATCH", f"{QUERY}/{jobs[1]}", {"state": "Aborted"}).status == 200
+    org.clock.advance(seconds=20)
+    assert org.call("GET", f"{QUERY}/{jobs[0]}/results").body.decode() == '"Subject"\n"in time"\n'
+    assert refusal(org.call("GET", f"{QUERY}/{jobs[1]}/results")) == (400, "INVALIDJOBSTATE")
+
+
+def test_a_query_job_reads_what_is_committed_when_it_runs(org):
+    org.platform.commits.order(LateCommit("Case", seconds=60))
+    org.platform.settings = Settings(bulk_running_seconds=20)
+    org.create(Subject="in flight")
+    sent = {"operation": "query", "query": "SELECT Subject FROM Case"}
+    found = []
+    for _ in range(3):
+        job_id = org.call("POST", QUERY, sent).data()["id"]
+        org.clock.advance(seconds=25)
+        found.append(org.call("GET", f"{QUERY}/{job_id}").data()["numberRecordsProcessed"])
+    assert found == [0, 0, 1]
 
 
 def test_the_line_ending_must_be_the_one_the_job_named(org):
@@ -152,6 +228,11 @@ def test_simple_salesforce_ingests_and_extracts(tmp_path):
         pages = list(cases.query(f"SELECT Id, {KEY} FROM Case ORDER BY {KEY}", max_records=2, wait=0))
         rows = [row for page in pages for row in csv.DictReader(io.StringIO(page))]
         assert [row[KEY] for row in rows] == ["k0", "k1", "k2"]
-        (done,) = cases.delete(records=[{"Id": row["Id"]} for row in rows], wait=0)
+        [group] = client.query("SELECT Status, COUNT(Id) total FROM Case GROUP BY Status")["records"]
+        assert (group["Status"], group["total"]) == ("New", 3)
+        (done,) = cases.delete(records=[{"Id": row["Id"]} for row in rows[:1]], wait=0)
         assert done["numberRecordsFailed"] == 0
-        assert client.query("SELECT Id FROM Case")["totalSize"] == 0
+        org.platform.settings = Settings(bulk_hard_delete=True)
+        (done,) = cases.hard_delete(records=[{"Id": row["Id"]} for row in rows[1:]], wait=0)
+        assert done["numberRecordsFailed"] == 0
+        assert client.query("SELECT Id FROM Case", include_deleted=True)["totalSize"] == 1

@@ -1,5 +1,7 @@
 """Subqueries: the rows that refer to each row found."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from tests.sandbox.salesforce_org import BASE, InProcess, refusal
@@ -49,13 +51,41 @@ def test_a_relationship_nobody_knows_is_refused(org):
     "statement",
     [
         "SELECT Id, (SELECT Id FROM CaseComments FROM Case",
-        "SELECT (SELECT Id, (SELECT Id FROM Cases) FROM Cases) FROM Account",
+        "SELECT Id, (SELECT COUNT(Id) FROM CaseComments) FROM Case",
         "SELECT Id FROM Case)",
         "SELECT Id, (SELECT COUNT() FROM CaseComments) FROM Case",
     ],
 )
 def test_a_subquery_that_cannot_be_is_malformed(org, statement):
     assert refusal(org.soql(statement)) == (400, "MALFORMED_QUERY")
+
+
+DEEP = (
+    "SELECT Name, (SELECT LastName, (SELECT Subject, (SELECT CommentBody FROM CaseComments) FROM Cases) "
+    "FROM Contacts) FROM Account"
+)
+
+
+def test_children_have_children_of_their_own(org):
+    [account] = org.records("SELECT Id FROM Account")
+    contact = {"LastName": "Tuter", "AccountId": account["Id"]}
+    contact_id = org.call("POST", f"{BASE}/sobjects/Contact", contact).data()["id"]
+    comment(org, org.create(Subject="Printer on fire", ContactId=contact_id), "Water does not help")
+    [acme] = org.records(DEEP)
+    [person] = acme["Contacts"]["records"]
+    [case] = person["Cases"]["records"]
+    assert (person["LastName"], case["Subject"]) == ("Tuter", "Printer on fire")
+    assert [each["CommentBody"] for each in case["CaseComments"]["records"]] == ["Water does not help"]
+
+
+def test_five_levels_are_the_end_and_old_versions_know_two(org):
+    deepest = "SELECT Id FROM Cases"
+    for _ in range(4):
+        deepest = f"SELECT Id, ({deepest}) FROM Cases"
+    assert org.records(deepest.removesuffix("s")) == []
+    assert refusal(org.soql(f"SELECT Id, ({deepest}) FROM Case")) == (400, "MALFORMED_QUERY")
+    old = org.call("GET", f"/services/data/v57.0/query?{urlencode({'q': DEEP})}")
+    assert refusal(old) == (400, "MALFORMED_QUERY")
 
 
 def test_a_bulk_query_has_no_subqueries(org):

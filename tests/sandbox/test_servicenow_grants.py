@@ -178,6 +178,8 @@ def test_a_person_who_denies_sends_the_client_back_without_a_code(pair, anonymou
     [
         {"client_id": "unknown"},
         {"redirect_uri": "https://evil.example/"},
+        {"redirect_uri": "http://evil.example\\@127.0.0.1/"},
+        {"redirect_uri": "http://127.0.0.1/#fragment"},
         {"redirect_uri": "http://127.0.0.1/\r\nSet-Cookie: a=b"},
         {"response_type": "token"},
         {"code_challenge_method": "plain"},

@@ -108,3 +108,78 @@ def test_who_may_not_load_imports_nothing(pair, anonymous):
 
     assert anonymous.call("POST", IMPORT, json=CASE).status_code == 403
     assert pair.servicenow.rows("incident") == []
+
+
+def test_a_second_map_makes_a_second_record_and_has_an_outcome_of_its_own(api, pair):
+    """Maps are rows: what an administrator adds, runs."""
+    platform = pair.servicenow
+    extra = platform.add(
+        "sys_transform_map",
+        name="Problem",
+        source_table="u_incident_import",
+        target_table="problem",
+        order="200",
+    )
+    platform.add(
+        "sys_transform_entry",
+        map=extra["sys_id"],
+        source_field="u_short_description",
+        target_field="short_description",
+    )
+
+    answer = api.call("POST", "/api/now/import/u_incident_import", json={"u_short_description": "VPN"}).json()
+
+    assert [(each["transform_map"], each["table"], each["status"]) for each in answer["result"]] == [
+        ("Incident", "incident", "inserted"),
+        ("Problem", "problem", "inserted"),
+    ]
+    assert [row["short_description"] for row in platform.rows("problem")] == ["VPN"]
+    assert api.rows("sys_transform_map", "source_table=u_incident_import^ORDERBYorder", fields="name") == [
+        {"name": "Incident"},
+        {"name": "Problem"},
+    ]
+
+
+def test_a_map_that_is_switched_off_leaves_the_row_pending(api, pair):
+    shipped = pair.servicenow.rows("sys_transform_map", source_table="u_incident_import")[0]
+    pair.servicenow.edit("sys_transform_map", shipped["sys_id"], active="false")
+
+    answer = api.call("POST", "/api/now/import/u_incident_import", json={"u_short_description": "VPN"})
+
+    assert (answer.status_code, answer.json()["result"]) == (201, [])
+    assert pair.servicenow.rows("incident") == []
+    assert [row["sys_import_state"] for row in pair.servicenow.rows("u_incident_import")] == ["pending"]
+
+
+def test_a_map_may_copy_empty_fields(api, pair):
+    kept = pair.servicenow.add("incident", correlation_id="A-1", short_description="VPN", description="Drops")
+    shipped = pair.servicenow.rows("sys_transform_map", source_table="u_incident_import")[0]
+    pair.servicenow.edit("sys_transform_map", shipped["sys_id"], copy_empty_fields="true")
+
+    api.call(
+        "POST",
+        "/api/now/import/u_incident_import",
+        json={"u_correlation_id": "A-1", "u_short_description": "Wi-Fi"},
+    )
+
+    row = pair.servicenow.rows("incident", sys_id=kept["sys_id"])[0]
+    assert (row["short_description"], row["description"]) == ("Wi-Fi", "")
+
+
+def test_many_rows_are_transformed_later_where_the_instance_is_slow(api, pair, clock):
+    pair.servicenow.add("sys_properties", name="sandbox.import.seconds_until_transformed", value="30")
+    records = [{"Correlation ID": str(n), "Short description": f"Ticket {n}"} for n in range(3)]
+
+    identity = api.call("POST", f"{IMPORT}/insertMultiple", json={"records": records}).json()["import_set_id"]
+
+    def states():
+        staged = api.rows("u_incident_import", f"sys_import_set={identity}", fields="sys_import_state")
+        return api.rows("sys_import_set", f"sys_id={identity}")[0]["state"], [
+            row["sys_import_state"] for row in staged
+        ]
+
+    assert states() == ("loaded", ["pending"] * 3)
+    assert pair.servicenow.rows("incident") == []
+    clock.advance(seconds=31)
+    assert states() == ("processed", ["inserted"] * 3)
+    assert len(pair.servicenow.rows("incident")) == 3

@@ -6,7 +6,8 @@ from sync.sandbox.platform import PlatformContext
 from sync.sandbox.servicenow import build
 from sync.sandbox.servicenow.query import compile_query, escape, parse
 from sync.sandbox.servicenow.scripts import Caller
-from sync.sandbox.servicenow.search import resolve, search
+from sync.sandbox.servicenow.search import search
+from sync.sandbox.servicenow.terms import Scope
 
 CLOCK = ManualClock()
 PEOPLE = {
@@ -51,9 +52,7 @@ def find(platform, query):
     """The letters of the incidents found, in order."""
     table = platform.registry["incident"]
     caller = Caller("", "sync.user", "US/Pacific", platform.now())
-    compiled = compile_query(
-        parse(query), lambda path: resolve(platform.store, table, caller.time_zone, path), caller
-    )
+    compiled = compile_query(parse(query), Scope(platform.store, table, caller))
     found = search(platform.store, table, compiled, offset=0, limit=100, count=True)
     at = table.position["correlation_id"]
     assert found.total == len(found.rows)

@@ -1,4 +1,4 @@
-"""Open queries: ten a user, the oldest closed silently by the eleventh, all gone after two days."""
+"""Open queries: ten a user, the oldest closed silently by the eleventh, all gone after a while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sync.sandbox.salesforce.soql.select import Renderer
 from sync.sandbox.salesforce.store import Row
 
 MAX_OPEN = 10
-_LIFE = 2 * 24 * 3600  # seconds; the help article on query locators says two days
 
 
 @dataclass(slots=True)
@@ -44,6 +43,7 @@ class Cursors:
     def find(self, user_id: str, key: str) -> Cursor:
         """Raises Refusal (INVALID_QUERY_LOCATOR)."""
         cursor = self._open.get(user_id, OrderedDict()).get(key)
-        if cursor is None or self._org.now() - cursor.opened_at > _LIFE:
+        life = self._org.dialect.cursor_lifetime_minutes * 60
+        if cursor is None or self._org.now() - cursor.opened_at > life:
             raise Refusal("INVALID_QUERY_LOCATOR", "invalid query locator")
         return cursor

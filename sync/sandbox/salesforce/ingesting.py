@@ -18,7 +18,7 @@ from sync.sandbox.salesforce.upserting import key_field, upsert
 
 _CHUNK = 200  # records that the platform saves together: a key may not repeat within
 _NULL = "#N/A"
-_NUMBERS: dict[str, Callable[[str], float]] = {"int": int, "double": float}
+_NUMBERS: dict[str, Callable[[str], float]] = {"int": int, "double": float, "currency": float}
 Record = dict[str, Any]
 Verdict = tuple[Row, bool]  # the row, and whether it is new
 
@@ -79,6 +79,11 @@ class Ingest:
         self._writer.delete(self._view, row)
         return row, False
 
+    def hard_delete(self, record: Record) -> Verdict:
+        row = self._row(record)
+        self._writer.hard_delete(self._view, row)
+        return row, False
+
     def upsert(self, record: Record) -> Verdict:
         name = self._job.external_id_field
         if name.lower() == "id":
@@ -114,6 +119,7 @@ _OPERATIONS: dict[str, Callable[[Ingest, Record], Verdict]] = {
     "update": Ingest.update,
     "upsert": Ingest.upsert,
     "delete": Ingest.delete,
+    "hardDelete": Ingest.hard_delete,
 }
 OPERATIONS = frozenset(_OPERATIONS)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from sync.sandbox.salesforce.values import render_datetime
 
 DELIMITERS = {"COMMA": ",", "SEMICOLON": ";", "TAB": "\t", "PIPE": "|", "CARET": "^", "BACKQUOTE": "`"}
 LINE_ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
+OVER = frozenset({"JobComplete", "Failed", "Aborted"})  # the states that a job never leaves
 _LIFE = 7 * 24 * 3600  # seconds; the guide says that results are kept for seven days
 Line = Sequence[str]
 
@@ -132,6 +133,35 @@ class Jobs:
         self._jobs[job.id] = job
         return job
 
+    def run(self, job: Job, work: Callable[[], None], later: Callable[[], None] | None = None) -> None:
+        """Let a closed job wait and run as long as the org's settings say; at its end it does its `work`.
+
+        `later` stands in for it when that is after the call that closed the job.
+        """
+        settings, org = self._org.settings, self._org
+        if not (settings.bulk_queued_seconds or settings.bulk_running_seconds):
+            work()
+            return
+
+        def begin() -> None:
+            with org.lock:
+                if job.state == "UploadComplete":
+                    job.state = "InProgress"
+
+        def end() -> None:
+            with org.lock:
+                if job.state == "InProgress":  # and not aborted meanwhile
+                    (later or work)()
+
+        org.clock.call_in(settings.bulk_queued_seconds, begin)
+        org.clock.call_in(settings.bulk_queued_seconds + settings.bulk_running_seconds, end)
+
+    def abort(self, job: Job) -> None:
+        """Raises Refusal (INVALIDJOBSTATE) for a job that is over."""
+        if job.state in OVER:
+            raise Refusal("INVALIDJOBSTATE", f"Aborting a job in state {job.state} is not allowed")
+        job.state = "Aborted"
+
     def find(self, kind: str, job_id: str) -> Job:
         """Raises Refusal (NOT_FOUND)."""
         job = self._jobs.get(job_id)
@@ -144,6 +174,6 @@ class Jobs:
 
     def forget(self, job: Job) -> None:
         """Raises Refusal (INVALIDJOBSTATE) for a job that could still run."""
-        if job.state not in ("JobComplete", "Failed", "Aborted"):
+        if job.state not in OVER:
             raise Refusal("INVALIDJOBSTATE", f"Deleting a job in state {job.state} is not allowed")
         del self._jobs[job.id]

@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
 
-from sync.sandbox.clock import Clock
+from sync.sandbox.clock import OffsetClock
+from sync.sandbox.salesforce.cascades import Cascades
 from sync.sandbox.salesforce.dialect import Dialect
 from sync.sandbox.salesforce.ids import to18
 from sync.sandbox.salesforce.objects import load
 from sync.sandbox.salesforce.problems import Refusal
+from sync.sandbox.salesforce.record_types import RecordType
 from sync.sandbox.salesforce.schema import Field, SObject
+from sync.sandbox.salesforce.settings import Settings
 from sync.sandbox.salesforce.store import Row, Stored, Table, Values
+from sync.sandbox.salesforce.tracking import name_in_history
 
 
 class View:
@@ -24,6 +28,7 @@ class View:
         self.sobject = sobject
         self.name = sobject.name
         self.table = table
+        self._exact = {field.name: field for field in sobject.fields}
         self.by_name = {field.name.lower(): field for field in sobject.fields}
         self.by_relationship = {
             field.relationship.lower(): field for field in sobject.fields if field.relationship
@@ -31,13 +36,19 @@ class View:
         self.required = tuple(field for field in sobject.fields if field.required)
         self.unique = tuple(field for field in sobject.fields if field.unique)
         self.rules = rules  # (slot, refused value, message)
+        self.told: frozenset[Stored] | None = None  # of a history: the names of the fields that may be seen
+        self._told_slot = table.slots.get("Field", 0)
         self.defaults = [_default(field) for field in table.sobject.fields]
 
     def field(self, name: str) -> Field | None:
-        return self.by_name.get(name) or self.by_name.get(name.lower())
+        return self._exact.get(name) or self.by_name.get(name.lower())
 
     def slot(self, name: str) -> int:
         return self.table.slots[name]
+
+    def shows(self, values: Values) -> bool:
+        """Whether field-level security lets a row of a history be seen; other rows are."""
+        return self.told is None or values[self._told_slot] in self.told
 
 
 def _default(field: Field) -> Stored:
@@ -52,13 +63,18 @@ class Org:
     `views` is what API users see, `people_views` what persons see, who have field-level security for all.
     """
 
-    def __init__(self, clock: Clock, url: str) -> None:
+    def __init__(self, clock: OffsetClock, url: str) -> None:
         self.clock = clock
         self.url = url
         self.lock = RLock()
         self.tables = {name: Table(sobject) for name, sobject in load().items()}
         self._by_prefix = {table.sobject.prefix: table for table in self.tables.values()}
         self._numbers: Counter[str] = Counter()
+        self.cascades = Cascades(self.tables)
+        self.settings = Settings()
+        self.approval_locks: set[str] = set()
+        self.record_types: dict[str, RecordType] = {}  # by 18-character id
+        self.administrator_id = ""  # known once the org is seeded
         self.dialect = Dialect()
 
     @property
@@ -70,6 +86,8 @@ class Org:
         self._dialect = dialect
         self.schema_changed = self.now()
         self.random = random.Random(dialect.seed)  # noqa: S311 - reproducible, not secret
+        for table in self.tables.values():
+            table.bin_blocks = dialect.recycle_bin_blocks_unique_values
         self.people_views = self._make_views(dialect.absent_fields)
         self.views = self._make_views(dialect.absent_fields | dialect.hidden_fields)
 
@@ -77,7 +95,7 @@ class Org:
         views = {}
         for name, table in self.tables.items():
             gone = frozenset(item.partition(".")[2] for item in missing if item.partition(".")[0] == name)
-            sobject = table.sobject.without(gone)
+            sobject = table.sobject.without(gone | table.sobject.internal)
             fields = tuple(self._altered(name, field) for field in sobject.fields)
             rules = tuple(
                 (table.slots[rule.field], rule.value, rule.message)
@@ -85,6 +103,10 @@ class Org:
                 if rule.sobject == name
             )
             views[name.lower()] = View(replace(sobject, fields=fields), table, rules)
+        for view in views.values():
+            if view.sobject.history_of:
+                parent = views[view.sobject.history_of.lower()]
+                view.told = frozenset(name_in_history(field) for field in parent.sobject.fields)
         return views
 
     def _altered(self, sobject: str, field: Field) -> Field:
@@ -129,7 +151,7 @@ class Org:
                 "MALFORMED_ID", f"{view.sobject.label} ID: id value of incorrect type: {record_id}", "Id"
             )
         row = view.table.rows.get(full)
-        if row is None:
+        if row is None or not view.shows(row.values):
             raise Refusal("NOT_FOUND", "The requested resource does not exist")
         if row.values[view.table.deleted_slot]:
             raise Refusal("ENTITY_IS_DELETED", "entity is deleted")
@@ -163,8 +185,13 @@ class Org:
             None,
         )
 
-    def duplicates(self) -> int:
-        return sum(table.duplicates() for table in self.tables.values())
+    def duplicates(self) -> dict[str, int]:
+        """Rows beyond the first that share an external id, by `Object.Field`."""
+        return {
+            f"{name}.{field}": number
+            for name, table in self.tables.items()
+            for field, number in table.duplicates().items()
+        }
 
     def queue_serves(self, queue_id: str, sobject: str) -> bool:
         table = self.tables["QueueSobject"]

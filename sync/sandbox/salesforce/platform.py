@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sync.sandbox.clock import OffsetClock
+from sync.sandbox.commits import Commits
 from sync.sandbox.counters import Counters
 from sync.sandbox.credentials import SalesforceCredentials
 from sync.sandbox.platform import ControlError, PlatformContext
@@ -22,8 +23,10 @@ from sync.sandbox.salesforce.routing import ROUTES
 from sync.sandbox.salesforce.saving import Writer
 from sync.sandbox.salesforce.seeding import ADMINISTRATOR, seed
 from sync.sandbox.salesforce.sessions import Budget, Sessions
+from sync.sandbox.salesforce.settings import Settings
 from sync.sandbox.salesforce.store import Row, Values
 from sync.sandbox.salesforce.values import render
+from sync.sandbox.setting_up import changed, refuse_unknown, shown
 from sync.sandbox.wire import Request, Response
 
 endpoints.load()
@@ -55,6 +58,9 @@ class SalesforcePlatform:
         self.cursors = Cursors(self.org)
         self.jobs = Jobs(self.org)
         self.counters = Counters(self._duplicates)
+        self.commits = Commits(clock.unshifted)
+        for table in self.org.tables.values():
+            table.commits = self.commits
 
     @property
     def dialect(self) -> Dialect:
@@ -64,6 +70,15 @@ class SalesforcePlatform:
     def dialect(self, dialect: Dialect) -> None:
         with self.org.lock:
             self.org.dialect = dialect
+
+    @property
+    def settings(self) -> Settings:
+        return self.org.settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        with self.org.lock:
+            self.org.settings = settings
 
     def handle(self, request: Request) -> Response:
         path = request.path.rstrip("/") or "/"
@@ -89,7 +104,7 @@ class SalesforcePlatform:
             ]
 
     def add(self, name: str, fields: Mapping[str, Any], *, by: str = "") -> dict[str, Any]:
-        with self.org.lock:
+        with self.org.lock, self.commits.people():
             view = self._view(name)
             try:
                 return self._row(view, self._writer(by).insert(view, fields).values)
@@ -97,7 +112,7 @@ class SalesforcePlatform:
                 raise ControlError(str(refusal)) from refusal
 
     def edit(self, name: str, row_id: str, fields: Mapping[str, Any], *, by: str = "") -> dict[str, Any]:
-        with self.org.lock:
+        with self.org.lock, self.commits.people():
             view = self._view(name)
             try:
                 row = self.org.living(view, row_id)
@@ -107,7 +122,7 @@ class SalesforcePlatform:
             return self._row(view, row.values)
 
     def delete(self, name: str, row_id: str, *, by: str = "") -> None:
-        with self.org.lock:
+        with self.org.lock, self.commits.people():
             view = self._view(name)
             try:
                 self._writer(by).delete(view, self.org.living(view, row_id))
@@ -116,7 +131,7 @@ class SalesforcePlatform:
 
     def undelete(self, name: str, row_id: str, *, by: str = "") -> dict[str, Any]:
         """Take a row back out of the recycle bin."""
-        with self.org.lock:
+        with self.org.lock, self.commits.people():
             view = self._view(name)
             row = view.table.rows.get(to18(row_id) or "")
             if row is None:
@@ -127,10 +142,23 @@ class SalesforcePlatform:
                 raise ControlError(str(refusal)) from refusal
             return self._row(view, row.values)
 
-    def empty_recycle_bin(self, name: str) -> int:
-        """Forget the deleted rows of an object for good; the number of them."""
+    def lock(self, name: str, row_id: str) -> None:
+        """Submit a row for approval: until `unlock`, nobody but the administrator may write it."""
         with self.org.lock:
-            return self._view(name).table.empty_bin()
+            self.org.approval_locks.add(str(self.org.living(self._view(name), row_id).values[0]))
+
+    def unlock(self, name: str, row_id: str) -> None:
+        with self.org.lock:
+            self.org.approval_locks.discard(str(self.org.living(self._view(name), row_id).values[0]))
+
+    def empty_recycle_bin(self, name: str) -> int:
+        """Forget the deleted rows of an object for good, and what went with them; the number of the former."""
+        with self.org.lock, self.commits.people():
+            table = self._view(name).table
+            deleted = table.in_bin()
+            for row in deleted:
+                self.org.cascades.purge(table, row)
+            return len(deleted)
 
     def history(self, name: str, row_id: str) -> list[dict[str, Any]]:
         """Return the field history of a row, oldest first, as dicts of field, old, new, by, at."""
@@ -140,6 +168,15 @@ class SalesforcePlatform:
                 {"field": each.field, "old": each.old, "new": each.new, "by": each.by, "at": each.at}
                 for each in row.history
             ]
+
+    def set_up(self, order: Mapping[str, Any]) -> None:
+        """Change settings of the connected app and of the org, by the names of their fields."""
+        refuse_unknown(order, self.app, self.settings)
+        with self.org.lock:
+            self.app, self.settings = changed(self.app, order), changed(self.settings, order)
+
+    def settings_shown(self) -> Mapping[str, Any]:
+        return shown(self.app) | shown(self.settings)
 
     def expire_tokens(self) -> int:
         with self.org.lock:
@@ -151,7 +188,7 @@ class SalesforcePlatform:
             self.budget.leave(int(order.get("remaining", 0)))
             return {"Max": self.budget.maximum, "Remaining": self.budget.maximum - self.budget.used}
 
-    def _duplicates(self) -> int:
+    def _duplicates(self) -> dict[str, int]:
         with self.org.lock:
             return self.org.duplicates()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # Codes that are not a plain 400 when a single call fails with them.
@@ -25,10 +25,11 @@ class Problem:
     code: str
     message: str
     fields: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)  # what only the answer to a single call shows
 
     def as_call_error(self) -> dict[str, Any]:
         """Return the shape of an error that fails a whole call; `fields` appears only when there are any."""
-        body: dict[str, Any] = {"message": self.message, "errorCode": self.code}
+        body: dict[str, Any] = {**self.details, "message": self.message, "errorCode": self.code}
         if self.fields:
             body["fields"] = list(self.fields)
         return body
@@ -41,7 +42,14 @@ class Problem:
 class Refusal(Exception):
     """The platform's no: to one record, or to a whole call. Nothing was written when it is raised."""
 
-    def __init__(self, code: str, message: str, *fields: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *fields: str,
+        status: int | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
-        self.problem = Problem(code, message, fields)
+        self.problem = Problem(code, message, fields, details or {})
         self.status = status or _STATUS.get(code, 400)

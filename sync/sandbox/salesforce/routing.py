@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sync.sandbox.counters import Counters
+from sync.sandbox.salesforce.duplicates import DuplicateHeader
 from sync.sandbox.salesforce.org import Org
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.saving import Writer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 OLDEST, NEWEST = 31, 68  # API versions served; those from 21 to 30 were retired with Summer '25
 _RETIRED = 21
+_READ_BY_POST = frozenset({"/composite/sobjects/{name}", "/jobs/query"})
 _VERSION = re.compile(r"v(\d+)\.0")
 
 
@@ -65,7 +67,14 @@ class Call:
     def writer(self) -> Writer:
         """Assignment rules run unless the header says FALSE, which is the platform's default too."""
         header = self.request.headers.get("sforce-auto-assign", "TRUE")
-        writer = Writer(self.org, self.user_id, auto_assign=header.upper() != "FALSE")
+        duplicates = self.request.headers.get("sforce-duplicate-rule-header", "")
+        writer = Writer(
+            self.org,
+            self.user_id,
+            auto_assign=header.upper() != "FALSE",
+            trouble=self.request.trouble,
+            duplicates=DuplicateHeader.parse(duplicates, self.base),
+        )
         if self.unit is not None:
             self.unit.writers.append(writer)
         return writer
@@ -134,8 +143,10 @@ def api(method: str, template: str) -> Callable[[Handler], Handler]:
                     session = platform.sessions.authenticate(request.headers.get("authorization", ""))
                     number = parse_version(version)
                     platform.budget.charge()
+                    platform.counters.bill()
                     call = Call(platform, request, session.user_id, number)
-                    response = handler(call, **params)
+                    with platform.commits.seen(reading=_reads(request, template)):
+                        response = handler(call, **params)
                 except Refusal as refusal:
                     return refused(refusal)
                 response.headers["Sforce-Limit-Info"] = platform.budget.header()
@@ -143,7 +154,9 @@ def api(method: str, template: str) -> Callable[[Handler], Handler]:
 
         def serve_part(part: Part, request: Request, version: str, **params: str) -> Response:
             try:
-                return handler(replace(part.call, request=request, version=parse_version(version)), **params)
+                call = replace(part.call, request=request, version=parse_version(version))
+                with call.platform.commits.seen(reading=_reads(request, template)):
+                    return handler(call, **params)
             except Refusal as refusal:
                 return refused(refusal)
 
@@ -152,6 +165,10 @@ def api(method: str, template: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+def _reads(request: Request, template: str) -> bool:
+    return request.method == "GET" or template in _READ_BY_POST
 
 
 def parse_version(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +20,18 @@ SOAP_TYPES = {
     "date": "xsd:date",
     "int": "xsd:int",
     "double": "xsd:double",
+    "currency": "xsd:double",
     "base64": "xsd:base64Binary",
 }
 TEXT_TYPES = frozenset({"string", "textarea", "picklist", "email", "phone", "url", "combobox"})
+
+
+class OnDelete(Enum):
+    """What becomes of a row when the row it refers to is deleted."""
+
+    CASCADE = "cascade"  # it goes too
+    RESTRICT = "restrict"  # it keeps the other from going
+    CLEAR = "clear"  # its reference is emptied
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Field:
     choices: tuple[Choice, ...] = ()
     reference_to: tuple[str, ...] = ()
     relationship: str | None = None
+    on_delete: OnDelete | None = None  # None: the row keeps an id that leads nowhere
 
     @property
     def custom(self) -> bool:
@@ -75,13 +86,23 @@ class Field:
     def polymorphic(self) -> bool:
         return len(self.reference_to) > 1
 
+    @property
+    def groupable(self) -> bool:
+        """Whether GROUP BY takes the field; date-times are grouped by functions of them alone."""
+        return not self.long and self.type not in ("datetime", "double", "currency")
+
+    @property
+    def aggregatable(self) -> bool:
+        return not self.long and self.type != "boolean"
+
 
 @dataclass(frozen=True, slots=True)
 class SObject:
     """One object of the org and what happens when a row of it is saved.
 
     `before_save` derives fields after the sent ones were checked and may raise Refusal;
-    `after_insert` writes what a new row brings with it, and is undone with it. A query must narrow one of
+    `after_insert` writes what a new row brings with it, `after_save` what any save does; both are undone with
+    it. A query must narrow one of
     `must_filter_by` if there are any. `auto_assign` tells which objects obey the assignment rule header.
     """
 
@@ -92,11 +113,16 @@ class SObject:
     fields: tuple[Field, ...]
     before_save: Callable[[Save], None] | None = None
     after_insert: Callable[[Writer, Row], None] | None = None
+    after_save: Callable[[Writer, Row], None] | None = None
     must_filter_by: tuple[str, ...] = ()
     auto_assign: bool = False
     createable: bool = True
     updateable: bool = True
     deletable: bool = True
+    history_of: str = (
+        ""  # the object whose edits its rows tell; who may not see a field sees none of its entries
+    )
+    internal: frozenset[str] = frozenset()  # fields that only the sandbox itself needs
 
     def without(self, names: frozenset[str]) -> SObject:
         return replace(self, fields=tuple(field for field in self.fields if field.name not in names))

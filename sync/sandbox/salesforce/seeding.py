@@ -6,6 +6,7 @@ from sync.sandbox.credentials import SalesforceCredentials
 from sync.sandbox.people import FALLBACK_QUEUE, GROUPS, PEOPLE
 from sync.sandbox.salesforce.objects.case import CLOSED_STATUSES, STATUSES
 from sync.sandbox.salesforce.org import Org
+from sync.sandbox.salesforce.record_types import RECORD_TYPES, RecordType
 from sync.sandbox.salesforce.store import Stored
 
 ADMINISTRATOR = "admin@acme.example"
@@ -14,6 +15,7 @@ ADMINISTRATOR = "admin@acme.example"
 def seed(org: Org, credentials: SalesforceCredentials) -> str:
     """Fill an empty org and return its id."""
     administrator = _user(org, ADMINISTRATOR, "Ada", "Administrator", "System Administrator")
+    org.administrator_id = administrator
     organization = org.seed(
         "Organization",
         {
@@ -38,15 +40,11 @@ def seed(org: Org, credentials: SalesforceCredentials) -> str:
             time_zone=person.time_zone,
         )
     for group in (*GROUPS, FALLBACK_QUEUE):
-        fields: dict[str, Stored] = {
-            "Name": group.name,
-            "DeveloperName": group.developer_name,
-            "Type": "Queue",
-        }
-        queue = org.seed("Group", fields, by=administrator)
-        org.seed("QueueSobject", {"QueueId": queue.values[0], "SobjectType": "Case"}, by=administrator)
+        _queue(org, group.name, group.developer_name, administrator)
     for position, status in enumerate(STATUSES, start=1):
         _status(org, status, position, administrator)
+    for record_type in RECORD_TYPES:
+        _record_type(org, record_type, administrator)
     org.seed("Account", {"Name": "Acme", "Type": "Customer", "OwnerId": administrator}, by=administrator)
     return str(organization.values[0])
 
@@ -74,6 +72,23 @@ def _user(
         "TimeZoneSidKey": time_zone,
     }
     return str(org.seed("User", fields, by=by).values[0])
+
+
+def _queue(org: Org, name: str, developer_name: str, by: str) -> None:
+    fields: dict[str, Stored] = {"Name": name, "DeveloperName": developer_name, "Type": "Queue"}
+    queue = org.seed("Group", fields, by=by)
+    org.seed("QueueSobject", {"QueueId": queue.values[0], "SobjectType": "Case"}, by=by)
+
+
+def _record_type(org: Org, record_type: RecordType, by: str) -> None:
+    fields: dict[str, Stored] = {
+        "Name": record_type.name,
+        "DeveloperName": record_type.developer_name,
+        "SobjectType": record_type.sobject,
+        "IsActive": record_type.active,
+    }
+    row = org.seed("RecordType", fields, by=by)
+    org.record_types[str(row.values[0])] = record_type
 
 
 def _status(org: Org, status: str, position: int, by: str) -> None:

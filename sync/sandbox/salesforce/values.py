@@ -63,12 +63,16 @@ def _picklist(field: Field, value: object) -> Stored:
         if choice.value == text and choice.active:
             return choice.value  # one string for all rows
     if field.restricted:
-        raise Refusal(
-            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
-            f"{field.label}: bad value for restricted picklist field: {text}",
-            field.name,
-        )
+        raise bad_value(field, str(text))
     return text
+
+
+def bad_value(field: Field, text: str) -> Refusal:
+    return Refusal(
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+        f"{field.label}: bad value for restricted picklist field: {text}",
+        field.name,
+    )
 
 
 def _email(field: Field, value: object) -> Stored:
@@ -134,6 +138,7 @@ _PARSERS: dict[str, Callable[[Field, object], Stored]] = {
     "boolean": _boolean,
     "int": _number,
     "double": _number,
+    "currency": _number,
     "datetime": _datetime,
     "date": _date,
     "base64": _bytes,

@@ -34,13 +34,17 @@ class Access:
     """Access rules beyond the roles of a table; a test adds to the sets, admin is above them."""
 
     hidden_rows: set[str] = field(default_factory=set)  # sys_ids
+    closed_tables: set[str] = field(
+        default_factory=set
+    )  # whose rows only admin reads, whatever roles they name
     hidden_fields: set[tuple[str, str]] = field(default_factory=set)  # (table, column)
     frozen_fields: set[tuple[str, str]] = field(default_factory=set)  # readable, a write is ignored
 
     def reads(self, principal: Principal, table: Table, row: Row) -> bool:
         if principal.admin or row[SYS_ID] == principal.user_id:
             return True  # everybody reads their own user record
-        return principal.has(table.readers) and row[SYS_ID] not in self.hidden_rows
+        open_to_roles = table.name not in self.closed_tables and row[SYS_ID] not in self.hidden_rows
+        return open_to_roles and principal.has(table.readers)
 
     def sees(self, principal: Principal, table: Table, column: Column) -> bool:
         return principal.admin or (table.name, column.name) not in self.hidden_fields

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from sync.sandbox.servicenow.operators import Operand
 from sync.sandbox.servicenow.schema import NUMBER_TYPES, Row
+from sync.sandbox.servicenow.terms import Operand
 
 Stats = dict[str, object]
 

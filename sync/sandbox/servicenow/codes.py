@@ -1,6 +1,6 @@
-"""Authorization codes: made when a person allows a client, redeemed once, within a minute, by that client alone.
+"""Authorization codes: made when a person allows a client, redeemed once, in time, by that client alone.
 
-Source: RFC 6749 section 4.1 and RFC 7636; how long the platform's own codes live is UNVERIFIED.
+Source: RFC 6749 section 4.1 and RFC 7636; how long the platform's own codes live is UNVERIFIED and a switch.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlsplit
 
-CODE_LIFETIME = timedelta(seconds=60)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -69,6 +68,8 @@ def may_return_to(redirect_uri: str, registered: tuple[str, ...]) -> bool:
         return redirect_uri in registered
     try:
         parts = urlsplit(redirect_uri)
-        return parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK
+        local = parts.scheme in ("http", "https") and parts.hostname in _LOOPBACK
     except ValueError:
         return False
+    # Browsers take a backslash for a slash, so that another host may stand before it; RFC 6749 section 3.1.2 forbids fragments.
+    return local and not set(redirect_uri) & set("\\@#")

@@ -32,8 +32,14 @@ def not_authenticated(scheme: str = "Basic") -> Response:
     return response
 
 
-def no_resource() -> Response:
-    return error(400, "Requested URI does not represent any resource")
+def no_resource(status: int = 400) -> Response:
+    return error(status, "Requested URI does not represent any resource")
+
+
+def url_too_long(status: int) -> Response:
+    """What the front end answers before any API sees the call."""
+    page = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>URI too long</h1></body></html>"
+    return Response.text(page, status, "text/html;charset=UTF-8")
 
 
 def wrong_method() -> Response:
@@ -75,11 +81,23 @@ def aborted(table: str, rule: str, rule_id: str) -> Refused:
     )
 
 
-def unique_key(table: str) -> Refused:
-    # UNVERIFIED wording: what a second insert under one sys_id says.
-    return Refused(f"Unique Key violation detected by database on table {table}")
+def unique_key(table: str, answer: str = "unique_key") -> Refused:
+    """What a second insert under one sys_id says; UNVERIFIED, so that the dialect has a switch for it."""
+    if answer == "plain":
+        return Refused("Insert failed")
+    text = f"Unique Key violation detected by database on table {table}"
+    return Refused(text, status=409 if answer == "conflict" else 403)
 
 
-def oauth_refused() -> Response:
-    """What nearly every OAuth failure answers: permanent, although it says server_error."""
+def too_long(label: str, length: int) -> Refused:
+    return Refused(f"Data value too long for {label}: at most {length} characters")  # UNVERIFIED wording
+
+
+def oauth_refused(cause: str = "") -> Response:
+    """What nearly every OAuth failure answers: permanent, although it says server_error.
+
+    With a cause: what RFC 6749, section 5.2, says in its place.
+    """
+    if cause:
+        return Response.json({"error": cause}, 401 if cause == "invalid_client" else 400)
     return Response.json({"error_description": "access_denied", "error": "server_error"}, 401)

@@ -27,12 +27,21 @@ def answer(tokens: Tokens, form: Form, now: datetime) -> dict[str, object]:
     return tokens.answer(client, user, now, with_refresh=with_refresh)
 
 
+def cause(tokens: Tokens, form: Form) -> str:
+    """Why a request was denied, as RFC 6749, section 5.2, names it."""
+    try:
+        tokens.proven_client(form.get("client_id", ""), form.get("client_secret", ""))
+    except Denied:
+        return "invalid_client"
+    return "invalid_grant" if form.get("grant_type") in GRANTS else "unsupported_grant_type"
+
+
 def _password(tokens: Tokens, client: Client, form: Form, now: datetime) -> tuple[Row | None, bool]:
     return tokens.interactive_login(form.get("username", ""), form.get("password", "")), True
 
 
 def _client_credentials(tokens: Tokens, client: Client, form: Form, now: datetime) -> tuple[Row | None, bool]:
-    return tokens.user_named(client.user_name), False
+    return tokens.for_machines(tokens.user_named(client.user_name)), tokens.refreshes_machines
 
 
 def _refresh(tokens: Tokens, client: Client, form: Form, now: datetime) -> tuple[Row | None, bool]:
@@ -40,11 +49,12 @@ def _refresh(tokens: Tokens, client: Client, form: Form, now: datetime) -> tuple
 
 
 def _jwt_bearer(tokens: Tokens, client: Client, form: Form, now: datetime) -> tuple[Row | None, bool]:
-    """`sub` is a user name or an e-mail address. That users of web services alone may is UNVERIFIED."""
+    """`sub` is a user name or an e-mail address."""
     subject = tokens.assertions.subject(client.client_id, form.get("assertion", ""), now)
     if not subject:
         return None, False
-    return tokens.user_named(subject) or tokens.user_with("email", subject), False
+    user = tokens.user_named(subject) or tokens.user_with("email", subject)
+    return tokens.for_machines(user), False
 
 
 def _authorization_code(tokens: Tokens, client: Client, form: Form, now: datetime) -> tuple[Row | None, bool]:

@@ -7,6 +7,8 @@ import hashlib
 from sync.sandbox.credentials import ServiceNowCredentials
 from sync.sandbox.people import GROUPS, PEOPLE
 from sync.sandbox.platform import PlatformContext
+from sync.sandbox.servicenow.configured import CONFIGURED
+from sync.sandbox.servicenow.delivered import ADMIN_ROLE, DEPARTMENTS, USERS
 from sync.sandbox.servicenow.records import Records
 from sync.sandbox.servicenow.schema import SYSTEM_COLUMNS, Choice, Column, Table
 from sync.sandbox.servicenow.stamps import stamp
@@ -40,12 +42,13 @@ def furnish(records: Records, store: Store, context: PlatformContext) -> None:
         "sys_choice": [entry for table in store.registry for entry in _choices(table)],
         "sys_properties": _properties(context),
         "sys_user_role": _roles(),
-        "sys_user": [_person(person.user_name) for person in PEOPLE] + _logins(demo),
+        "cmn_department": list(DEPARTMENTS),
+        "sys_user": [*USERS, *(_person(person.user_name) for person in PEOPLE), *_logins(demo)],
         "sys_user_group": [_group(group.name, group.description) for group in GROUPS],
         "sys_user_grmember": _members(),
         "sys_user_has_role": _granted(demo),
     }
-    for name, rows in content.items():
+    for name, rows in [*content.items(), *CONFIGURED.items()]:
         records.load(store.registry[name], (_stamped(name, row, at) for row in rows))
 
 
@@ -122,7 +125,7 @@ def _properties(context: PlatformContext) -> list[Values]:
 
 def _roles() -> list[Values]:
     names = sorted({"itil", "user_admin", "personalize_choices", *SYNC_ROLES, *ADMIN_ROLES})
-    return [{"sys_id": fixed_id("sys_user_role", name), "name": name} for name in names]
+    return [{"sys_id": _role_id(name), "name": name} for name in names]
 
 
 def _person(user_name: str) -> Values:
@@ -179,10 +182,14 @@ def _granted(demo: ServiceNowCredentials) -> list[Values]:
     granted: dict[str, tuple[str, ...]] = {person.user_name: ("itil",) for person in PEOPLE if person.groups}
     granted |= {demo.username: SYNC_ROLES, demo.admin_username: ADMIN_ROLES}
     return [
-        {"user": user_id(user_name), "role": fixed_id("sys_user_role", role)}
+        {"user": user_id(user_name), "role": _role_id(role)}
         for user_name, roles in granted.items()
         for role in roles
-    ]
+    ] + [{"user": USERS[0]["sys_id"], "role": ADMIN_ROLE}]
+
+
+def _role_id(name: str) -> str:
+    return ADMIN_ROLE if name in ADMIN_ROLES else fixed_id("sys_user_role", name)
 
 
 def user_id(user_name: str) -> str:

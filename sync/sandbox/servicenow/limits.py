@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +24,7 @@ class RateRules:
 
     def __init__(self) -> None:
         self._rules: dict[str, _Rule] = {}
+        self._paused = False
 
     def set(self, user_name: str, limit: int, used: int, now: datetime) -> int:
         """Allow `limit` calls an hour, `used` of them spent already; 0 removes the rule. Returns what is left."""
@@ -31,10 +34,19 @@ class RateRules:
         self._rules[user_name] = _Rule(limit, _hour(now), used)
         return max(0, limit - used)
 
+    @contextmanager
+    def within_batch(self, *, counted: bool) -> Iterator[None]:
+        """Whether the items of a batch count is a question (UNVERIFIED); the batch itself has been counted."""
+        self._paused = not counted
+        try:
+            yield
+        finally:
+            self._paused = False
+
     def spend(self, user_name: str, now: datetime) -> tuple[dict[str, str], Response | None]:
         """Count one call: the headers for its answer, and the refusal when nothing was left."""
         rule = self._rules.get(user_name)
-        if rule is None:
+        if rule is None or self._paused:
             return {}, None
         if rule.hour != _hour(now):
             rule.hour, rule.used = _hour(now), 0

@@ -6,7 +6,6 @@ Source: the platform's pages on OAuth API request and response parameters; failu
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -70,10 +69,20 @@ class Tokens:
             raise Denied
         return client
 
-    def revoke(self, value: str) -> None:
-        """End an access or refresh token; one that is unknown or ended already is no error."""
-        self._access.pop(value, None)
-        self._refresh.pop(value, None)
+    def revoke(self, value: str) -> bool:
+        """End an access or refresh token; whether there was one."""
+        ended = [self._access.pop(value, None), self._refresh.pop(value, None)]
+        return any(token is not None for token in ended)
+
+    def for_machines(self, user: Row | None) -> Row | None:
+        """The user of a grant without a person; that those of web services alone may be is UNVERIFIED."""
+        if user is None or self._store.dialect.web_only_users_have_client_credentials:
+            return user
+        return None if self.flag(user, "web_service_access_only") else user
+
+    @property
+    def refreshes_machines(self) -> bool:
+        return self._store.dialect.client_credentials_gives_refresh_token
 
     def expire_all(self) -> int:
         """End every access token; refresh tokens live on."""
@@ -94,7 +103,7 @@ class Tokens:
     def basic(self, encoded: str) -> Row | None:
         try:
             name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no Base64, no ASCII, or no UTF-8 within
             return None
         return self.login(name, password)
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from sync.sandbox.clock import OffsetClock
+from sync.sandbox.commits import Commits
 from sync.sandbox.counters import Counters
+from sync.sandbox.dialects import as_text
 from sync.sandbox.platform import ControlError, PlatformContext
 from sync.sandbox.platform import Row as PlainRow
 from sync.sandbox.servicenow import errors, instance
 from sync.sandbox.servicenow.access import SYSTEM, Access, Principal, principal_of
+from sync.sandbox.servicenow.dialect import PROPERTIES, Dialect
 from sync.sandbox.servicenow.limits import RateRules
 from sync.sandbox.servicenow.oauth import Client, Tokens
 from sync.sandbox.servicenow.records import Input, Records
-from sync.sandbox.servicenow.schema import REGISTRY, SYS_CLASS, Row, Table
+from sync.sandbox.servicenow.restoring import undelete
+from sync.sandbox.servicenow.schema import REGISTRY, SYS_CLASS, SYS_ID, Row, Table
+from sync.sandbox.servicenow.semaphores import Semaphores
 from sync.sandbox.servicenow.sessions import Sessions
 from sync.sandbox.servicenow.store import Store
 from sync.sandbox.wire import Request, Response, Router
 
 T = TypeVar("T")
+_FREE = frozenset({401, 429})  # calls that were not let in
 
 
 class ServiceNowPlatform:
@@ -38,6 +46,7 @@ class ServiceNowPlatform:
         self.access = Access()
         self.records = Records(self.store, self.access, self.now)
         self.sessions = Sessions()
+        self.semaphores = Semaphores(lambda: self.dialect)
         self.rates = RateRules()
         demo = context.credentials.servicenow
         self.tokens = Tokens(
@@ -51,6 +60,8 @@ class ServiceNowPlatform:
         )
         self._clock = context.clock
         self._counters = Counters(self._duplicates)
+        self.commits = Commits(self._clock.unshifted)
+        self.store.watched_by(self.commits)
 
     @property
     def clock(self) -> OffsetClock:
@@ -60,6 +71,35 @@ class ServiceNowPlatform:
     def counters(self) -> Counters:
         return self._counters
 
+    @property
+    def dialect(self) -> Dialect:
+        return self.store.dialect
+
+    @dialect.setter
+    def dialect(self, dialect: Dialect) -> None:
+        with self.lock:
+            for switch, name in PROPERTIES.items():
+                if getattr(dialect, switch) != getattr(self.dialect, switch):
+                    self.set_property(name, as_text(getattr(dialect, switch)))
+            self.store.turn(dialect)
+        self.semaphores.wake()
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a system property, as an administrator does."""
+        row = self.store.first("sys_properties", "name", name)
+        known = {"sys_id": row[SYS_ID]} if row is not None else {}
+        self.records.raw(self.registry["sys_properties"], {**known, "name": name, "value": value})
+
+    @contextmanager
+    def admit(self, request: Request) -> Iterator[Response | None]:
+        """The gates a call passes before any work: its session's turn, then a semaphore of the node."""
+        with self.sessions.admit(request) as refusal:
+            if refusal is not None:
+                yield refusal
+                return
+            with self.semaphores.admit(request) as turned_away:
+                yield turned_away
+
     def now(self) -> datetime:
         return self._clock.now()
 
@@ -67,11 +107,16 @@ class ServiceNowPlatform:
         return ROUTER.template(path)
 
     def handle(self, request: Request) -> Response:
+        longest = self.dialect.longest_url
+        if longest and len(request.path) + len(urlencode(request.query)) > longest:
+            return errors.url_too_long(self.dialect.long_url_status)
         override = request.headers.get("x-http-method-override")
         if override and request.method == "POST":
             request = replace(request, method=override.upper())
-        with self.lock:
+        with self.lock, self.commits.seen(reading=request.method == "GET"):
             response = ROUTER.dispatch(self, request)
+        if request.path.startswith("/api/") and response.status not in _FREE:
+            self._counters.bill()
         response.headers.setdefault("Cache-Control", "no-cache,no-store,must-revalidate,max-age=-1")
         if "cookie" not in request.headers:
             response.headers["Set-Cookie"] = self.sessions.cookie()
@@ -103,34 +148,62 @@ class ServiceNowPlatform:
             return [dict(zip(names, row, strict=False)) for row in self.store.every(name)]
 
     def add(self, name: str, fields: Mapping[str, Any], *, by: str = "") -> PlainRow:
-        with self.lock:
+        with self.lock, self.commits.people():
             table = self._table(name)
             given = Input(self._person(by), fields, form=True)
             return self._plain(table, self._obeyed(lambda: self.records.insert(table, given)))
 
     def edit(self, name: str, row_id: str, fields: Mapping[str, Any], *, by: str = "") -> PlainRow:
-        with self.lock:
+        with self.lock, self.commits.people():
             row = self._row(name, row_id)
             table = self.class_of(row)
             given = Input(self._person(by), fields, form=True)
             return self._plain(table, self._obeyed(lambda: self.records.update(table, row, given)))
 
     def delete(self, name: str, row_id: str, *, by: str = "") -> None:
-        with self.lock:
+        with self.lock, self.commits.people():
             row = self._row(name, row_id)
             self._obeyed(lambda: self.records.delete(self.class_of(row), row, self._person(by)))
+
+    def undelete(self, name: str, row_id: str, *, by: str = "") -> PlainRow:
+        """Restore a deleted record of an audited table; takes an administrator."""
+        with self.lock, self.commits.people():
+            table, person = self._table(name), self._person(by)
+            row = self._obeyed(lambda: undelete(self.store, self.records, table, row_id, person))
+            return self._plain(self.class_of(row), row)
 
     def migrate(self, name: str, values: Mapping[str, str]) -> PlainRow:
         """Store a row past rules and automatic stamps, as imports and scripts do: also backdated, as late commits look.
 
         With the sys_id of a row that exists, its named columns alone change.
         """
-        with self.lock:
+        with self.lock, self.commits.people():
             table = self._table(name)
             unknown = sorted(set(values) - set(table.position))
             if unknown:
                 raise ControlError(f"{name} has no column {', '.join(unknown)}.")
             return self._plain(table, self.records.raw(table, values))
+
+    def empty_recycle_bin(self, name: str) -> int:
+        """Clear Deleted Records of a table, from which `undelete` restores."""
+        with self.lock:
+            table = self._table(name)
+            at = self.registry["sys_audit_delete"].position["tablename"]
+            deleted = self.store.data("sys_audit_delete")
+            gone = [row[SYS_ID] for row in deleted.by_id.values() if row[at] == table.name]
+            for sys_id in gone:
+                deleted.remove(sys_id)
+            return len(gone)
+
+    def set_up(self, order: Mapping[str, Any]) -> None:
+        """Set system properties by name; one that does not exist is made."""
+        with self.lock, self.commits.people():
+            for name, value in order.items():
+                self.set_property(name, str(value).lower() if isinstance(value, bool) else str(value))
+
+    def settings_shown(self) -> Mapping[str, Any]:
+        """The system properties by name."""
+        return {row["name"]: row["value"] for row in self.rows("sys_properties")}
 
     def expire_tokens(self) -> int:
         with self.lock:
@@ -173,12 +246,12 @@ class ServiceNowPlatform:
     def _plain(self, table: Table, row: Row) -> PlainRow:
         return {column.name: value for column, value in zip(table.columns, row, strict=True)}
 
-    def _duplicates(self) -> int:
+    def _duplicates(self) -> dict[str, int]:
         """Incidents beyond the first that carry one correlation_id."""
         with self.lock:
             at = self.registry["incident"].position["correlation_id"]
             keys = [row[at] for row in self.store.every("incident") if row[at]]
-            return len(keys) - len(set(keys))
+            return {"incident.correlation_id": len(keys) - len(set(keys))}
 
 
 class InstanceRouter(Router[ServiceNowPlatform]):
@@ -188,14 +261,17 @@ class InstanceRouter(Router[ServiceNowPlatform]):
         """Answer a request within a request, uncounted: the batch that carries it was the call."""
         found = self._find(request.path)
         if found is None:
-            return errors.no_resource()
+            return errors.no_resource(platform.dialect.unknown_path_status)
         route, params = found
         handler = route.handlers.get(request.method)
-        return handler(platform, request, **params) if handler else errors.wrong_method()
+        if handler is None:
+            return errors.wrong_method()
+        with platform.commits.seen(reading=request.method == "GET"):
+            return handler(platform, request, **params)
 
 
 ROUTER = InstanceRouter(
-    not_found=lambda platform, request: errors.no_resource(),
+    not_found=lambda platform, request: errors.no_resource(platform.dialect.unknown_path_status),
     wrong_method=lambda platform, request: errors.wrong_method(),
 )
 

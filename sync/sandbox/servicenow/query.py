@@ -1,49 +1,37 @@
-"""Encoded queries with their true precedence, compiled once for a table.
+"""Encoded queries compiled once for a table and a caller: to a test of one row, an order, and what an index can use.
 
-`^NQ` splits into queries whose results are united; within one, `^` is AND, and `^OR` joins the single condition
-before it: `a^ORb^c` is (a OR b) AND c. A literal `^` is written `^^`. A term that names no column, or makes no
-sense, is dropped and the result grows, unless the property `glide.invalid_query.returns_no_rows` is true.
+A term that names no column, or makes no sense, is dropped and the result grows, unless the property
+`glide.invalid_query.returns_no_rows` is true.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sync.sandbox.servicenow.operators import BY_LENGTH, OPERATORS, Operand, Term, Test
+from sync.sandbox.servicenow import related
+from sync.sandbox.servicenow.language import Clause, Condition, Join, Parsed, escape, parse
+from sync.sandbox.servicenow.operators import OPERATORS
 from sync.sandbox.servicenow.schema import Row
 from sync.sandbox.servicenow.scripts import Caller, evaluate
+from sync.sandbox.servicenow.terms import Operand, Scope, Term, Test
+from sync.sandbox.servicenow.text_search import TEXT_QUERY, has_words
 
-_CARET = "\x00"  # stands for an escaped `^` while the query is split; no query may hold it
-_FIELD = re.compile(r"[a-z0-9_][a-z0-9_.]*")
-
-Resolver = Callable[[str], Operand | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    field: str
-    operator: str
-    value: str
-
-
-@dataclass(slots=True)
-class Parsed:
-    """A disjunction of conjunctions of disjunctions, as the text says it."""
-
-    groups: list[list[list[Condition]]] = field(default_factory=lambda: [[]])
-    order: list[tuple[str, bool]] = field(default_factory=list)  # column, descending
-    broken: bool = False  # a term was dropped because it could not be read
+__all__ = ["Bounds", "Compiled", "Keyset", "compile_query", "escape", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an index can use: stamps at or after `low`, at or before `high` ("" is open), or certain ids."""
+    """What an index can use: stamps at or after `low`, at or before `high` ("" is open), or certain ids.
+
+    `whole`: the stamps are all that is asked for, so that what lies between them need not be tested.
+    """
 
     low: str = ""
     high: str = ""
     ids: frozenset[str] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,87 +54,78 @@ class Compiled:
     bounds: Bounds
     broken: bool
     keyset: Keyset | None = None
+    queries: tuple[Test | None, ...] = ()  # each of those that `^NQ` unites, by itself
 
 
-def parse(text: str) -> Parsed:
-    parsed = Parsed()
-    for piece in text.replace("^^", _CARET).split("^"):
-        if piece.startswith("NQ"):
-            parsed.groups.append([])
-            piece = piece[2:]
-        if piece in ("", "EQ") or piece.startswith("GROUPBY"):
-            continue
-        if piece.startswith("ORDERBYDESC"):
-            parsed.order.append((piece[11:], True))
-        elif piece.startswith("ORDERBY"):
-            parsed.order.append((piece[7:], False))
-        else:
-            _add_condition(parsed, piece)
-    return parsed
-
-
-def _add_condition(parsed: Parsed, piece: str) -> None:
-    group = parsed.groups[-1]
-    joined = piece.startswith("OR")
-    condition = read_condition(piece[2:] if joined else piece)
-    if condition is None:
-        parsed.broken = True
-    elif joined and group:
-        group[-1].append(condition)
-    else:
-        group.append([condition])
-
-
-def read_condition(piece: str) -> Condition | None:
-    name = _FIELD.match(piece)
-    if name is None:
-        return None
-    rest = piece[name.end() :]
-    operator = next((each for each in BY_LENGTH if rest.startswith(each)), None)
-    if operator is None:
-        return None
-    return Condition(name[0], operator, rest[len(operator) :].replace(_CARET, "^"))
-
-
-def escape(value: str) -> str:
-    """A value made safe to stand in a query."""
-    return value.replace("^", "^^")
-
-
-def compile_query(parsed: Parsed, resolve: Resolver, caller: Caller) -> Compiled:
+def compile_query(parsed: Parsed, scope: Scope) -> Compiled:
     """Raises nothing: what cannot be understood is dropped and reported by `broken`."""
-    built = [_build_group(group, resolve, caller) for group in parsed.groups]
-    broken = parsed.broken or not all(complete for _, complete in built)
-    order = [(resolve(name), descending) for name, descending in parsed.order]
+    built = [_build_group(group, scope) for group in parsed.groups]
+    demands, demands_complete = _demands(parsed, scope)
+    broken = parsed.broken or not demands_complete or not all(complete for _, complete in built)
+    order = [(scope.resolve(name), descending) for name, descending in parsed.order]
     return Compiled(
-        test=_whole([tests for tests, _ in built]),
+        test=_demanded(_whole([tests for tests, _ in built]), demands),
         order=tuple((operand, descending) for operand, descending in order if operand is not None),
-        bounds=_bounds(parsed, caller) if not broken else Bounds(),
+        bounds=_bounds(parsed, scope.caller) if not broken else Bounds(),
         broken=broken or any(operand is None for operand, _ in order),
-        keyset=None if broken else _keyset(parsed, resolve, caller),
+        keyset=None if broken or demands else _keyset(parsed, scope),
+        queries=tuple(_all(tests) if tests else None for tests, _ in built),
     )
 
 
-def _build_group(group: list[list[Condition]], resolve: Resolver, caller: Caller) -> tuple[list[Test], bool]:
+def passing(scope: Scope, parsed: Parsed) -> tuple[Iterable[Row], bool]:
+    """The rows of the scope's table that pass, and whether no term was dropped."""
+    compiled = compile_query(parsed, scope)
+    return filter(compiled.test, scope.rows()) if compiled.test else scope.rows(), not compiled.broken
+
+
+def _demands(parsed: Parsed, scope: Scope) -> tuple[list[Test], bool]:
+    """What holds for the whole query: related lists, and of every join at least one row, whatever its conditions."""
+    built = [related.related(each, scope, passing) for each in parsed.related]
+    bare = (Join(each.from_table, each.from_field, each.table, each.field, Parsed()) for each in parsed.joins)
+    built += [related.joined(each, scope, passing) for each in bare if len(parsed.joins) > 1]
+    known = [each for each in built if each is not None]
+    return [test for test, _ in known], len(known) == len(built) and all(complete for _, complete in known)
+
+
+def _demanded(test: Test | None, demands: list[Test]) -> Test | None:
+    return _all([*demands, *([test] if test else [])]) if demands else test
+
+
+def _build_group(group: list[list[Clause]], scope: Scope) -> tuple[list[Test], bool]:
     """The tests that all must pass, and whether none was dropped."""
     tests: list[Test] = []
     complete = True
     for alternatives in group:
-        built = [_build(condition, resolve, caller) for condition in alternatives]
-        known = [test for test in built if test is not None]
-        complete = complete and len(known) == len(built)
+        built = [_build(clause, scope) for clause in alternatives]
+        known = [test for test, _ in built if test is not None]
+        complete = complete and all(whole for _, whole in built)
         if known:
             tests.append(_any(known))
     return tests, complete
 
 
-def _keyset(parsed: Parsed, resolve: Resolver, caller: Caller) -> Keyset | None:
-    """Recognise `F^sys_updated_on>T^NQF^sys_updated_on=T^sys_id>S`: its second half need not be tested row by row."""
+def _build(clause: Clause, scope: Scope) -> tuple[Test | None, bool]:
+    """The test, None for what makes no sense, and whether nothing within it was dropped."""
+    if isinstance(clause, Condition) and clause.field == TEXT_QUERY:
+        words = has_words(scope.table, clause.value)
+        return words, words is not None
+    if isinstance(clause, Condition):
+        operand = scope.resolve(clause.field)
+        test = OPERATORS[clause.operator](Term(operand, clause.value, scope)) if operand else None
+        return test, test is not None
+    if isinstance(clause, Join):
+        return related.joined(clause, scope, passing) or (None, False)
+    return related.subquery(clause, scope, passing) or (None, False)
+
+
+def _keyset(parsed: Parsed, scope: Scope) -> Keyset | None:
+    """Recognise `F^sys_updated_on>T^NQF^sys_updated_on=T^sys_id>S`, either half first: none need be tested row by row."""
     if len(parsed.groups) != 2:
         return None
-    later, same = parsed.groups
-    stamps = [each[0].value for each in later if _is(each, "sys_updated_on", ">")]
-    ids = [each[0].value for each in same if _is(each, "sys_id", ">")]
+    later, same = sorted(parsed.groups, key=len)
+    stamps = [value for each in later if (value := _value(each, "sys_updated_on", ">"))]
+    ids = [value for each in same if (value := _value(each, "sys_id", ">"))]
     if len(stamps) != 1 or len(ids) != 1 or stamps[0].startswith("javascript:"):
         return None
     newer = [Condition("sys_updated_on", ">", stamps[0])]
@@ -154,31 +133,32 @@ def _keyset(parsed: Parsed, resolve: Resolver, caller: Caller) -> Keyset | None:
     rest = [each for each in later if each != newer]
     if rest != [each for each in same if each not in tied] or len(same) != len(rest) + 2:
         return None
-    tests, _ = _build_group(rest, resolve, caller)
+    tests, _ = _build_group(rest, scope)
     return Keyset(stamps[0], ids[0], _all(tests) if tests else None, repr(rest) if _plain(rest) else "")
 
 
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _PLAIN = frozenset({"=", "!=", "IN", "NOT IN", "ISEMPTY", "ISNOTEMPTY", ">", ">=", "<", "<="})
 
 
-def _plain(group: list[list[Condition]]) -> bool:
+def _plain(group: list[list[Clause]]) -> bool:
     """Whether no other row, no script and no clock has a say."""
     return all(
-        each.operator in _PLAIN and "." not in each.field and not each.value.startswith("javascript:")
+        isinstance(each, Condition)
+        and each.operator in _PLAIN
+        and "." not in each.field
+        and not each.value.startswith("javascript:")
         for alternatives in group
         for each in alternatives
     )
 
 
-def _is(alternatives: list[Condition], name: str, operator: str) -> bool:
-    return len(alternatives) == 1 and (alternatives[0].field, alternatives[0].operator) == (name, operator)
-
-
-def _build(condition: Condition, resolve: Resolver, caller: Caller) -> Test | None:
-    operand = resolve(condition.field)
-    if operand is None:
-        return None
-    return OPERATORS[condition.operator](Term(operand, condition.value, caller, resolve))
+def _value(alternatives: list[Clause], name: str, operator: str) -> str:
+    """The value of a condition that stands alone; "" where the clause is another."""
+    only = alternatives[0] if len(alternatives) == 1 else None
+    if isinstance(only, Condition) and (only.field, only.operator) == (name, operator):
+        return only.value
+    return ""
 
 
 def _whole(groups: list[list[Test]]) -> Test | None:
@@ -227,15 +207,28 @@ def _bounds(parsed: Parsed, caller: Caller) -> Bounds:
         low=min(bound.low for bound in each),
         high="" if any(not bound.high for bound in each) else max(bound.high for bound in each),
         ids=frozenset().union(*(some for some in ids if some is not None)) if None not in ids else None,
+        whole=len(parsed.groups) == 1
+        and not (parsed.joins or parsed.related)
+        and all(map(_spans, parsed.groups[0])),
     )
 
 
-def _group_bounds(group: list[list[Condition]], caller: Caller) -> Bounds:
+def _spans(alternatives: list[Clause]) -> bool:
+    """Whether a clause is a bound to the second and nothing else."""
+    only = alternatives[0] if len(alternatives) == 1 else None
+    return (
+        isinstance(only, Condition)
+        and (only.field, only.operator) in (("sys_updated_on", ">="), ("sys_updated_on", "<="))
+        and bool(_STAMP.fullmatch(only.value))
+    )
+
+
+def _group_bounds(group: list[list[Clause]], caller: Caller) -> Bounds:
     low, high, ids = "", "", None
     for alternatives in group:
-        if len(alternatives) != 1:
-            continue
         condition = alternatives[0]
+        if len(alternatives) != 1 or not isinstance(condition, Condition):
+            continue
         if condition.field == "sys_id" and condition.operator in ("=", "IN") and condition.value:
             ids = frozenset(condition.value.split(","))
         elif condition.field == "sys_updated_on" and condition.value:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from sync.sandbox.servicenow.operators import Getter, Operand, Test
 from sync.sandbox.servicenow.query import Compiled
 from sync.sandbox.servicenow.schema import NUMBER_TYPES, SYS_ID, UPDATED_ON, Row, Table
 from sync.sandbox.servicenow.store import Store, TableData
-from sync.sandbox.servicenow.values import display
+from sync.sandbox.servicenow.terms import Getter, Operand, Test
 
 _KEYSET = ((UPDATED_ON, False), (SYS_ID, False))
 
@@ -24,47 +23,23 @@ class Found:
     total: int | None  # None: nobody asked
 
 
-def resolve(store: Store, table: Table, time_zone: str, path: str) -> Operand | None:
-    """A column of the table, or of what a dot-walk reaches; None when a name on the way is unknown."""
-    name, _, rest = path.partition(".")
-    column = table.by_name.get(name)
-    if column is None:
-        return None
-    index = table.position[name]
-    if not rest:
-        return Operand(column, lambda row: row[index], partial(_show, store, table, index, time_zone))
-    target = store.registry.get(column.reference)
-    inner = resolve(store, target, time_zone, rest) if target else None
-    if target is None or inner is None:
-        return None
-    return Operand(
-        inner.column,
-        _walk(store, target, index, inner.get),
-        _walk(store, target, index, inner.show),
-    )
-
-
-def _show(store: Store, table: Table, index: int, time_zone: str, row: Row) -> str:
-    return display(store, table, table.columns[index], row[index], time_zone)
-
-
-def _walk(store: Store, target: Table, index: int, inner: Getter) -> Getter:
-    def get(row: Row) -> str:
-        reached = store.find(target.name, row[index]) if row[index] else None
-        return inner(reached) if reached is not None else ""
-
-    return get
-
-
 def search(store: Store, table: Table, compiled: Compiled, *, offset: int, limit: int, count: bool) -> Found:
     """The rows from `offset`; `total` is the number that match, whatever the caller may see."""
     families = store.family(table.name)
-    if len(families) == 1 and _follows_change(table, compiled.order):
+    one_list = store.dialect.order_spans_union or len(compiled.queries) < 2
+    if one_list and len(families) == 1 and _follows_change(table, compiled.order):
         return _by_change(families[0], compiled, offset, limit, count=count)
     matched = [row for data in families for row in _candidates(data, compiled) if _passes(compiled.test, row)]
     for operand, descending in reversed(compiled.order):
         matched.sort(key=_sort_key(operand), reverse=descending)
+    if not one_list:
+        matched.sort(key=partial(_first_match, compiled.queries))
     return Found(matched[offset : offset + limit], len(matched))
+
+
+def _first_match(queries: Sequence[Test | None], row: Row) -> int:
+    """Which of the united queries found the row."""
+    return next(place for place, test in enumerate(queries) if _passes(test, row))
 
 
 def _passes(test: Test | None, row: Row) -> bool:
@@ -96,6 +71,8 @@ def _by_change(data: TableData, compiled: Compiled, offset: int, limit: int, *, 
         )
         return Found(rows[offset : offset + limit], len(rows))
     low = (bounds.low, "")
+    if bounds.whole:
+        test = None
     if compiled.keyset is not None:
         test, low = compiled.keyset.test, (compiled.keyset.stamp, compiled.keyset.sys_id + "~")
     start, end = data.between(low, bounds.high)

@@ -23,6 +23,15 @@ def parse(text: str) -> datetime | None:
     return None
 
 
+def from_iso(text: str) -> str:
+    """An ISO 8601 stamp as it is stored; any other text as it is."""
+    try:
+        moment = datetime.fromisoformat(text) if "T" in text else None
+    except ValueError:
+        return text
+    return text if moment is None else stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
 @lru_cache(maxsize=64)
 def zone(name: str) -> ZoneInfo:
     """A user's zone; an unknown or empty name means UTC, as on an instance without a default."""

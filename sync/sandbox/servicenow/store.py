@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 
+from sync.sandbox.commits import Commits
+from sync.sandbox.servicenow.dialect import Dialect
 from sync.sandbox.servicenow.schema import SYS_ID, UPDATED_ON, Registry, Row, Table
 
 Stamp = tuple[str, str]  # (sys_updated_on, sys_id)
@@ -17,7 +20,7 @@ Stamp = tuple[str, str]  # (sys_updated_on, sys_id)
 class TableData:
     """The rows of one class."""
 
-    __slots__ = ("_remembered", "by_id", "changed", "table", "version")
+    __slots__ = ("_remembered", "by_id", "changed", "commits", "keeps_past", "past", "table", "version")
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -25,6 +28,13 @@ class TableData:
         self.changed: list[Stamp] = []
         self.version = 0  # grows with every write, so that caches know when they are stale
         self._remembered: tuple[int, str, Sequence[int]] = (-1, "", ())
+        self.commits: Commits | None = None  # is told of every new version of a row
+        self.keeps_past = False
+        self.past: dict[str, list[Row]] = {}  # what rows were before, oldest first, while that is kept
+
+    @property
+    def name(self) -> str:
+        return self.table.name
 
     def load(self, rows: Iterable[Row]) -> None:
         """Add many new rows at once; sorting once costs less than placing each."""
@@ -37,18 +47,47 @@ class TableData:
     def put(self, row: Row) -> None:
         """Insert a row or replace the one with its sys_id."""
         old = self.by_id.get(row[SYS_ID])
+        if self.commits is not None:
+            self.commits.written(self, row[SYS_ID], old)
         stamp = (row[UPDATED_ON], row[SYS_ID])
         if old is None:
             self._place(stamp)
         elif old[UPDATED_ON] != row[UPDATED_ON]:
             self._drop((old[UPDATED_ON], old[SYS_ID]))
             self._place(stamp)
+        if self.keeps_past and old is not None:
+            self.past.setdefault(row[SYS_ID], []).append(old)
         self.by_id[row[SYS_ID]] = row
         self.version += 1
 
+    def as_of(self, moment: str) -> TableData:
+        """The rows as they were at a stamp; of those deleted since, none."""
+        before = TableData(self.table)
+        then = ([*self.past.get(sys_id, ()), row] for sys_id, row in self.by_id.items())
+        newest = (next((row for row in reversed(rows) if row[UPDATED_ON] <= moment), None) for rows in then)
+        before.load(row for row in newest if row is not None)
+        return before
+
     def remove(self, sys_id: str) -> None:
         row = self.by_id.pop(sys_id)
+        if self.commits is not None:
+            self.commits.written(self, sys_id, row)
         self._drop((row[UPDATED_ON], sys_id))
+        self.version += 1
+
+    def version_of(self, key: str) -> Row | None:
+        return self.by_id.get(key)
+
+    def show(self, key: str, version: Row | None) -> None:
+        """Put a row back to a version it had, or has; None takes it out of sight."""
+        present = self.by_id.get(key)
+        if present is not None:
+            self._drop((present[UPDATED_ON], key))
+        if version is not None:
+            self._place((version[UPDATED_ON], key))
+            self.by_id[key] = version
+        elif present is not None:
+            del self.by_id[key]
         self.version += 1
 
     def remembered(self, key: str, reckon: Callable[[], Sequence[int]]) -> Sequence[int]:
@@ -80,6 +119,7 @@ class Store:
 
     def __init__(self, registry: Registry, seed: int) -> None:
         self.registry = registry
+        self.dialect = Dialect()
         self._random = random.Random(f"servicenow-{seed}")  # noqa: S311 - reproducible ids, not secrets
         self._data = {table.name: TableData(table) for table in registry}
         self._families = {
@@ -90,6 +130,19 @@ class Store:
         self.contents: dict[str, bytes] = {}  # of attachments, by the sys_id of their row
         self._choices: dict[tuple[str, str], dict[str, str]] = {}
         self._choices_version = -1
+
+    def turn(self, dialect: Dialect) -> None:
+        """Answer under another dialect from now on; what was remembered under the old one is forgotten."""
+        self.dialect = dialect
+        for data in self._data.values():
+            data.version += 1
+            data.keeps_past = dialect.reads_own_writes_late > 0
+
+    def as_of(self, name: str, moment: str) -> Store:
+        """A view in which a table is as it was at a stamp: what a replica shows that lags behind."""
+        view = copy(self)
+        view._families = {**self._families, name: [data.as_of(moment) for data in self._families[name]]}
+        return view
 
     def choices(self, table: Table, element: str) -> dict[str, str]:
         """Value to label of the active choices, those of the nearest class that has any for the column."""
@@ -107,6 +160,10 @@ class Store:
 
     def new_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"
+
+    def watched_by(self, commits: Commits) -> None:
+        for data in self._data.values():
+            data.commits = commits
 
     def data(self, name: str) -> TableData:
         return self._data[name]

@@ -1,7 +1,7 @@
 """Transform maps: what becomes of a staging row.
 
-A map copies columns; where its coalesce columns find a row, that row is updated, else one is inserted. References and
-choices may be named by what people read, empty values are not copied, and rows are written past access rules but not
+Maps are rows, so an administrator may add one, change one or switch one off; without scripts, which are not run. A map copies columns; where its coalesce columns find a row, that row is updated, else one is inserted. References and
+choices may be named by what people read, empty values are copied where the map says so, and rows are written past access rules but not
 past business rules. Source: the platform's pages on import sets and transform maps.
 """
 
@@ -15,17 +15,18 @@ from sync.sandbox.servicenow.errors import Refused
 from sync.sandbox.servicenow.records import Input, Records
 from sync.sandbox.servicenow.schema import SYS_ID, Row, Table
 from sync.sandbox.servicenow.store import Store
-from sync.sandbox.servicenow.tables.imports import IMP_USER, U_INCIDENT_IMPORT
 
 
 @dataclass(frozen=True, slots=True)
 class TransformMap:
-    """`columns`: staging to target. `coalesce` names target columns; a row with one of them empty matches nothing."""
+    """`columns`: staging to target. `coalesce` names target columns; without any, or with one empty, nothing matches."""
 
+    sys_id: str
     name: str
     target: str
     columns: Mapping[str, str]
     coalesce: tuple[str, ...]
+    copies_empty: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +38,52 @@ class Outcome:
     comment: str = ""
 
 
-_INCIDENT = {f"u_{name}": name for name in ("correlation_id", "correlation_display", "short_description")}
-_INCIDENT |= {f"u_{name}": name for name in ("description", "state", "impact", "urgency", "category")}
-_INCIDENT |= {f"u_{name}": name for name in ("assigned_to", "assignment_group", "close_code", "close_notes")}
-_INCIDENT |= {"u_caller": "caller_id", "u_comments": "comments", "u_work_notes": "work_notes"}
+def maps_of(store: Store, staging: str) -> list[TransformMap]:
+    """The active maps of a staging table, in the order they run."""
+    at = store.registry["sys_transform_map"].position
+    rows = [row for row in store.every("sys_transform_map") if row[at["source_table"]] == staging]
+    active = [row for row in rows if row[at["active"]] == "true"]
+    return [
+        _read(store, row) for row in sorted(active, key=lambda row: (int(row[at["order"]] or 0), row[SYS_ID]))
+    ]
 
-TRANSFORMS: dict[str, TransformMap] = {
-    IMP_USER.name: TransformMap(
-        "User",
-        "sys_user",
-        {column.name: column.name for column in IMP_USER.own},
-        coalesce=("user_name",),
-    ),
-    U_INCIDENT_IMPORT.name: TransformMap("Incident", "incident", _INCIDENT, coalesce=("correlation_id",)),
-}
+
+def map_named(store: Store, sys_id: str) -> TransformMap | None:
+    row = store.find("sys_transform_map", sys_id)
+    return _read(store, row) if row is not None else None
+
+
+def _read(store: Store, row: Row) -> TransformMap:
+    """A map with those of its entries that name columns the target has."""
+    at, entry = (store.registry[name].position for name in ("sys_transform_map", "sys_transform_entry"))
+    target = store.registry.get(row[at["target_table"]])
+    known = target.position if target else {}
+    entries = [
+        each
+        for each in store.every("sys_transform_entry")
+        if each[entry["map"]] == row[SYS_ID] and each[entry["target_field"]] in known
+    ]
+    return TransformMap(
+        sys_id=row[SYS_ID],
+        name=row[at["name"]],
+        target=row[at["target_table"]],
+        columns={each[entry["source_field"]]: each[entry["target_field"]] for each in entries},
+        coalesce=tuple(each[entry["target_field"]] for each in entries if each[entry["coalesce"]] == "true"),
+        copies_empty=row[at["copy_empty_fields"]] == "true",
+    )
 
 
 def transform(
     store: Store, records: Records, mapped: TransformMap, staged: Table, row: Row, principal: Principal
 ) -> Outcome:
     """Write what the row says. A refusal is an outcome, as the platform answers 201 for it too."""
-    target = store.registry[mapped.target]
+    target = store.registry.get(mapped.target)
+    if target is None:
+        return Outcome("error", None, f"Invalid table {mapped.target}")  # UNVERIFIED wording
     values = {
         goal: text
         for source, goal in mapped.columns.items()
-        if (text := row[staged.position[source]])  # "Copy empty fields" is off, as it is by default
+        if (text := row[staged.position[source]] if source in staged.position else "") or mapped.copies_empty
     }
     given = Input(replace(principal, roles=SYSTEM.roles), values, display_values=True)
     old = _matching(store, target, mapped.coalesce, values)
@@ -75,7 +97,7 @@ def transform(
 
 
 def _matching(store: Store, target: Table, keys: tuple[str, ...], values: Mapping[str, str]) -> Row | None:
-    if not all(values.get(key) for key in keys):
+    if not keys or not all(values.get(key) for key in keys):
         return None
     wanted = [(target.position[key], values[key]) for key in keys]
     rows = (

@@ -66,7 +66,7 @@ def _decimal(text: str) -> str:
 
 
 def _date(text: str) -> str:
-    # An ISO stamp is not understood and stored empty: unverified, but it is never stored as sent.
+    # An ISO stamp is not understood and stored empty, unless a switch has made it one of these before.
     moment = stamps.parse(text)
     return stamps.stamp(moment) if moment else ""
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from sync.sandbox.servicenow.access import Access, Principal
-from sync.sandbox.servicenow.operators import Operand
 from sync.sandbox.servicenow.schema import CREATED_BY, CREATED_ON, JOURNAL_TYPES, SYS_ID, Row, Table
-from sync.sandbox.servicenow.search import resolve
 from sync.sandbox.servicenow.stamps import local
 from sync.sandbox.servicenow.store import Store
+from sync.sandbox.servicenow.terms import Operand, resolve
 
 Render = Callable[[Row], object]
 
@@ -26,6 +25,20 @@ class Shape:
     fields: tuple[str, ...] = ()  # none: every column
     display: str = "false"
     plain_references: bool = False
+
+
+def fields_of(store: Store, table: Table, view: str) -> tuple[str, ...]:
+    """The columns that the list of a view shows, the list of a parent if the table has none; () for an unknown view."""
+    lists, elements = (store.registry[name].position for name in ("sys_ui_list", "sys_ui_list_element"))
+    by_table = {
+        row[lists["name"]]: row[SYS_ID]
+        for row in store.every("sys_ui_list")
+        if view and row[lists["view"]] == view
+    }
+    found = next((by_table[each.name] for each in table.lineage() if each.name in by_table), "")
+    rows = [row for row in store.every("sys_ui_list_element") if found and row[elements["list_id"]] == found]
+    rows.sort(key=lambda row: int(row[elements["position"]] or 0))
+    return tuple(row[elements["element"]] for row in rows)
 
 
 class View:

@@ -6,7 +6,7 @@ Source: REST guide, "Composite Batch".
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sync.sandbox.salesforce.problems import Refusal
@@ -50,11 +50,13 @@ def _answer(call: Call, part: Subrequest, *, is_first: bool) -> Response:
     path = "/services/data/" + path.removeprefix("services/data/").rstrip("/")
     body = b"" if part.body is None else json.dumps(part.body).encode()
     request = Request.build(part.method, path + mark + query, body=body)
+    request = replace(request, trouble=call.request.trouble)
     try:
         if any(each in path for each in _FORBIDDEN):
             raise Refusal("INVALID_INPUT", f"The url is not supported in a batch: {part.url}")
         if not is_first:
             call.platform.budget.charge()
+            call.platform.counters.bill()
     except Refusal as refusal:
         return refused(refusal)
     return PARTS.dispatch(Part(call, call.platform.counters), request)

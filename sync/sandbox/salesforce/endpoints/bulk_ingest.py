@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sync.sandbox.salesforce.ingesting import OPERATIONS, Ingest, check_key
-from sync.sandbox.salesforce.jobs import Job, Line
+from sync.sandbox.salesforce.jobs import OVER, Job, Line
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import Call, api
 from sync.sandbox.wire import Response
@@ -17,7 +17,7 @@ CSV = "text/csv;charset=UTF-8"
 def open_job(call: Call) -> Response:
     sent = call.json_object()
     operation = str(sent.get("operation", ""))
-    if operation == "hardDelete":
+    if operation == "hardDelete" and not call.org.settings.bulk_hard_delete:
         raise Refusal("FEATURENOTENABLED", "The hard delete permission is not enabled for this user")
     if operation not in OPERATIONS or sent.get("contentType", "CSV") != "CSV":
         raise Refusal("INVALIDJOB", "Unable to parse Job: operation or contentType is not supported")
@@ -52,16 +52,22 @@ def upload(call: Call, job_id: str) -> Response:
 
 @api("PATCH", "/jobs/ingest/{job_id}")
 def change_state(call: Call, job_id: str) -> Response:
-    """Close or abort a job; a closed one runs at once, though this answer does not know it yet."""
+    """Close or abort a job; a closed one may run at once, though this answer does not know it yet."""
     job, state = _job(call, job_id), call.json_object().get("state")
-    if job.state != "Open" or state not in ("UploadComplete", "Aborted"):
+    if state == "Aborted":
+        call.platform.jobs.abort(job)
+        return Response.json(job.describe())
+    if job.state != "Open" or state != "UploadComplete":
         raise Refusal("INVALIDJOBSTATE", f"Changing a job in state {job.state} to {state} is not allowed")
-    job.state = str(state)
+    job.state = state
     answer = Response.json(job.describe())
-    if state == "UploadComplete":
-        writer = call.writer()
+    writer = call.writer()
+
+    def work() -> None:
         Ingest(call.org, writer, job).run()
         call.count(writer)
+
+    call.platform.jobs.run(job, work)
     return answer
 
 
@@ -89,6 +95,9 @@ def failed(call: Call, job_id: str) -> Response:
 
 
 @api("GET", "/jobs/ingest/{job_id}/unprocessedrecords")
+@api(
+    "GET", "/jobs/ingest/{job_id}/unprocessedRecords"
+)  # the guide has the first, simple-salesforce the second
 def unprocessed(call: Call, job_id: str) -> Response:
     """Every record of a job that could not be read, none of one that ran."""
     job = _finished(call, job_id)
@@ -107,6 +116,6 @@ def _job(call: Call, job_id: str) -> Job:
 
 def _finished(call: Call, job_id: str) -> Job:
     job = _job(call, job_id)
-    if job.state in ("Open", "UploadComplete"):
+    if job.state not in OVER:
         raise Refusal("INVALIDJOBSTATE", f"Results are not available for a job in state {job.state}")
     return job

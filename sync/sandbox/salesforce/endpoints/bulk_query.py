@@ -11,6 +11,7 @@ from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import Call, api
 from sync.sandbox.salesforce.soql.parser import parse
 from sync.sandbox.salesforce.soql.run import run
+from sync.sandbox.salesforce.soql.syntax import Query
 from sync.sandbox.wire import Response
 
 _PAGE = 50_000
@@ -25,21 +26,36 @@ def open_job(call: Call) -> Response:
     operation, statement = str(sent.get("operation", "")), str(sent.get("query", ""))
     if operation not in ("query", "queryAll"):
         raise Refusal("INVALIDJOB", "Unable to parse Job: operation is not supported")
-    query = parse(statement)
-    if not query.paths or query.offset or query.children:
-        raise Refusal(
-            "API_ERROR", "COUNT, FIELDS, OFFSET and subqueries are not supported in Bulk API queries"
-        )
-    answer = run(
-        call.org, statement, call.zone, f"{call.base}/sobjects", include_deleted=operation == "queryAll"
-    )
+    query = _plain_query(statement)
+    everything = operation == "queryAll"
+    base = f"{call.base}/sobjects"
+    run(call.org, statement, call.zone, base, include_deleted=everything)  # a bad one is refused at once
     job = new_job(call, "query", operation, query.sobject, sent)
     job.statement, job.state = statement, "UploadComplete"
     described = Response.json(job.describe())
-    job.columns = [".".join(path.parts) for path in query.paths]
-    job.succeeded = [_line(answer.render(row.values), job.columns) for row in answer.rows]
-    job.state = "JobComplete"
+
+    def work() -> None:
+        answer = run(call.org, statement, call.zone, base, include_deleted=everything)
+        job.columns = [".".join(path.parts) for path in query.paths]
+        job.succeeded = [_line(answer.render(row.values), job.columns) for row in answer.rows]
+        job.state = "JobComplete"
+
+    def read() -> None:
+        with call.platform.commits.seen(reading=True):
+            work()
+
+    call.platform.jobs.run(job, work, later=read)
     return described
+
+
+def _plain_query(statement: str) -> Query:
+    query = parse(statement)
+    if not query.paths or query.offset or query.children or query.aggregates or query.typeofs:
+        raise Refusal(
+            "API_ERROR",
+            "Aggregates, FIELDS, OFFSET, TYPEOF and subqueries are not supported in Bulk API queries",
+        )
+    return query
 
 
 @api("GET", "/jobs/query")
@@ -53,6 +69,15 @@ def show(call: Call, job_id: str) -> Response:
     return Response.json(_job(call, job_id).describe())
 
 
+@api("PATCH", "/jobs/query/{job_id}")
+def abort(call: Call, job_id: str) -> Response:
+    job = _job(call, job_id)
+    if call.json_object().get("state") != "Aborted":
+        raise Refusal("INVALIDJOBSTATE", "A query job can only be aborted")
+    call.platform.jobs.abort(job)
+    return Response.json(job.describe())
+
+
 @api("DELETE", "/jobs/query/{job_id}")
 def forget(call: Call, job_id: str) -> Response:
     call.platform.jobs.forget(_job(call, job_id))
@@ -62,6 +87,8 @@ def forget(call: Call, job_id: str) -> Response:
 @api("GET", "/jobs/query/{job_id}/results")
 def results(call: Call, job_id: str) -> Response:
     job, query = _job(call, job_id), call.request.query
+    if job.state != "JobComplete":
+        raise Refusal("INVALIDJOBSTATE", f"Results are not available for a job in state {job.state}")
     start, size = query.get("locator", "0"), query.get("maxRecords", str(_PAGE))
     if not (start.isdecimal() and size.isdecimal() and int(size)):
         raise Refusal("INVALID_QUERY_LOCATOR", "locator or maxRecords is not valid")

@@ -24,6 +24,7 @@ _ROLLED_BACK = Problem(
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
     "Record rolled back because not all records were valid and the request was using AllOrNone header",
 )
+_ID = ("Id", "id", "ID", "iD")  # names of fields are the same in either case
 Record = Mapping[str, Any]
 Result = dict[str, Any]
 
@@ -75,7 +76,9 @@ def upsert_all(call: Call, name: str, field: str) -> Response:
 def _upsert(writer: Writer, view: View, key: Field, record: Record, seen: set[str]) -> Result:
     if _id_of(record) is not None:
         raise Refusal("INVALID_FIELD", "The Id field should not be specified in the sobject data.", "Id")
-    value = next((value for name, value in record.items() if name.lower() == key.name.lower()), None)
+    value = record.get(key.name)
+    if value is None:
+        value = next((value for name, value in record.items() if name.lower() == key.name.lower()), None)
     if value is None or value == "":
         raise Refusal("MISSING_ARGUMENT", f"{key.name} not specified", key.name)
     _refuse_repeat(seen, str(value).lower(), f"Duplicate external id specified: {value}", key.name)
@@ -182,7 +185,7 @@ def _type(record: Record) -> str:
 
 
 def _id_of(record: Record) -> object:
-    return next((value for name, value in record.items() if name.lower() == "id"), None)
+    return next((record[name] for name in _ID if name in record), None)
 
 
 def _living(call: Call, view: View, record_id: object) -> Row:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sync.sandbox.counters import Counters
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.references import resolve
 from sync.sandbox.salesforce.routing import PARTS, Call, Part, Unit, api, refused
+from sync.sandbox.trouble import Trouble
 from sync.sandbox.wire import Request, Response
 
 MAX_PARTS, MAX_HEAVY_PARTS = 25, 5
@@ -62,7 +63,7 @@ def _run(call: Call, parts: Sequence[Subrequest], unit: Unit) -> list[Response]:
     answers = []
     for part in parts:
         try:
-            request = _request(part, bodies)
+            request = _request(part, bodies, call.request.trouble)
         except Refusal as refusal:
             answers.append(refused(refusal))
             continue
@@ -74,7 +75,7 @@ def _run(call: Call, parts: Sequence[Subrequest], unit: Unit) -> list[Response]:
     return answers
 
 
-def _request(part: Subrequest, bodies: Mapping[str, Any]) -> Request:
+def _request(part: Subrequest, bodies: Mapping[str, Any], trouble: Trouble | None) -> Request:
     url = str(resolve(part.url, bodies))
     body = resolve(part.body, bodies)
     headers = {name: str(resolve(value, bodies)) for name, value in part.headers.items()}
@@ -82,7 +83,8 @@ def _request(part: Subrequest, bodies: Mapping[str, Any]) -> Request:
         raise Refusal("INVALID_INPUT", f"The url is not supported in a composite request: {url}")
     path, mark, query = url.partition("?")
     data = b"" if body is None else json.dumps(body).encode()
-    return Request.build(part.method, path.rstrip("/") + mark + query, headers=headers, body=data)
+    request = Request.build(part.method, path.rstrip("/") + mark + query, headers=headers, body=data)
+    return replace(request, trouble=trouble)
 
 
 def _failed(answer: Response) -> bool:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sync.sandbox.salesforce.conditional import header_time
-from sync.sandbox.salesforce.org import View
+from sync.sandbox.salesforce.record_types import MASTER_ID
 from sync.sandbox.salesforce.routing import Call, api
-from sync.sandbox.salesforce.schema import SOAP_TYPES, Field, SObject
+from sync.sandbox.salesforce.schema import SOAP_TYPES, Field, OnDelete, SObject
 from sync.sandbox.salesforce.soql.children import CHILD_NAMES
 from sync.sandbox.wire import Response
 
-MASTER_RECORD_TYPE = "012000000000000AAA"
 _BYTES_PER_CHARACTER = 3  # byteLength counts UTF-8 bytes
 
 
@@ -40,9 +39,9 @@ def describe(call: Call, name: str) -> Response:
     if known is not None and call.org.schema_changed <= known:
         return Response.empty(304)
     described = _summary(call, view.sobject) | {
-        "fields": [_field(view, field) for field in view.sobject.fields],
+        "fields": [_field(field) for field in view.sobject.fields],
         "childRelationships": _children(call, view.name),
-        "recordTypeInfos": [_master(call, view.name)],
+        "recordTypeInfos": _record_types(call, view.name),
         "namedLayoutInfos": [],
         "supportedScopes": [],
         "actionOverrides": [],
@@ -87,42 +86,89 @@ def _summary(call: Call, sobject: SObject) -> dict[str, Any]:
     }
 
 
-def _field(view: View, field: Field) -> dict[str, Any]:
-    is_text = field.type not in ("boolean", "datetime", "date", "int", "double")
+def _field(field: Field) -> dict[str, Any]:
     return {
         "name": field.name,
         "label": field.label,
+        **_measures(field),
+        **_permissions(field),
+        **_key(field),
+        **_use_in_queries(field),
+        **_picklist(field),
+        "referenceTo": list(field.reference_to),
+        "relationshipName": field.relationship,
+        "namePointing": field.polymorphic,
+        "polymorphicForeignKey": field.polymorphic,
+        "nameField": field.name_field,
+        "custom": field.custom,
+        "calculated": field.calculated,
+        "autoNumber": field.auto_number,
+        "compoundFieldName": "Name" if field.name in ("FirstName", "LastName") else None,
+        "extraTypeInfo": "plaintextarea" if field.long else None,
+        **_SAME_FOR_ALL,
+    }
+
+
+# What clients expect of every field and no field of this org has.
+_SAME_FOR_ALL: dict[str, Any] = {
+    "calculatedFormula": None,
+    "relationshipOrder": None,
+    "cascadeDelete": False,
+    "restrictedDelete": False,
+    "deprecatedAndHidden": False,
+    "encrypted": False,
+    "htmlFormatted": False,
+    "inlineHelpText": None,
+    "mask": None,
+    "maskType": None,
+    "writeRequiresMasterRead": False,
+}
+
+
+def _measures(field: Field) -> dict[str, Any]:
+    is_text = field.type not in ("boolean", "datetime", "date", "int", "double", "currency")
+    return {
         "type": field.type,
         "soapType": SOAP_TYPES.get(field.type, "xsd:string"),
         "length": field.length,
         "byteLength": field.length * _BYTES_PER_CHARACTER if is_text else 0,
         "digits": 9 if field.type == "int" else 0,
-        "precision": 18 if field.type == "double" else 0,
+        "precision": 18 if field.type in ("double", "currency") else 0,
         "scale": 0,
+    }
+
+
+def _permissions(field: Field) -> dict[str, Any]:
+    return {
         "nillable": field.nillable,
         "createable": field.createable,
         "updateable": field.updateable,
         "defaultedOnCreate": field.defaulted,
         "defaultValue": False if field.type == "boolean" else None,
+        "permissionable": field.custom or (field.nillable and field.updateable),
+    }
+
+
+def _key(field: Field) -> dict[str, Any]:
+    return {
         "unique": field.unique,
         "externalId": field.external_id,
         "idLookup": field.id_lookup,
         "caseSensitive": field.case_sensitive,
-        "custom": field.custom,
-        "calculated": field.calculated,
-        "calculatedFormula": None,
-        "autoNumber": field.auto_number,
-        "nameField": field.name_field,
-        "namePointing": field.polymorphic,
-        "polymorphicForeignKey": field.polymorphic,
-        "referenceTo": list(field.reference_to),
-        "relationshipName": field.relationship,
-        "relationshipOrder": None,
+    }
+
+
+def _use_in_queries(field: Field) -> dict[str, Any]:
+    return {
         "filterable": not field.long,
         "sortable": not field.long,
-        "groupable": not field.long and field.type != "datetime",
-        "aggregatable": not field.long and field.type != "boolean",
-        "permissionable": field.custom or (field.nillable and field.updateable),
+        "groupable": field.groupable,
+        "aggregatable": field.aggregatable,
+    }
+
+
+def _picklist(field: Field) -> dict[str, Any]:
+    return {
         "restrictedPicklist": field.type == "picklist" and field.restricted,
         "picklistValues": [
             {
@@ -136,17 +182,6 @@ def _field(view: View, field: Field) -> dict[str, Any]:
         ],
         "dependentPicklist": False,
         "controllerName": None,
-        "cascadeDelete": False,
-        "restrictedDelete": False,
-        "compoundFieldName": "Name" if field.name in ("FirstName", "LastName") else None,
-        "deprecatedAndHidden": False,
-        "encrypted": False,
-        "extraTypeInfo": "plaintextarea" if field.long else None,
-        "htmlFormatted": False,
-        "inlineHelpText": None,
-        "mask": None,
-        "maskType": None,
-        "writeRequiresMasterRead": False,
     }
 
 
@@ -154,12 +189,12 @@ def _children(call: Call, name: str) -> list[dict[str, Any]]:
     """Return which fields of which objects point here."""
     return [
         {
-            "cascadeDelete": False,
+            "cascadeDelete": field.on_delete is OnDelete.CASCADE,
             "childSObject": view.name,
             "deprecatedAndHidden": False,
             "field": field.name,
             "relationshipName": CHILD_NAMES.get((view.name, field.name)),
-            "restrictedDelete": False,
+            "restrictedDelete": field.on_delete is OnDelete.RESTRICT,
         }
         for view in call.org.views.values()
         for field in view.sobject.fields
@@ -167,14 +202,27 @@ def _children(call: Call, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _master(call: Call, name: str) -> dict[str, Any]:
+def _record_types(call: Call, name: str) -> list[dict[str, Any]]:
+    """Return the object's record types and the master, which is what rows get by default."""
+    infos = [
+        _record_type(call, name, record_type_id, each.name, each.developer_name, active=each.active)
+        for record_type_id, each in call.org.record_types.items()
+        if each.sobject == name
+    ]
+    return [*infos, _record_type(call, name, MASTER_ID, "Master", "Master", active=True)]
+
+
+def _record_type(
+    call: Call, sobject: str, record_type_id: str, name: str, developer_name: str, *, active: bool
+) -> dict[str, Any]:
+    is_master = record_type_id == MASTER_ID
     return {
-        "active": True,
-        "available": True,
-        "defaultRecordTypeMapping": True,
-        "developerName": "Master",
-        "master": True,
-        "name": "Master",
-        "recordTypeId": MASTER_RECORD_TYPE,
-        "urls": {"layout": f"{call.base}/sobjects/{name}/describe/layouts/{MASTER_RECORD_TYPE}"},
+        "active": active,
+        "available": active,
+        "defaultRecordTypeMapping": is_master,
+        "developerName": developer_name,
+        "master": is_master,
+        "name": name,
+        "recordTypeId": record_type_id,
+        "urls": {"layout": f"{call.base}/sobjects/{sobject}/describe/layouts/{record_type_id}"},
     }

@@ -34,7 +34,8 @@ def versions(platform: SalesforcePlatform, request: Request) -> Response:
 
 @api("GET", "")
 def resources(call: Call) -> Response:
-    return Response.json({name: f"{call.base}/{name}" for name in _RESOURCES})
+    identity = f"{call.platform.url}/id/{call.platform.org_id}/{call.user_id}"
+    return Response.json({"identity": identity, **{name: f"{call.base}/{name}" for name in _RESOURCES}})
 
 
 @api("GET", "/limits")

@@ -6,7 +6,6 @@ Answers follow the platform: errors are objects, not the arrays of data calls, a
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import ROUTES
 from sync.sandbox.salesforce.sessions import LoginRefused, Session
 from sync.sandbox.wire import Request, Response
@@ -62,9 +62,21 @@ def token(platform: SalesforcePlatform, request: Request) -> Response:
             if grant.names_client:
                 check_client(platform, request, form, secret_optional=grant.secret_optional)
             answer = grant.run(platform, form)
+            _count(platform)
         except LoginRefused as refusal:
             return login_refused(refusal)
         return Response.json(answer, headers=_NO_STORE)
+
+
+def _count(platform: SalesforcePlatform) -> None:
+    """Spend a call of the day on a login, if the org counts it so. Raises LoginRefused."""
+    if not platform.dialect.logins_count_as_calls:
+        return
+    try:
+        platform.budget.charge()
+        platform.counters.bill()
+    except Refusal as refusal:
+        raise LoginRefused("rate_limit_exceeded", str(refusal)) from refusal
 
 
 def login_refused(refusal: LoginRefused, status: int = 400) -> Response:
@@ -91,7 +103,7 @@ def _client(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
         return form.get("client_id", ""), form.get("client_secret", "")
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no Base64, no ASCII, or no UTF-8 within
         raise LoginRefused("invalid_client", "invalid client credentials") from error
     return unquote(name), unquote(secret)
 
@@ -121,11 +133,6 @@ def userinfo(platform: SalesforcePlatform, request: Request) -> Response:
         if session is None:
             return Response.text("Bad_OAuth_Token", 403)
         return Response.json(_identity(platform, session.user_id))
-
-
-@ROUTES.route("GET", "/id/{org_id}/{user_id}")
-def identity(platform: SalesforcePlatform, request: Request, org_id: str, user_id: str) -> Response:
-    return userinfo(platform, request)
 
 
 def _identity(platform: SalesforcePlatform, user_id: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from urllib.parse import quote_plus
 from sync.sandbox.salesforce.cursors import Cursor
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import Call, api
+from sync.sandbox.salesforce.soql.parser import MAX_LEVELS
 from sync.sandbox.salesforce.soql.run import run
 from sync.sandbox.wire import Response
 
 MAX_URI = 16_384  # bytes of a request line's target
+_DEEP_SINCE = 58  # the version since which a subquery may have subqueries
 _SMALLEST_PAGE, _LARGEST_PAGE = 200, 2000
 _TOO_LONG = "<html><head><title>414 URI Too Long</title></head><body><h1>URI Too Long</h1></body></html>"
 
@@ -43,10 +45,12 @@ def _first_page(call: Call, resource: str, *, include_deleted: bool) -> Response
     if call.unit is None and _target_length(call, statement) > MAX_URI:
         return Response.text(_TOO_LONG, 414, "text/html;charset=UTF-8")
     base = f"{call.base}/sobjects"
-    answer = run(call.org, statement, call.zone, base, include_deleted=include_deleted)
+    levels = MAX_LEVELS if call.version >= _DEEP_SINCE else 2
+    answer = run(call.org, statement, call.zone, base, include_deleted=include_deleted, levels=levels)
     if answer.counts_only:
         return Response.json({"totalSize": len(answer.rows), "done": True, "records": []})
-    cursor = Cursor(answer.rows, answer.render, _page_size(call), call.org.now())
+    size = len(answer.rows) if answer.aggregates else _page_size(call)
+    cursor = Cursor(answer.rows, answer.render, size, call.org.now())
     return _page(call, resource, cursor, 0)
 
 

@@ -1,6 +1,7 @@
-"""SOAP login(): a session for a username and a password, as older clients still ask for it.
+"""SOAP login(), a session for a username and a password as older clients still ask for it, and logout().
 
-Source: SOAP guide, "login()" and "Error Codes"; the shape of the fault is what simple-salesforce reads.
+Source: SOAP guide, "login()", "logout()" and "Error Codes"; the shape of the fault is what simple-salesforce reads,
+jsforce sends the logout.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _LAST_VERSION = 64  # login() was removed from the API with version 65
 _XML = "text/xml;charset=UTF-8"
 _VERSION = re.compile(r"(\d+)\.0")
+_OPERATION = re.compile(r"<(?:[\w.-]+:)?Body(?:\s[^>]*)?>\s*<(?:[\w.-]+:)?(\w+)")
 _ENTITIES = {"&quot;": '"', "&apos;": "'"}
 
 
@@ -31,16 +33,33 @@ class Fault(Exception):
 
 
 @ROUTES.route("POST", "/services/Soap/u/{version}")
-def login(platform: SalesforcePlatform, request: Request, version: str) -> Response:
+@ROUTES.route("POST", "/services/Soap/u/{version}/{org_id}")
+def answer(platform: SalesforcePlatform, request: Request, version: str, org_id: str = "") -> Response:
     platform.counters.token_request()
     body = request.body.decode("utf-8", "replace")
+    operation = _OPERATION.search(body)
     with platform.org.lock:
         try:
-            _check_version(version)
-            session = _log_in(platform, _element(body, "username"), _element(body, "password"))
+            return Response.text(
+                _perform(platform, operation[1] if operation else "", body, version), 200, _XML
+            )
         except Fault as fault:
             return Response.text(_fault(fault), 500, _XML)
-        return Response.text(_result(platform, session, version), content_type=_XML)
+
+
+def _perform(platform: SalesforcePlatform, operation: str, body: str, version: str) -> str:
+    if operation == "login":
+        _check_version(version)
+        session = _log_in(platform, _element(body, "username"), _element(body, "password"))
+        return _result(platform, session, version)
+    if not platform.sessions.living(token := _element(body, "sessionId")):
+        raise Fault("INVALID_SESSION_ID", "Invalid Session ID found in SessionHeader: Illegal Session")
+    if operation != "logout":
+        raise Fault(
+            "UNSUPPORTED_CLIENT", f"No operation available for request {operation}"
+        )  # UNVERIFIED code
+    platform.sessions.end(token)
+    return _envelope("<logoutResponse/>")
 
 
 def _log_in(platform: SalesforcePlatform, username: str, password: str) -> Session:
@@ -92,10 +111,8 @@ def _fault(fault: Fault) -> str:
 def _result(platform: SalesforcePlatform, session: Session, version: str) -> str:
     soap = f"{platform.url}/services/Soap"
     org = to15(platform.org_id)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
-        'xmlns="urn:partner.soap.sforce.com"><soapenv:Body><loginResponse><result>'
+    return _envelope(
+        "<loginResponse><result>"
         f"<metadataServerUrl>{escape(soap)}/m/{version}/{org}</metadataServerUrl>"
         "<passwordExpired>false</passwordExpired><sandbox>true</sandbox>"
         f"<serverUrl>{escape(soap)}/u/{version}/{org}</serverUrl>"
@@ -104,5 +121,13 @@ def _result(platform: SalesforcePlatform, session: Session, version: str) -> str
         f"<sessionSecondsValid>{platform.org.dialect.session_seconds}</sessionSecondsValid>"
         f"<userId>{session.user_id}</userId>"
         f"<userName>{escape(platform.credentials.username)}</userName></userInfo>"
-        "</result></loginResponse></soapenv:Body></soapenv:Envelope>"
+        "</result></loginResponse>"
+    )
+
+
+def _envelope(body: str) -> str:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
+        f'xmlns="urn:partner.soap.sforce.com"><soapenv:Body>{body}</soapenv:Body></soapenv:Envelope>'
     )

@@ -14,6 +14,7 @@ from sync.sandbox.salesforce.schema import (
     AUDIT,
     ID,
     Field,
+    OnDelete,
     SObject,
     flag,
     picklist,
@@ -34,13 +35,13 @@ def fixed(field: Field) -> Field:
     return replace(field, updateable=False)
 
 
-def limit_comment(save: Save) -> None:
-    body = str(save.get("CommentBody") or "")
+def limit_comment(save: Save, field: str = "CommentBody") -> None:
+    body = str(save.get(field) or "")
     if len(body.encode()) > MAX_COMMENT:
         raise Refusal(
             "STRING_TOO_LONG",
             f"Body: data value too large: {body[:255]} (max length={MAX_COMMENT})",
-            "CommentBody",
+            field,
         )
 
 
@@ -70,7 +71,9 @@ register(
         deletable=False,  # without "Modify All Data"
         fields=(
             ID,
-            fixed(reference("ParentId", "Parent Case ID", "Case", nillable=False)),
+            fixed(
+                reference("ParentId", "Parent Case ID", "Case", nillable=False, on_delete=OnDelete.CASCADE)
+            ),
             fixed(Field("CommentBody", "Body", "textarea", MAX_COMMENT, long=True)),
             flag("IsPublished", "Published"),
             *AUDIT,
@@ -83,7 +86,18 @@ register(
         prefix="0D5",
         fields=(
             ID,
-            fixed(reference("ParentId", "Parent ID", "Case", "Account", "Contact", "User", nillable=False)),
+            fixed(
+                reference(
+                    "ParentId",
+                    "Parent ID",
+                    "Case",
+                    "Account",
+                    "Contact",
+                    "User",
+                    nillable=False,
+                    on_delete=OnDelete.CASCADE,
+                )
+            ),
             fixed(
                 picklist("Type", "Feed Item Type", "TextPost", "LinkPost", "ContentPost", default="TextPost")
             ),
@@ -101,8 +115,8 @@ register(
         before_save=close_task,
         fields=(
             ID,
-            reference("WhatId", "Related To ID", "Case", "Account"),
-            reference("WhoId", "Name ID", "Contact"),
+            reference("WhatId", "Related To ID", "Case", "Account", on_delete=OnDelete.CASCADE),
+            reference("WhoId", "Name ID", "Contact", on_delete=OnDelete.CLEAR),
             text("Subject", "Subject"),
             picklist(
                 "Status",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync.sandbox.salesforce.objects import register
+from sync.sandbox.salesforce.objects.activity import MAX_COMMENT, limit_comment
 from sync.sandbox.salesforce.schema import (
     AUDIT,
     ID,
     Field,
+    OnDelete,
     SObject,
     flag,
     picklist,
@@ -18,7 +20,8 @@ from sync.sandbox.salesforce.schema import (
 )
 
 if TYPE_CHECKING:
-    from sync.sandbox.salesforce.saving import Save
+    from sync.sandbox.salesforce.saving import Save, Writer
+    from sync.sandbox.salesforce.store import Row
 
 EXTERNAL_ID = "ServiceNow_Sys_Id__c"
 STATUSES = ("New", "Working", "Escalated", "On Hold", "Resolved", "Closed")
@@ -27,6 +30,7 @@ CLOSED_STATUSES = frozenset({"Closed"})
 
 def derive(save: Save) -> None:
     """Number a new Case, take the account from the contact, let IsClosed and ClosedDate follow the status."""
+    limit_comment(save, "Comments")
     if save.is_new:
         save.set("CaseNumber", f"{save.org.next_number('Case'):08d}")
     contact = save.org.row(save.get("ContactId"))
@@ -40,6 +44,16 @@ def derive(save: Save) -> None:
         save.set("ClosedDate", save.now if closed else None)
 
 
+def comment(writer: Writer, case: Row) -> None:
+    """Turn what was written to `Comments` into a comment that only colleagues see; the field itself stays empty."""
+    table = writer.org.tables["Case"]
+    body = case.values[table.slots["Comments"]]
+    if body is None:
+        return
+    writer.revise("Case", case, {"Comments": None})
+    writer.put("CaseComment", {"ParentId": case.values[0], "CommentBody": body, "IsPublished": False})
+
+
 register(
     SObject(
         name="Case",
@@ -48,6 +62,7 @@ register(
         prefix="500",
         auto_assign=True,
         before_save=derive,
+        after_save=comment,
         fields=(
             ID,
             read_only(
@@ -75,14 +90,16 @@ register(
             read_only(Field("ClosedDate", "Closed Date", "datetime")),
             flag("IsEscalated", "Escalated"),
             reference("OwnerId", "Owner ID", "Group", "User", nillable=False, defaulted=True),
-            reference("ContactId", "Contact ID", "Contact"),
-            reference("AccountId", "Account ID", "Account"),
-            reference("ParentId", "Parent Case ID", "Case"),
+            reference("ContactId", "Contact ID", "Contact", on_delete=OnDelete.RESTRICT),
+            reference("AccountId", "Account ID", "Account", on_delete=OnDelete.RESTRICT),
+            reference("ParentId", "Parent Case ID", "Case", on_delete=OnDelete.CLEAR),
             Field("SuppliedEmail", "Email Address", "email", 80),
             text("SuppliedName", "Name", 80),
             text(EXTERNAL_ID, "ServiceNow Sys Id", 32, unique=True, external_id=True, id_lookup=True),
             text("ServiceNow_Number__c", "ServiceNow Number", 40),
             Field("ServiceNow_URL__c", "ServiceNow URL", "url", 255),
+            reference("RecordTypeId", "Record Type ID", "RecordType"),
+            Field("Comments", "Internal Comments", "textarea", MAX_COMMENT, long=True),
             *AUDIT,
         ),
     ),

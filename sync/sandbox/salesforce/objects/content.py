@@ -16,6 +16,7 @@ from sync.sandbox.salesforce.schema import (
     AUDIT,
     ID,
     Field,
+    OnDelete,
     SObject,
     flag,
     picklist,
@@ -105,7 +106,11 @@ register(
         deletable=False,  # its document is deleted instead
         fields=(
             ID,
-            fixed(reference("ContentDocumentId", "ContentDocument ID", "ContentDocument")),
+            fixed(
+                reference(
+                    "ContentDocumentId", "ContentDocument ID", "ContentDocument", on_delete=OnDelete.CASCADE
+                )
+            ),
             text("Title", "Title", nillable=False, defaulted=True, name_field=True),
             fixed(text("PathOnClient", "Path On Client", 500, nillable=False)),
             fixed(Field("VersionData", "Version Data", "base64", nillable=False, long=True)),
@@ -147,8 +152,20 @@ register(
         must_filter_by=("ContentDocumentId", "LinkedEntityId"),
         fields=(
             ID,
-            fixed(reference("ContentDocumentId", "ContentDocument ID", "ContentDocument", nillable=False)),
-            fixed(reference("LinkedEntityId", "Linked Entity ID", *_PLACES, nillable=False)),
+            fixed(
+                reference(
+                    "ContentDocumentId",
+                    "ContentDocument ID",
+                    "ContentDocument",
+                    nillable=False,
+                    on_delete=OnDelete.CASCADE,
+                )
+            ),
+            fixed(
+                reference(
+                    "LinkedEntityId", "Linked Entity ID", *_PLACES, nillable=False, on_delete=OnDelete.CASCADE
+                )
+            ),
             picklist("ShareType", "Share Type", "V", "C", "I", default="V"),
             picklist(
                 "Visibility", "Visibility", "AllUsers", "InternalUsers", "SharedUsers", default="AllUsers"

@@ -9,6 +9,7 @@ from sync.sandbox.salesforce.schema import (
     AUDIT,
     ID,
     Field,
+    OnDelete,
     SObject,
     flag,
     picklist,
@@ -77,7 +78,7 @@ register(
         updateable=False,
         fields=(
             ID,
-            reference("QueueId", "Group ID", "Group", nillable=False),
+            reference("QueueId", "Group ID", "Group", nillable=False, on_delete=OnDelete.CASCADE),
             picklist("SobjectType", "Sobject Type", "Case", "Lead", restricted=False),
             *AUDIT,
         ),

@@ -44,14 +44,15 @@ def children(
 
     Which rows belong to whom is looked up once for the whole statement.
     """
-    steps = {}
+    steps: dict[str, Step] = {}
     for child in query.children:
-        if not child.paths:
+        if child.counts_only or child.fields_group or child.aggregates or child.typeofs:
             raise malformed(child.statement, child.sobject_at, "a subquery needs named fields")
         name, child_view, field = _relationship(org, view, child)
         rows = _by_parent(org, child, child_view, field, now, include_deleted=include_deleted)
-        render = renderer(Columns(org, child_view, child.statement), child_view, child.paths, base)
-        steps[name] = _step(rows, render)
+        deeper = children(org, child, child_view, now, base, include_deleted=include_deleted)
+        columns = Columns(org, child_view, child.statement)
+        steps[name] = _step(rows, renderer(columns, child_view, child.paths, base, deeper))
     return steps
 
 

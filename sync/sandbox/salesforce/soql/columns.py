@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
+from typing import Protocol
 
 from sync.sandbox.salesforce.org import Org, View
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.schema import ID, Field, flag, text
+from sync.sandbox.salesforce.soql.functions import AGGREGATES, date_part, part_of
 from sync.sandbox.salesforce.soql.syntax import Path
 from sync.sandbox.salesforce.soql.tokens import excerpt
 from sync.sandbox.salesforce.store import Row, Stored, Values
@@ -43,16 +45,26 @@ class Column:
     direct: int | None = None
 
 
+class Resolver(Protocol):
+    """What knows which column a path means: of rows, or of groups of rows."""
+
+    def resolve(self, path: Path) -> Column:
+        """Raises Refusal."""
+        ...
+
+
 class Columns:
     """Resolves the paths of one statement against one object."""
 
     def __init__(self, org: Org, view: View, statement: str) -> None:
+        self.statement = statement
         self._org = org
         self._view = view
-        self._statement = statement
 
     def resolve(self, path: Path) -> Column:
-        """Raises Refusal (INVALID_FIELD)."""
+        """Raises Refusal (INVALID_FIELD, MALFORMED_QUERY)."""
+        if path.function:
+            return self._part_of_date(path)
         *relations, name = path.parts
         if not relations:
             field = self._view.field(name)
@@ -64,9 +76,17 @@ class Columns:
             raise Refusal("INVALID_FIELD", f"maximum number of relationship levels is {MAX_LEVELS}")
         return self._behind(self._view, relations, name, path)
 
+    def _part_of_date(self, path: Path) -> Column:
+        if path.function in AGGREGATES:
+            what = f"Aggregate functions are not allowed here: {path.function}"
+            raise Refusal("MALFORMED_QUERY", excerpt(self.statement, path.at) + what)
+        inner, function = self.resolve(replace(path, function="")), path.function
+        get = inner.get
+        return Column(date_part(function, inner.field), lambda values: part_of(function, get(values)))
+
     def against(self, view: View) -> Columns:
         """Return the same statement's resolver for another object."""
-        return Columns(self._org, view, self._statement)
+        return Columns(self._org, view, self.statement)
 
     def relation(self, view: View, name: str, path: Path) -> tuple[Field, View | None]:
         """Return a relationship's field and the object it leads to, None when there are several."""
@@ -74,7 +94,7 @@ class Columns:
         if field is None:
             what = f"Didn't understand relationship '{name}' in field path. If you are attempting to use a "
             what += "custom relationship, be sure to append the '__r' after the custom relationship name."
-            raise Refusal("INVALID_FIELD", excerpt(self._statement, path.at) + what)
+            raise Refusal("INVALID_FIELD", excerpt(self.statement, path.at) + what)
         target = None if field.polymorphic else self._org.views[field.reference_to[0].lower()]
         return field, target
 
@@ -108,7 +128,7 @@ class Columns:
             "sure to append the '__c' after the custom field name. Please reference your WSDL or the "
             "describe call for the appropriate names."
         )
-        return Refusal("INVALID_FIELD", excerpt(self._statement, path.at) + what)
+        return Refusal("INVALID_FIELD", excerpt(self.statement, path.at) + what)
 
     def _behind(self, view: View, relations: list[str], name: str, path: Path) -> Column:
         reference, target = self.relation(view, relations[0], path)

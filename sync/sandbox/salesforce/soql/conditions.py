@@ -16,7 +16,7 @@ from typing import Any
 from sync.sandbox.salesforce.ids import suffix, to18
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.schema import TEXT_TYPES, Field
-from sync.sandbox.salesforce.soql.columns import Column, Columns, Getter
+from sync.sandbox.salesforce.soql.columns import Column, Getter, Resolver
 from sync.sandbox.salesforce.soql.periods import days, midnight
 from sync.sandbox.salesforce.soql.syntax import (
     And,
@@ -24,6 +24,7 @@ from sync.sandbox.salesforce.soql.syntax import (
     Comparison,
     Condition,
     Day,
+    Join,
     Literal,
     Moment,
     Not,
@@ -56,7 +57,7 @@ class Span:
 class Conditions:
     """Compiles the conditions of one statement; `now` is the org's time in the asking user's zone."""
 
-    def __init__(self, columns: Columns, now: datetime) -> None:
+    def __init__(self, columns: Resolver, now: datetime) -> None:
         self._columns = columns
         self._now = now
 
@@ -64,6 +65,8 @@ class Conditions:
         """Raises Refusal (INVALID_FIELD, INVALID_QUERY_FILTER_OPERATOR)."""
         if isinstance(condition, Comparison):
             return self._comparison(condition)
+        if isinstance(condition, Join):  # those of a statement's own conditions were asked before
+            raise Refusal("MALFORMED_QUERY", "A joined query is not allowed in this part of a query")
         if isinstance(condition, Not):
             child = self.compile(condition.child)
             return lambda values: not child(values)

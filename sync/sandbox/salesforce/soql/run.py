@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import tzinfo
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from itertools import islice
 
 from sync.sandbox.salesforce.org import Org, View
@@ -12,56 +12,111 @@ from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.soql.children import children
 from sync.sandbox.salesforce.soql.columns import Columns
 from sync.sandbox.salesforce.soql.conditions import Conditions
-from sync.sandbox.salesforce.soql.parser import parse
+from sync.sandbox.salesforce.soql.grouping import grouped
+from sync.sandbox.salesforce.soql.joins import check_id, without_joins
+from sync.sandbox.salesforce.soql.parser import MAX_LEVELS, parse
 from sync.sandbox.salesforce.soql.plan import plan
+from sync.sandbox.salesforce.soql.polymorphic import typeofs
 from sync.sandbox.salesforce.soql.select import Renderer, renderer
 from sync.sandbox.salesforce.soql.sorting import sort, sortable
-from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Path, Query
+from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Order, Path, Query
 from sync.sandbox.salesforce.soql.tokens import excerpt
-from sync.sandbox.salesforce.store import Row
+from sync.sandbox.salesforce.store import Row, Stored
 
 _MAX_FIELDS_LIMIT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Every matching row, and how one is rendered; `counts_only` says that COUNT() was asked."""
+    """Every matching row, and how one is rendered; `counts_only` says that COUNT() was asked.
+
+    `aggregates`: the rows are groups, and come all at once.
+    """
 
     rows: list[Row]
     render: Renderer
-    counts_only: bool
+    counts_only: bool = False
+    aggregates: bool = False
 
 
-def run(org: Org, statement: str, zone: tzinfo, base: str, *, include_deleted: bool) -> Answer:
+def run(
+    org: Org, statement: str, zone: tzinfo, base: str, *, include_deleted: bool, levels: int = MAX_LEVELS
+) -> Answer:
     """Answer a statement for a user whose days begin in `zone`; `base` is the path of record URLs.
 
-    Raises Refusal.
+    `levels` is how deep subqueries may go. Raises Refusal.
     """
-    query = parse(statement)
+    query = parse(statement, levels=levels)
     view = _view(org, query)
     _refuse_unfiltered(view, query.where)
     columns = Columns(org, view, statement)
     now = org.clock.now().astimezone(zone)
+    query = _with_joins(org, query, columns, now, include_deleted=include_deleted)
+    if query.aggregates:
+        found = _matching(query, view, columns, now, (), None, include_deleted=include_deleted)
+        rows, render = grouped(found, query, columns, now)
+        return Answer(rows, render, aggregates=True)
+    _refuse_aliases(query)
     steps = children(org, query, view, now, base, include_deleted=include_deleted)
+    steps |= typeofs(org, query, view, columns, base)
     render = renderer(columns, view, _paths(query, view), base, steps)
+    end = None if query.limit is None else query.offset + query.limit
+    rows = _matching(query, view, columns, now, query.order, end, include_deleted=include_deleted)
+    return Answer(rows[query.offset : end], render, query.counts_only)
+
+
+def _with_joins(org: Org, query: Query, columns: Columns, now: datetime, *, include_deleted: bool) -> Query:
+    """Return the query with what the queries in its conditions find."""
+
+    def find(inner: Query) -> set[Stored]:
+        view = _view(org, inner)
+        _refuse_unfiltered(view, inner.where)
+        inner_columns = Columns(org, view, query.statement)
+        check_id(inner.paths[0], inner_columns)
+        get = inner_columns.resolve(inner.paths[0]).get
+        rows = _matching(inner, view, inner_columns, now, (), None, include_deleted=include_deleted)
+        return {get(row.values) for row in rows}
+
+    if query.where is None:
+        return query
+    return replace(query, where=without_joins(query.where, columns, find))
+
+
+def _matching(
+    query: Query,
+    view: View,
+    columns: Columns,
+    now: datetime,
+    order: tuple[Order, ...],
+    end: int | None,
+    *,
+    include_deleted: bool,
+) -> list[Row]:
+    """Return the rows that meet the conditions, in order; those past `end` may be left out."""
     conditions = Conditions(columns, now)
     predicate = conditions.compile(query.where) if query.where else None
-    sorts = [(each, sortable(columns, each)) for each in query.order]
-    candidates = plan(view, conditions, query.where, query.order, include_deleted=include_deleted)
+    sorts = [(each, sortable(columns, each)) for each in order]
+    candidates = plan(view, conditions, query.where, order, include_deleted=include_deleted)
     deleted = view.table.deleted_slot
     matching = (
         row
         for row in candidates.rows
-        if (include_deleted or not row.values[deleted]) and (predicate is None or predicate(row.values))
+        if (include_deleted or not row.values[deleted])
+        and (predicate is None or predicate(row.values))
+        and view.shows(row.values)
     )
-    if candidates.ordered and query.limit is not None:
-        rows = list(islice(matching, query.offset + query.limit))
-    else:
-        rows = list(matching)
-    if not candidates.ordered:
-        sort(rows, sorts)
-    end = None if query.limit is None else query.offset + query.limit
-    return Answer(rows[query.offset : end], render, query.counts_only)
+    if candidates.ordered or not sorts:
+        return list(islice(matching, end))
+    rows = list(matching)
+    sort(rows, sorts)
+    return rows
+
+
+def _refuse_aliases(query: Query) -> None:
+    for path in query.paths:
+        if path.alias:
+            what = "only aggregate expressions use field aliasing"
+            raise Refusal("MALFORMED_QUERY", excerpt(query.statement, path.at) + what)
 
 
 def _view(org: Org, query: Query) -> View:

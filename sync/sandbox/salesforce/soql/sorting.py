@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sync.sandbox.salesforce.problems import Refusal
-from sync.sandbox.salesforce.soql.columns import Column, Columns
+from sync.sandbox.salesforce.soql.columns import Column, Resolver
 from sync.sandbox.salesforce.soql.syntax import Order
 from sync.sandbox.salesforce.store import Row
 
 
-def sortable(columns: Columns, order: Order) -> Column:
+def sortable(columns: Resolver, order: Order) -> Column:
     column = columns.resolve(order.path)
     if column.field.long:
         raise Refusal("MALFORMED_QUERY", f"field '{column.field.name}' can not be sorted in a query call")

@@ -8,10 +8,21 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A field, perhaps behind relationships: `Owner.Name` is ("Owner", "Name")."""
+    """A field, perhaps behind relationships: `Owner.Name` is ("Owner", "Name").
+
+    `function` is what is done with it, an aggregate or a part of a date, in upper case; `alias` is what a
+    SELECT list calls it. Both are empty for most.
+    """
 
     parts: tuple[str, ...]
     at: int  # offset in the statement, for error texts
+    function: str = ""
+    alias: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What two mentions of the same field have in common."""
+        return (self.function, *(part.lower() for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,15 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """A comparison with what another query finds: `Id NOT IN (SELECT ParentId FROM CaseComment)`."""
+
+    path: Path
+    operator: str  # IN or NOT IN
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     child: Condition
 
@@ -86,7 +106,7 @@ class Or:
     children: tuple[Condition, ...]
 
 
-Condition: TypeAlias = Comparison | Not | And | Or
+Condition: TypeAlias = Comparison | Join | Not | And | Or
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,15 @@ class Order:
     path: Path
     descending: bool = False
     nulls_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TypeOf:
+    """Which fields to show of what a polymorphic relationship leads to, by the object it really is."""
+
+    relation: Path
+    branches: tuple[tuple[str, tuple[Path, ...]], ...]
+    otherwise: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +135,19 @@ class Query:
     paths: tuple[Path, ...] = ()
     fields_group: str = ""
     where: Condition | None = None
+    group: tuple[Path, ...] = ()
+    having: Condition | None = None
     order: tuple[Order, ...] = ()
     limit: int | None = None
     offset: int = 0
     children: tuple[Query, ...] = ()  # subqueries, whose `sobject` names a child relationship
+    typeofs: tuple[TypeOf, ...] = ()
 
     @property
     def counts_only(self) -> bool:
-        return not (self.paths or self.fields_group or self.children)
+        return not (self.paths or self.fields_group or self.children or self.typeofs)
+
+    @property
+    def aggregates(self) -> bool:
+        """Whether the answer is about groups of rows and not about rows."""
+        return bool(self.group) or any(path.function for path in self.paths)

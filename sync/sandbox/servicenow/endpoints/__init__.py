@@ -1,5 +1,14 @@
 """The endpoints of the instance, a module for each API; importing the package routes them all."""
 
-from sync.sandbox.servicenow.endpoints import attachment, authorize, batch, imports, stats, table, token
+from sync.sandbox.servicenow.endpoints import (
+    attachment,
+    authorize,
+    batch,
+    imports,
+    stats,
+    table,
+    tinyurl,
+    token,
+)
 
-__all__ = ["attachment", "authorize", "batch", "imports", "stats", "table", "token"]
+__all__ = ["attachment", "authorize", "batch", "imports", "stats", "table", "tinyurl", "token"]

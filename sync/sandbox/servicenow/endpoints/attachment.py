@@ -1,7 +1,7 @@
 """The Attachment API: `/api/now/attachment`, metadata as strings and files as bytes.
 
 Source: the vendor's Attachment API page, and what PySNC, pysnow and the itsm collection send. The wording of its
-refusals is UNVERIFIED, and so is that a new file leaves the record's own stamps alone.
+refusals is UNVERIFIED. Whether a new file moves the record's own stamps is a switch.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_metadata(api: ApiCall, sys_id: str) -> Response:
     return Response.json({"result": _metadata(api, _found(api, sys_id))})
 
 
-@api_route("GET", "attachment/{sys_id}/file")
+@api_route("GET", "attachment/{sys_id}/file", raw=True)
 def read_file(api: ApiCall, sys_id: str) -> Response:
     row = _found(api, sys_id)
     headers = {
@@ -134,13 +134,14 @@ def _sees(api: ApiCall, row: Row) -> bool:
 
 def _metadata(api: ApiCall, row: Row) -> dict[str, str]:
     named = {column.name: value for column, value in zip(SYS_ATTACHMENT.columns, row, strict=True)}
-    link = f"{api.platform.url}/api/now/attachment/{row[SYS_ID]}/file"
+    version, _, _ = api.request.path.partition("attachment")  # links stay within the version that was called
+    link = f"{api.platform.url}{version}attachment/{row[SYS_ID]}/file"
     return {**named, "download_link": link}
 
 
 def _stored(api: ApiCall, upload: _Upload) -> Response:
     table = api.table(upload.table)
-    api.readable(table, upload.record)
+    record = api.readable(table, upload.record)
     if not (api.principal.has(SYS_ATTACHMENT.writers) and api.principal.has(table.writers)):
         raise errors.acl("Insert")
     _within_limits(api, upload)
@@ -162,6 +163,8 @@ def _stored(api: ApiCall, upload: _Upload) -> Response:
         at=stamp(api.platform.now()),
     )
     api.platform.store.contents[row[SYS_ID]] = upload.content
+    if api.platform.dialect.attachment_touches_record:
+        api.platform.records.touch(api.platform.class_of(record), record, api.principal)
     api.platform.counters.wrote(created=1)
     metadata = _metadata(api, row)
     return Response.json({"result": metadata}, 201, {"Location": metadata["download_link"]})

@@ -7,10 +7,11 @@ is not registered is told to the person and never redirected, because that would
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from html import escape
 from urllib.parse import urlencode
 
-from sync.sandbox.servicenow.codes import CODE_LIFETIME, Code, may_return_to
+from sync.sandbox.servicenow.codes import Code, may_return_to
 from sync.sandbox.servicenow.platform import ROUTER, ServiceNowPlatform
 from sync.sandbox.servicenow.schema import SYS_ID
 from sync.sandbox.wire import Request, Response
@@ -36,7 +37,7 @@ def decide(platform: ServiceNowPlatform, request: Request) -> Response:
     user = platform.tokens.interactive_login(form.get("user_name", ""), form.get("user_password", ""))
     if user is None:
         return _page(form, "User name or password invalid.", 401)
-    expires = platform.now() + CODE_LIFETIME
+    expires = platform.now() + timedelta(seconds=platform.dialect.authorization_code_seconds)
     code = Code(
         form["client_id"], form["redirect_uri"], user[SYS_ID], expires, form.get("code_challenge", "")
     )

@@ -1,7 +1,7 @@
 """The Batch API: many requests in one call, one after another, each with an answer of its own.
 
 Source: the vendor's Batch API page and PySNC. The outer 200 says nothing of the items, there is no rollback, and what
-does not fit into the time comes back unserviced. UNVERIFIED: that each item counts against a rate rule, which it does here.
+does not fit into the time comes back unserviced. Whether each item counts against a rate rule is a switch.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ def batch(api: ApiCall) -> Response:
         if len(serviced) >= allowed or output >= limit:
             break
         item = _item(api, each)
-        response = item.problem or ROUTER.inner(api.platform, item.request)
+        with api.platform.rates.within_batch(
+            counted=api.platform.dialect.batch_items_count_against_rate_rule
+        ):
+            response = item.problem or _ordered(api) or ROUTER.inner(api.platform, item.request)
         output += len(response.body)
         serviced.append(_answer(item, response))
     return Response.json(
@@ -58,6 +61,14 @@ def batch(api: ApiCall) -> Response:
             "unserviced_requests": [str(each.get("id", "")) for each in given[len(serviced) :]],
         }
     )
+
+
+def _ordered(api: ApiCall) -> Response | None:
+    """The answer of an item that a fault strikes: it is not run."""
+    trouble = api.request.trouble
+    if trouble is None or not trouble.strikes():
+        return None
+    return errors.error(trouble.status or 403, trouble.code, trouble.text())
 
 
 def _limits(api: ApiCall) -> tuple[int, float]:

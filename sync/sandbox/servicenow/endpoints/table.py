@@ -7,24 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any
+from datetime import timedelta
+from functools import partial, wraps
 from urllib.parse import urlencode
 
 from sync.sandbox.servicenow import errors
 from sync.sandbox.servicenow.access import Principal
-from sync.sandbox.servicenow.endpoints.routing import VERSIONS
+from sync.sandbox.servicenow.endpoints.routing import VERSIONS, expanded, with_head
+from sync.sandbox.servicenow.formats import body_of, in_format
 from sync.sandbox.servicenow.platform import ROUTER, ServiceNowPlatform
 from sync.sandbox.servicenow.query import Compiled, compile_query, escape, parse
 from sync.sandbox.servicenow.records import Input
 from sync.sandbox.servicenow.schema import SYS_ID, Row, Table
 from sync.sandbox.servicenow.scripts import Caller
-from sync.sandbox.servicenow.search import Found, resolve, search
-from sync.sandbox.servicenow.views import Shape, View
+from sync.sandbox.servicenow.search import Found, search
+from sync.sandbox.servicenow.stamps import stamp
+from sync.sandbox.servicenow.store import Store
+from sync.sandbox.servicenow.terms import Scope, groups_of
+from sync.sandbox.servicenow.views import Shape, View, fields_of
 from sync.sandbox.wire import BadJson, Request, Response
 
 DEFAULT_LIMIT = 10_000
-MAX_BODY = 10 * 1024 * 1024
 Endpoint = Callable[..., Response]
 
 
@@ -37,22 +40,30 @@ class Call:
     table: Table
     request: Request
 
+    @property
+    def scope(self) -> Scope:
+        store, who = self.platform.store, self.principal
+        groups = partial(groups_of, store, who.user_id)
+        caller = Caller(who.user_id, who.user_name, who.time_zone, self.platform.now(), store.dialect, groups)
+        return Scope(store, self.table, caller)
+
     def option(self, name: str) -> bool:
-        return self.request.query.get(name, "") == "true"
+        return self.request.query.get(name, "").lower() == "true"  # pysnow writes Python's True
 
     def view(self, table: Table | None = None) -> View:
-        fields = self.request.query.get("sysparm_fields", "")
+        query, shown = self.request.query, table or self.table
+        named = tuple(name.strip() for name in query.get("sysparm_fields", "").split(",") if name.strip())
         shape = Shape(
-            fields=tuple(name.strip() for name in fields.split(",") if name.strip()),
-            display=self.request.query.get("sysparm_display_value", "false"),
+            fields=named or fields_of(self.platform.store, shown, query.get("sysparm_view", "")),
+            display=query.get("sysparm_display_value", "false").lower(),
             plain_references=self.option("sysparm_exclude_reference_link"),
         )
         platform = self.platform
-        return View(platform.store, platform.access, table or self.table, self.principal, shape, platform.url)
+        return View(platform.store, platform.access, shown, self.principal, shape, platform.url)
 
     def given(self) -> Input:
-        """The body as a write. Raises BadJson; only the first record of an array counts."""
-        data = self.request.json()
+        """The body as a write. Raises BadJson and Refused; only the first record of an array counts."""
+        data = body_of(self.request) if self.request.body else {}  # PySNC inserts an empty record so
         if isinstance(data, list):
             data = data[0] if data else {}
         if not isinstance(data, dict):
@@ -66,7 +77,10 @@ class Call:
         return row
 
     def shown(self, row: Row, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        if self.request.headers.get("x-no-response-body") == "true" and self.request.method != "GET":
+        if self.request.headers.get("x-no-response-body") == "true" and self.request.method not in (
+            "GET",
+            "HEAD",
+        ):
             return Response.empty(status, headers)
         return Response.json({"result": self.view().render(row)}, status, headers)
 
@@ -81,42 +95,25 @@ def _route(method: str, rest: str) -> Callable[[Endpoint], Endpoint]:
                 found = platform.registry.get(table)
                 if found is None:
                     return errors.invalid_table(table)
-                return _guarded(endpoint, Call(platform, principal, found, request), params)
+                call = Call(platform, principal, found, expanded(platform, request))
+                return _guarded(endpoint, call, params)
 
-            return platform.authenticated(request, answer)
+            return in_format(request, lambda request: platform.authenticated(request, answer))
 
         for version in VERSIONS:
-            ROUTER.route(method, f"/api/now/{version}table/{{table}}{rest}")(serve)
+            ROUTER.route(with_head(method), f"/api/now/{version}table/{{table}}{rest}")(serve)
         return endpoint
 
     return register
 
 
 def _guarded(endpoint: Endpoint, call: Call, params: Mapping[str, str]) -> Response:
-    refusal = _negotiate(call.request)
-    if refusal is not None:
-        return refusal
     try:
         return endpoint(call, **params)
     except errors.Refused as refused:
         return refused.response()
     except BadJson:
         return errors.unreadable("Exception while reading request")
-
-
-def _negotiate(request: Request) -> Response | None:
-    accept = request.headers.get("accept", "*/*")
-    if "json" not in accept and "*/*" not in accept and "application/*" not in accept:
-        return errors.error(406, "Not acceptable")  # UNVERIFIED wording; XML is not simulated
-    if len(request.body) > MAX_BODY:
-        size = len(request.body)
-        return errors.unreadable(
-            f"Rejected large REST payload with content-length = {size} bytes. Max allowed: {MAX_BODY} bytes."
-        )
-    kind = request.headers.get("content-type", "application/json")
-    if request.body and "json" not in kind:
-        return errors.error(415, "Unsupported media type")  # UNVERIFIED wording
-    return None
 
 
 @_route("GET", "")
@@ -126,21 +123,24 @@ def list_rows(call: Call) -> Response:
     wanted = compiled(call)
     refuse = wanted.broken and call.platform.store.setting("glide.invalid_query.returns_no_rows") == "true"
     found = Found([], 0)
+    dialect = call.platform.dialect
+    counts = not (call.option("sysparm_no_count") and dialect.no_count_omits_total)
     if not refuse:
-        found = search(
-            call.platform.store,
-            call.table,
-            wanted,
-            offset=offset,
-            limit=limit,
-            count=not call.option("sysparm_no_count"),
-        )
+        found = search(_shown_store(call), call.table, wanted, offset=offset, limit=limit, count=counts)
     view, access = call.view(), call.platform.access
     # The limit came first: rows the caller may not read leave the page short.
     seen = [view.render(row) for row in found.rows if access.reads(call.principal, call.table, row)]
     if not seen and "/v1/" in call.request.path:
         return errors.not_found()
-    return Response.json({"result": seen}, 200, paging(call, found.total, offset, limit))
+    return Response.json({"result": seen}, 200, paging(call, found.total if counts else None, offset, limit))
+
+
+def _shown_store(call: Call) -> Store:
+    """The rows a list reads: those of now, or of a replica that lags behind."""
+    store, late = call.platform.store, call.platform.dialect.reads_own_writes_late
+    if not late:
+        return store
+    return store.as_of(call.table.name, stamp(call.platform.now() - timedelta(seconds=late)))
 
 
 @_route("POST", "")
@@ -185,21 +185,33 @@ def number(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def compiled(call: Call) -> Compiled:
-    store, principal = call.platform.store, call.principal
-    text = call.request.query.get("sysparm_query") or _shortcut(call.request.query)
-    caller = Caller(principal.user_id, principal.user_name, principal.time_zone, call.platform.now())
-
-    def operand(path: str) -> Any:
-        return resolve(store, call.table, principal.time_zone, path)
-
-    return compile_query(parse(text), operand, caller)
+    text = call.request.query.get("sysparm_query") or _shortcut(call)
+    return compile_query(parse(text), call.scope)
 
 
-def _shortcut(query: Mapping[str, str]) -> str:
-    """`?active=true&state=2`, the short form that counts only where there is no sysparm_query."""
-    return "^".join(
-        f"{name}={escape(value)}" for name, value in query.items() if not name.startswith("sysparm_")
-    )
+def _shortcut(call: Call) -> str:
+    """`?active=true&state=2`, the short form that counts only where there is no sysparm_query.
+
+    Choices and references may be named by what people read: `state=Closed`, `assigned_to=Beth Anglin`, and a user also
+    by their user name.
+    """
+    given = call.request.query.items()
+    return "^".join(_shown_equals(call, *each) for each in given if not each[0].startswith("sysparm_"))
+
+
+def _shown_equals(call: Call, name: str, value: str) -> str:
+    plain, column = f"{name}={escape(value)}", call.table.by_name.get(name)
+    if column is None:
+        return plain
+    if column.choices:
+        labels = call.platform.store.choices(call.table, name)
+        meant = {label.casefold(): each for each, label in labels.items()}.get(value.casefold(), value)
+        return plain if value in labels else f"{name}={escape(meant)}"
+    target = call.platform.registry.get(column.reference)
+    if target is None or not value:
+        return plain
+    readable = {target.display, "user_name"} & set(target.by_name)
+    return "^OR".join([plain, *(f"{name}.{each}={escape(value)}" for each in sorted(readable))])
 
 
 def paging(call: Call, total: int | None, offset: int, limit: int) -> dict[str, str]:

@@ -3,12 +3,27 @@
 from sync.sandbox.servicenow.tables import (
     assets,
     attachment,
+    filters,
     imports,
     knowledge,
     processes,
+    scripts,
     system,
     task,
+    transforms,
     users,
 )
 
-__all__ = ["assets", "attachment", "imports", "knowledge", "processes", "system", "task", "users"]
+__all__ = [
+    "assets",
+    "attachment",
+    "filters",
+    "imports",
+    "knowledge",
+    "processes",
+    "scripts",
+    "system",
+    "task",
+    "transforms",
+    "users",
+]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sync.sandbox.servicenow.schema import REGISTRY, Column, Table
 
-_LOADERS = frozenset({"import_set_loader", "import_transformer"})  # UNVERIFIED which of the roles suffices
+_LOADERS = frozenset(
+    {"import_set_loader", "import_transformer"}
+)  # which of them the API asks for is a switch
 
 SYS_IMPORT_SET = REGISTRY.add(
     Table(
@@ -30,6 +32,7 @@ SYS_IMPORT_SET_ROW = REGISTRY.add(
             Column("sys_import_state_comment", "Comment", max_length=4000),
             Column("sys_target_table", "Target table", max_length=80),
             Column("sys_target_sys_id", "Target record", max_length=32),
+            Column("sys_transform_map", "Transform map", "reference", 32, reference="sys_transform_map"),
         ),
         display="sys_id",
         abstract=True,

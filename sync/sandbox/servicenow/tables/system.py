@@ -7,6 +7,9 @@ from sync.sandbox.servicenow.schema import REGISTRY, Column, Table
 _METADATA = frozenset({"itil", "personalize_dictionary"})
 _AUDIT = frozenset({"audit_reader"})
 
+SYS_METADATA = REGISTRY.add(
+    Table("sys_metadata", "Application File", (), display="sys_id", abstract=True, readers=_METADATA)
+)
 SYS_DB_OBJECT = REGISTRY.add(
     Table(
         "sys_db_object",
@@ -19,6 +22,7 @@ SYS_DB_OBJECT = REGISTRY.add(
             Column("read_access", "Can read", "boolean", default="true"),
             Column("is_extendable", "Extensible", "boolean", default="false"),
         ),
+        parent=SYS_METADATA,
         readers=_METADATA,
     )
 )
@@ -41,6 +45,7 @@ SYS_DICTIONARY = REGISTRY.add(
             Column("display", "Display", "boolean", default="false"),
             Column("unique", "Unique", "boolean", default="false"),
         ),
+        parent=SYS_METADATA,
         display="column_label",
         readers=_METADATA,
     )
@@ -59,6 +64,7 @@ SYS_CHOICE = REGISTRY.add(
             Column("inactive", "Inactive", "boolean", default="false"),
             Column("dependent_value", "Dependent value", max_length=60),
         ),
+        parent=SYS_METADATA,
         display="label",
         readers=_METADATA,
         writers=frozenset({"personalize_choices"}),
@@ -74,6 +80,7 @@ SYS_PROPERTIES = REGISTRY.add(
             Column("type", "Type", default="string"),
             Column("description", "Description", max_length=512),
         ),
+        parent=SYS_METADATA,
         readers=_METADATA,
     )
 )
@@ -89,6 +96,7 @@ SYS_AUDIT = REGISTRY.add(
             Column("newvalue", "New value", max_length=4000),
             Column("user", "User"),
             Column("record_checkpoint", "Update count", "integer"),
+            Column("reason", "Reason"),
         ),
         display="fieldname",
         readers=_AUDIT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sync.sandbox.servicenow.schema import REGISTRY, Column, Table
+from sync.sandbox.servicenow.tables.system import SYS_METADATA
 
 _ITIL = frozenset({"itil"})
 _USER_ADMIN = frozenset({"user_admin"})
@@ -23,12 +24,32 @@ SYS_USER = REGISTRY.add(
             Column("last_name", "Last name", max_length=50),
             Column("email", "Email", "email", 100),
             Column("title", "Title", max_length=60),
+            Column("phone", "Business phone", "ph_number"),
+            Column("mobile_phone", "Mobile phone", "ph_number"),
+            # What every reader gets; the passwords themselves are no data.
+            Column("user_password", "Password", "password", 255, read_only=True, default="********"),
             Column("active", "Active", "boolean", default="true"),
             Column("locked_out", "Locked out", "boolean", default="false"),
             Column("time_zone", "Time zone", default="UTC"),
             Column("web_service_access_only", "Web service access only", "boolean", default="false"),
+            _to("cmn_department", "department", "Department"),
         ),
         audited=True,
+        readers=_ITIL,
+        writers=_USER_ADMIN,
+        deleters=_USER_ADMIN,
+    )
+)
+CMN_DEPARTMENT = REGISTRY.add(
+    Table(
+        "cmn_department",
+        "Department",
+        (
+            Column("name", "Name", max_length=100),
+            Column("id", "ID"),
+            Column("description", "Description", max_length=1000),
+            _to("sys_user", "dept_head", "Department head"),
+        ),
         readers=_ITIL,
         writers=_USER_ADMIN,
         deleters=_USER_ADMIN,
@@ -67,6 +88,7 @@ SYS_USER_ROLE = REGISTRY.add(
         "sys_user_role",
         "Role",
         (Column("name", "Name", max_length=100), Column("description", "Description", max_length=1000)),
+        parent=SYS_METADATA,
         readers=_ITIL,
     )
 )
