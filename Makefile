@@ -6,7 +6,7 @@ MANAGE := $(BIN)/python manage.py
 TESTING := DJANGO_SETTINGS_MODULE=tests.settings
 export PYTHON
 
-.PHONY: help environment development keys setup demo sandbox worker test check lint types imports migrations lock clean
+.PHONY: help environment development keys setup demo sandbox worker test simulate check lint types imports migrations lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ worker: setup ## Schedules, queue and watchdog, beside a running console
 
 test: development ## All tests, each on its own scratch database
 	@$(BIN)/python -m pytest $(ARGS)
+
+simulate: development ## 20,000 schedules of faults and crashes over the engine, or one again: SEED=7
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: lint types imports migrations test ## Everything CI runs
 

@@ -34,13 +34,23 @@ def set_up(directory: str) -> None:
     call_command("createcachetable", verbosity=0)
 
 
-def configure(platforms: Platforms) -> None:
-    """The demo's file as it is, but for `enter`: here closed incidents become Cases too."""
+ONE_WAY = {
+    "enter: active=true": 'enter: ""',
+    "direction: both": "direction: to_salesforce",
+    "create: {salesforce: true, servicenow: true}": "create: {salesforce: true}",
+}
+
+
+def configure(platforms: Platforms, *, one_way: bool) -> None:
+    """The demo's file as it is; or one way only, and closed incidents become Cases too."""
     from sync.configuration.apply import apply, known_names
     from sync.configuration.parse import parse
     from sync.management.commands.demo import variables
 
-    text = CONFIGURATION.read_text().replace("enter: active=true", 'enter: ""')
+    text = CONFIGURATION.read_text()
+    for both, wanted in ONE_WAY.items() if one_way else ():
+        assert both in text, both
+        text = text.replace(both, wanted)
     environ = variables(platforms.data)
     apply(parse(text, file=CONFIGURATION.name, known=known_names(), environ=environ), environ=environ)
 
@@ -62,5 +72,5 @@ def main() -> int:
 if __name__ == "__main__":
     held = given()
     set_up(sys.argv[1])
-    configure(held)
+    configure(held, one_way=True)
     measured(main)

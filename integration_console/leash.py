@@ -3,6 +3,9 @@
 FD is the reading end of a pipe whose writing end the asker holds. The kernel closes that end however the asker dies,
 SIGKILL included; then the command is told to stop, and after a moment the whole process group is killed. The command's
 own children (a task queue has many) are in that group, so none is left to work on unseen.
+
+The command and its children inherit the reading end of a second pipe, whose number is in STOP_FD: it comes to its end
+once the command is told to stop, so that a process deep down in the family, which hears no signal, can see it.
 """
 
 from __future__ import annotations
@@ -23,8 +26,12 @@ def main(lifeline: int, command: list[str]) -> int:
     ended, orphaned = threading.Event(), threading.Event()
     children: list[subprocess.Popen[bytes]] = []
 
+    notice, telling = os.pipe()
+
     def stop(*_: object) -> None:
-        told_to_stop.set()
+        if not told_to_stop.is_set():
+            told_to_stop.set()
+            os.close(telling)
         for child in children:
             child.terminate()
 
@@ -38,7 +45,10 @@ def main(lifeline: int, command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    children.append(subprocess.Popen(command))  # noqa: S603 (the console's own command line)
+    environ = {**os.environ, "STOP_FD": str(notice)}
+    children.append(
+        subprocess.Popen(command, pass_fds=[notice], env=environ)  # noqa: S603 (the console's own command line)
+    )
     if told_to_stop.is_set():
         stop()
     threading.Thread(target=watch, daemon=True).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,12 @@ from typing import IO
 LEASH = Path(__file__).with_name("leash.py")
 MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 _POLL = 0.05  # seconds
+
+
+def told_to_stop() -> bool:
+    """Whether the leash that this process is on, if any, was told to stop. Cheap, and safe to ask from any thread."""
+    notice = os.environ.get("STOP_FD", "")
+    return bool(notice) and bool(select.select([int(notice)], [], [], 0)[0])
 
 
 def manage(*arguments: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec
 from mappings.text import clean, spelled
-from mappings.transforms import TRANSFORMS, Projected, Step, Unmapped
+from mappings.transforms import LEAVE, TRANSFORMS, Projected, Step, Unmapped
 
 
 class MappingError(Exception):
@@ -52,6 +52,8 @@ class CompiledRow:
     target: str  # the Salesforce field
     conflict: str
     one_way: str | None
+    columns: tuple[str, ...]  # of ServiceNow
+    along: Mapping[str, Mapping[str, str]]  # ServiceNow value -> columns that go with it where they are empty
 
     def to_salesforce(self, raw: Any) -> Projected:
         """Raises Unmapped. An empty source takes the row's default; empty and required raises."""
@@ -67,10 +69,16 @@ class CompiledRow:
                 )
         return projected
 
-    def to_servicenow(self, raw: Any) -> Projected:
+    def to_servicenow(self, raw: Any, over: Any = None) -> Projected:
+        """Raises Unmapped. `over`: what stands in the row's columns now, for those that the value leaves as they are."""
         if self.backward is None:
             raise Unmapped(f"{self.spec.salesforce} has no way back to ServiceNow.", code="NO_INVERSE")
-        return self.backward(raw)
+        projected = self.backward(raw)
+        if isinstance(projected.value, list) and LEAVE in projected.value:
+            present = over if isinstance(over, list) else [""] * len(self.columns)
+            kept = [old if new is LEAVE else new for new, old in zip(projected.value, present, strict=True)]
+            return Projected(kept, projected.note)
+        return projected
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,11 @@ class CompiledMapping:
 def compile_mapping(spec: MappingSpec, env: Environment) -> CompiledMapping:
     """Build the functions of each row. Raises MappingError naming the first row that cannot work."""
     rows = tuple(_compile_row(field, spec, env) for field in spec.fields)
+    columns = [name for row in rows for name in row.columns]
+    columns += [name for row in rows for extra in row.along.values() for name in extra]
     return CompiledMapping(
         rows=rows,
-        servicenow_fields=tuple(dict.fromkeys(name for row in rows for name in row.spec.servicenow)),
+        servicenow_fields=tuple(dict.fromkeys(columns)),
         salesforce_fields=tuple(dict.fromkeys(row.spec.salesforce for row in rows)),
     )
 
@@ -118,9 +128,11 @@ def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> Compi
             f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce."
         )
     one_way = None if direction is Direction.BOTH else direction.removeprefix("to_")
+    carries_along = transform.needs_value_map and direction.writes_servicenow
     return CompiledRow(
         field, direction, _reader(field), steps.forward, steps.backward,
-        field.id, field.salesforce, field.conflict, one_way,
+        field.id, field.salesforce, field.conflict, one_way, field.servicenow,
+        spec.value_maps[field.value_map].along if carries_along else {},
     )  # fmt: skip
 
 

@@ -52,13 +52,17 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class ValueMapSpec:
-    """`unmapped_*`: (fail | pass | default, the default)."""
+    """`unmapped_*`: (fail | pass | default, the default).
+
+    `along`: ServiceNow value -> columns that go with it where they are empty: a close code with Resolved.
+    """
 
     name: str
     to_salesforce: Mapping[str, str]
     to_servicenow: Mapping[str, str]
     unmapped_to_salesforce: tuple[str, str] = ("fail", "")
     unmapped_to_servicenow: tuple[str, str] = ("fail", "")
+    along: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,6 +75,7 @@ class ValueMapSpec:
             to_servicenow=data["to_servicenow"],
             unmapped_to_salesforce=tuple(data["unmapped_to_salesforce"]),
             unmapped_to_servicenow=tuple(data["unmapped_to_servicenow"]),
+            along=data.get("along", {}),
         )
 
 
@@ -82,6 +87,7 @@ class PeopleSpec:
     to_servicenow: Mapping[str, str] = field(default_factory=dict)  # Id -> sys_id
     fallback_to_salesforce: str = ""
     fallback_to_servicenow: str = ""
+    groups: frozenset[str] = frozenset()  # the sys_ids that are groups
 
 
 @dataclass(frozen=True, slots=True)

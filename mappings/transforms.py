@@ -41,6 +41,16 @@ Step = Callable[[Any], Projected]
 EMPTY = Projected(None)
 
 
+class _Leave:
+    """Stands for a column that a row leaves as it is. Never sent, never stored."""
+
+    def __repr__(self) -> str:
+        return "LEAVE"
+
+
+LEAVE = _Leave()
+
+
 class Steps(NamedTuple):
     forward: Step
     backward: Step | None  # None: it has no inverse
@@ -78,12 +88,37 @@ def _constant(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
 
 
 def _value_map(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
-    """Look the value up in a value map; what is not in it fails, passes or takes the default, as the map says."""
+    """Look the value up in a value map; what is not in it fails, passes or takes the default, as the map says.
+
+    Of several columns the entry holds the values joined by commas: impact and urgency as 1,2. That is how a computed
+    column (priority) is written: as the columns it is computed from.
+    """
     spec = mapping.value_maps[row.value_map]
-    return Steps(
-        _look_up(spec.to_salesforce, spec.unmapped_to_salesforce, spec.name, "ServiceNow", None),
-        _look_up(spec.to_servicenow, spec.unmapped_to_servicenow, spec.name, "Salesforce", ""),
-    )
+    forward = _look_up(spec.to_salesforce, spec.unmapped_to_salesforce, spec.name, "ServiceNow", None)
+    backward = _look_up(spec.to_servicenow, spec.unmapped_to_servicenow, spec.name, "Salesforce", "")
+    if len(row.servicenow) < 2:
+        return Steps(forward, backward)
+    return Steps(lambda raw: forward(_joined(raw)), lambda raw: _parted(backward(raw), row, spec.name))
+
+
+def _joined(raw: Any) -> str:
+    parts = [as_text(part) for part in raw] if isinstance(raw, list) else [as_text(raw)]
+    return ",".join(parts) if any(parts) else ""
+
+
+def _parted(projected: Projected, row: FieldSpec, name: str) -> Projected:
+    """The joined value of an entry as one value a column. Raises Unmapped where their numbers differ."""
+    parts = [part.strip() for part in as_text(projected.value).split(",")]
+    if parts == [""]:
+        parts = [""] * len(row.servicenow)
+    if len(parts) != len(row.servicenow):
+        raise Unmapped(
+            f"The entry {shown(projected.value)} of the value map {name} has {len(parts)} parts for "
+            f"{len(row.servicenow)} columns ({', '.join(row.servicenow)}).",
+            code="WRONG_NUMBER_OF_PARTS",
+            advice=f"Write the entries of the value map {name} with one part a column, joined by commas.",
+        )
+    return Projected(parts, projected.note)
 
 
 def _look_up(entries: Any, unmapped: tuple[str, str], name: str, origin: str, empty: Any) -> Step:
@@ -111,7 +146,10 @@ def _look_up(entries: Any, unmapped: tuple[str, str], name: str, origin: str, em
 
 
 def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
-    """The first of the columns whose user or group has an active counterpart in the user table, else the fallback."""
+    """The first of the columns whose user or group has an active counterpart in the user table, else the fallback.
+
+    Coming back into two columns, the first is for people (assigned_to) and the second for groups (assignment_group).
+    """
     people = env.people
 
     def forward(raw: Any) -> Projected:
@@ -131,8 +169,7 @@ def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
             advice="Add the person to the user table, or give the table a fallback for Salesforce.",
         )
 
-    def backward(raw: Any) -> Projected:
-        owner = as_text(raw)
+    def found_for(owner: str) -> str:
         found = people.to_servicenow.get(owner) or people.fallback_to_servicenow
         if not found and owner:
             raise Unmapped(
@@ -140,9 +177,17 @@ def _user(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
                 code="UNMAPPED_USER",
                 advice="Add the person to the user table, or give the table a fallback for ServiceNow.",
             )
-        return Projected(found)
+        return found
 
-    return Steps(forward, backward if len(row.servicenow) == 1 else None)
+    def backward(raw: Any) -> Projected:
+        return Projected(found_for(as_text(raw)))
+
+    def backward_in_two(raw: Any) -> Projected:
+        """People go into the first column, groups into the second: a queue's record is nobody's yet."""
+        found = found_for(as_text(raw))
+        return Projected(["", found] if found in people.groups else [found, LEAVE])
+
+    return Steps(forward, {1: backward, 2: backward_in_two}.get(len(row.servicenow)))
 
 
 def _record_url(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
@@ -264,7 +309,7 @@ def as_text(raw: Any) -> str:
 
 TRANSFORMS: dict[str, Transform] = {
     "copy": Transform("copy", _copy),
-    "value_map": Transform("value map", _value_map, needs_value_map=True),
+    "value_map": Transform("value map", _value_map, needs_value_map=True, several_sources=True),
     "user": Transform("user, else fallback", _user, several_sources=True),
     "constant": Transform("constant", _constant, needs_source=False, needs_value=True),
     "record_url": Transform("link to the record", _record_url),

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from django_q.tasks import async_task
 
 from sync import services
-from sync.engine.execute import unattended
+from sync.engine.execute import resume_deferred, unattended
 from sync.models import Flow, Question, Run, Waiting
+from sync.models.base import Lane
 from sync.models.question import QuestionState
 from sync.models.run import RunKind
 
@@ -29,6 +30,7 @@ class Doorbell:
 
     def answer_lost(self, now: datetime) -> list[tuple[str, int]]:
         """Ring for everything that waits unattended; returns (task, id) of each ring."""
+        resume_deferred(now)
         rung = [work for work in _waiting_work(now) if self._due(work, now)]
         for task, number in rung:
             self._rung[task, number] = now
@@ -69,4 +71,6 @@ def _flows_with_due_records(now: datetime) -> Iterator[Flow]:
     polled_soon = flows.filter(schedule__enabled=True, schedule__next_at__lt=now + SOON).exclude(
         schedule__cron=""
     )
-    yield from flows.exclude(pk__in=polled_soon.values("pk")).select_related("revision")
+    taken_along = Run.objects.deferred().filter(lane=Lane.LIVE, resume_at__gt=now).values("flow")
+    flows = flows.exclude(pk__in=polled_soon.values("pk")).exclude(pk__in=taken_along)
+    yield from flows.select_related("revision")

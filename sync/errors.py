@@ -6,7 +6,8 @@ SyncError
 │   └── SchemaError            a table, object or field that is not there (or not visible to our user)
 ├── TransientError         nothing written, or repeating is harmless: back off; carries retry_after (s)
 │   ├── RateLimitError         the platform asks to slow down
-│   └── BudgetSpentError       the window's calls are used up: defer the run, do not retry it now
+│   ├── BudgetSpentError       the window's calls are used up: defer the run, do not retry it now
+│   └── CircuitOpenError       the platform has failed too often in a row: defer the run until it is tried again
 ├── OutcomeUnknownError    the request left, no answer came: look up by key, then decide
 ├── RecordError            this record only: dead letter, carry on
 │   ├── InvalidRecordError     the mapping cannot make a value from it
@@ -23,10 +24,11 @@ class SyncError(Exception):
     """Base of all expected failures.
 
     `code` is the platform's or our own stable word for it, `advice` one sentence saying what to do,
-    `request_id` the remote's id of the call. Messages never hold a secret.
+    `request_id` the remote's id of the call, `system` the platform it happened at. Messages never hold a secret.
     """
 
     code = "error"
+    system = ""  # "servicenow", "salesforce", or "" where it is not one platform's
 
     def __init__(self, message: str, *, code: str = "", advice: str = "", request_id: str = "") -> None:
         super().__init__(message)
@@ -73,6 +75,10 @@ class RateLimitError(TransientError):
 
 class BudgetSpentError(TransientError):
     code = "budget_spent"
+
+
+class CircuitOpenError(TransientError):
+    code = "circuit_open"
 
 
 class OutcomeUnknownError(SyncError):

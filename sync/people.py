@@ -47,6 +47,7 @@ def people_spec(table: UserTable | None) -> PeopleSpec:
         },
         fallback_to_salesforce=table.fallback_salesforce_id,
         fallback_to_servicenow=table.fallback_servicenow_id,
+        groups=frozenset(entry.servicenow_id for entry in pairs if entry.kind == Kind.GROUP),
     )
 
 

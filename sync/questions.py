@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
 from django.utils import timezone
 
+from sync.connectors.auth import METHODS
 from sync.core.records import Probe, Side
 from sync.engine.connect import CallLog, open_connector
 from sync.errors import SyncError
 from sync.models import Connection, Flow, Question
 from sync.models.connection import ConnectionHealth
-from sync.models.question import QuestionState
+from sync.models.question import QuestionKind, QuestionState
+
+logger = logging.getLogger(__name__)
+_FAULT = "The console itself failed while it asked."
+_REPORT = "The worker's log says where. Ask again; if it happens again, report it."
 
 
 def answer(question_id: int) -> Question:
     """Answer it if nobody has; a second delivery does nothing."""
-    question = Question.objects.select_related("connection").get(pk=question_id)
+    question = Question.objects.select_related("connection", "flow__mapping_ptr").get(pk=question_id)
     if question.state != QuestionState.ASKED:
         return question
     try:
-        question.answer = _test(question.connection)
+        question.answer = ANSWERS[QuestionKind(question.kind)](question)
         question.state = QuestionState.ANSWERED
     except SyncError as error:
         question.answer = {
             "findings": [{"code": error.code, "status": "error", "text": str(error), "advice": error.advice}]
         }
         question.state = QuestionState.FAILED
+    except Exception:  # a page waits for an answer: it gets one, and the log what it takes to mend this
+        logger.exception("question %s could not be answered", question.pk)
+        question.answer = {
+            "findings": [{"code": "internal", "status": "error", "text": _FAULT, "advice": _REPORT}]
+        }
+        question.state = QuestionState.FAILED
     question.answered_at = timezone.now()
     question.save(update_fields=["answer", "state", "answered_at"])
-    _note_health(question)
+    if question.kind == QuestionKind.TEST_CONNECTION:
+        _note_health(question)
     return question
+
+
+def _count(question: Question) -> dict[str, Any]:
+    from sync.counting import count
+
+    assert question.flow is not None
+    return count(question.flow, question.params or {})
+
+
+def _asked_of_connection(question: Question) -> dict[str, Any]:
+    assert question.connection is not None
+    return _test(question.connection)
+
+
+ANSWERS: Mapping[QuestionKind, Callable[[Question], dict[str, Any]]] = {
+    QuestionKind.TEST_CONNECTION: _asked_of_connection,
+    QuestionKind.COUNT: _count,
+}
 
 
 def _test(connection: Connection) -> dict[str, Any]:
@@ -49,11 +81,39 @@ def _test(connection: Connection) -> dict[str, Any]:
     first = probes[0]
     identity = _check_identity(connection, first)
     return {
-        "findings": [*findings.values(), *identity],
+        "findings": [*findings.values(), *identity, *_legacy(connection), *_deletions(connection, first)],
         "facts": dict(first.facts),
         "user": first.user,
         "org_id": first.org_id,
     }
+
+
+def _legacy(connection: Connection) -> list[dict[str, str]]:
+    """A method that is going away is said at each test, so that its end surprises nobody."""
+    method = METHODS.get((Side(connection.system), connection.auth))
+    if method is None or not method.legacy:
+        return []
+    return [
+        {"code": "legacy", "status": "warning", "text": f"{method.label} is legacy.", "advice": method.legacy}
+    ]
+
+
+def _deletions(connection: Connection, probe: Probe) -> list[dict[str, str]]:
+    """A policy waits for proof that a record was deleted, which ServiceNow gives in its delete audit alone."""
+    if connection.system != Side.SERVICENOW or probe.facts.get("delete_audit", "readable") == "readable":
+        return []
+    flows = Flow.objects.filter(servicenow_connection=connection).order_by("name")
+    names = [flow.name for flow in flows if (flow.options.get("deletions") or {}).get(Side.SERVICENOW)]
+    if not names:
+        return []
+    return [
+        {
+            "code": "delete_audit", "status": "warning",
+            "text": f"No row of sys_audit_delete is shown ({probe.facts['delete_audit']}), so deletions in ServiceNow "
+            f"cannot be proven, and nothing is done about them by {', '.join(names)}.",
+            "advice": "Let the integration user read sys_audit_delete, unless nothing was ever deleted there.",
+        }
+    ]  # fmt: skip
 
 
 def _wanted(connection: Connection) -> list[tuple[str, str]]:
@@ -91,8 +151,9 @@ def _check_identity(connection: Connection, probe: Probe) -> list[dict[str, str]
 
 
 def _note_health(question: Question) -> None:
+    assert question.connection is not None
     errors = [line["text"] for line in question.answer["findings"] if line["status"] == "error"]
-    Connection.objects.filter(pk=question.connection_id).update(
+    Connection.objects.filter(pk=question.connection.pk).update(
         health=ConnectionHealth.FAILING if errors else ConnectionHealth.OK,
         health_message=(errors[0] if errors else "")[:500],
         health_at=timezone.now(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from sync.models import Flow, Revision
 SETTINGS = (
     "servicenow_table servicenow_scope servicenow_enter servicenow_key servicenow_key_field "
     "salesforce_object salesforce_scope salesforce_enter salesforce_key salesforce_key_field "
-    "direction conflict tie adopt drift on_leave overlap patience create_in_salesforce create_in_servicenow time_zone options"
+    "direction conflict tie adopt drift on_leave start overlap patience create_in_salesforce create_in_servicenow time_zone options"
 ).split()
 
 
@@ -60,6 +61,7 @@ def publish(flow: Flow, *, author_id: int | None, author_name: str, reason: str)
     """
     with transaction.atomic():
         draft = Flow.objects.select_for_update(of=("self",)).get(pk=flow.pk)
+        _renew_turned(draft)
         data = json.loads(json.dumps(snapshot(draft)))
         if draft.revision is None or draft.revision.digest != digest(data):
             last = draft.revisions.order_by("-number").values_list("number", flat=True).first()
@@ -70,6 +72,23 @@ def publish(flow: Flow, *, author_id: int | None, author_name: str, reason: str)
             draft.save(update_fields=["revision"])
     flow.revision = draft.revision
     return draft.revision
+
+
+def _renew_turned(draft: Flow) -> None:
+    """A row that was turned to another field is another row from now on.
+
+    What the sides agreed on in the old fields says nothing of the new ones: an empty field would look as if somebody
+    had just emptied it.
+    """
+    published = draft.revision.snapshot["fields"] if draft.revision else []
+    ends = {each["id"]: (each["servicenow"], each["salesforce"]) for each in published}
+    for row in draft.rows.all():
+        now = json.loads(json.dumps(row.snapshot()))
+        if ends.get(str(row.pk), (now["servicenow"], now["salesforce"])) != (
+            now["servicenow"],
+            now["salesforce"],
+        ):
+            FieldRow.objects.filter(pk=row.pk).update(id=uuid.uuid4())
 
 
 def mapping_spec(data: dict[str, Any]) -> MappingSpec:

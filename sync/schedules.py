@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from sync import services
+from sync import nightly, services
 from sync.cron import CronError, next_tick
 from sync.models import Run, Schedule
-from sync.models.run import RunKind
+from sync.models.base import Lane
+from sync.models.run import FROM_CHECKPOINT, RunKind, RunMode
 
 logger = logging.getLogger(__name__)
 
 
 def tick(now: datetime) -> list[Run]:
-    """Queue a poll of each flow that is due. Ticks missed while no worker ran count as one."""
+    """Queue a poll, and a reconciliation, of each flow that is due. Ticks missed while no worker ran count as one."""
     runs = []
     rows = Schedule.objects.filter(enabled=True, flow__enabled=True, flow__paused_reason="").exclude(cron="")
     for schedule in rows.select_related("flow__revision", "flow__mapping_ptr"):
@@ -26,7 +27,7 @@ def tick(now: datetime) -> list[Run]:
             continue
         if run is not None:
             runs.append(run)
-    return runs
+    return runs + nightly.tick(now)
 
 
 def tick_one(schedule: Schedule, now: datetime) -> Run | None:
@@ -38,7 +39,7 @@ def tick_one(schedule: Schedule, now: datetime) -> Run | None:
     claimed = Schedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at).update(
         next_at=upcoming, last_at=now
     )
-    return _poll(schedule) if claimed else None
+    return _poll(schedule, now) if claimed else None
 
 
 def _correct(schedule: Schedule, upcoming: datetime) -> None:
@@ -51,7 +52,10 @@ def _correct(schedule: Schedule, upcoming: datetime) -> None:
     Schedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at).update(next_at=upcoming)
 
 
-def _poll(schedule: Schedule) -> Run | None:
+def _poll(schedule: Schedule, now: datetime) -> Run | None:
+    deferred = Run.objects.deferred().filter(flow=schedule.flow, lane=Lane.LIVE, mode=RunMode.WRITE)
+    if deferred.filter(kind__in=FROM_CHECKPOINT, params={}, resume_at__gt=now).exists():
+        return None  # it goes on by itself; a run for each tick until then would only say the same
     try:
         return services.request_run(flow=schedule.flow, by=None, kind=RunKind.POLL)
     except services.Refused as refused:

@@ -6,11 +6,10 @@ PermissionDenied when `by` may not, and `Refused` with a sentence for the person
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -20,9 +19,11 @@ from django_q.tasks import async_task
 
 from sync import audit, revisions
 from sync.actor import NOBODY, current_actor
+from sync.core.records import Side
 from sync.cron import next_tick
 from sync.models import (
     AuditEntry,
+    Conflict,
     Connection,
     DeadLetter,
     Event,
@@ -34,10 +35,16 @@ from sync.models import (
     Schedule,
     Waiting,
 )
-from sync.models.attention import DeadLetterState, WaitingReason
-from sync.models.base import Lane
-from sync.models.question import QuestionKind
-from sync.models.run import RunKind, RunMode, RunStatus
+from sync.models.attention import ConflictState, DeadLetterState, WaitingReason
+from sync.models.base import Lane, SideChoices
+from sync.models.question import QuestionKind, QuestionState
+from sync.models.run import IN_BACKFILL, RunKind, RunMode, RunStatus
+
+if TYPE_CHECKING:
+    from sync.probing import Report
+
+
+RECENT = timedelta(seconds=30)
 
 
 class Refused(Exception):
@@ -56,10 +63,6 @@ def ring(task: str, *args: Any) -> None:
 
 # Runs
 
-_NUMBER = re.compile(
-    r"[A-Z]{2,8}\d{4,14}|\d{8,10}"
-)  # INC0010004, 00001001; no sys_id or Salesforce Id looks like it
-
 
 def request_run(
     *,
@@ -70,21 +73,16 @@ def request_run(
     since: datetime | None = None,
     until: datetime | None = None,
     ids: Iterable[str] = (),
+    full: bool = False,
     enqueue: bool = True,
 ) -> Run:
     """Queue a run of the flow's published revision. Resyncs work in the backfill lane, all else in the live one."""
     require(by, "sync.resync_flow" if kind == RunKind.RESYNC else "sync.run_flow")
     _refuse_idle_flow(flow)
-    lane = Lane.BACKFILL if kind == RunKind.RESYNC else Lane.LIVE
-    params = {
-        name: value
-        for name, value in (
-            ("since", since.isoformat() if since else ""),
-            ("until", until.isoformat() if until else ""),
-            ("ids", list(ids)),
-        )
-        if value
-    }
+    lane = Lane.BACKFILL if kind in IN_BACKFILL else Lane.LIVE
+    params = _params(since, until, ids)
+    if full:
+        params["full"] = True
     actor = current_actor()
     try:
         with transaction.atomic():
@@ -107,14 +105,41 @@ def request_run(
     return run
 
 
-def not_an_id(ids: Iterable[str]) -> str:
-    """What to say of a record number among ids, "" if there is none: a run of it would read nothing and look well."""
-    number = next((each for each in ids if _NUMBER.fullmatch(each)), "")
-    return (
-        f"{number} is a number; give the sys_id, or find the record by its number and sync it there."
-        if number
-        else ""
+def count_run(
+    *,
+    flow: Flow,
+    by: User | None,
+    kind: str = RunKind.RESYNC,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    ids: Iterable[str] = (),
+    enqueue: bool = True,
+) -> Question:
+    """Ask a worker how many records such a run would look at, before a person confirms it.
+
+    `kind` is "first" for what the flow's very first run does. The same count asked for a moment ago is not asked again.
+    """
+    require(by, "sync.resync_flow" if kind == RunKind.RESYNC else "sync.run_flow")
+    params = {"kind": str(kind), **_params(since, until, ids)}
+    asked = Question.objects.filter(kind=QuestionKind.COUNT, flow=flow, state=QuestionState.ASKED)
+    for question in asked.filter(asked_at__gt=timezone.now() - RECENT)[:20]:
+        if question.params == params:
+            return question
+    with transaction.atomic():
+        question = Question.objects.create(kind=QuestionKind.COUNT, flow=flow, params=params, asked_by=by)
+        audit.record("flow.counted", flow, after=params)
+        if enqueue:
+            ring("sync.tasks.answer_question", question.pk)
+    return question
+
+
+def _params(since: datetime | None, until: datetime | None, ids: Iterable[str]) -> dict[str, Any]:
+    named = (
+        ("since", since.isoformat() if since else ""),
+        ("until", until.isoformat() if until else ""),
+        ("ids", list(ids)),
     )
+    return {name: value for name, value in named if value}
 
 
 def _refuse_idle_flow(flow: Flow) -> None:
@@ -126,14 +151,25 @@ def _refuse_idle_flow(flow: Flow) -> None:
         raise Refused(f"{flow.name} has no published revision. Save it to publish one.")
 
 
+def reconcile(
+    *, flow: Flow, by: User | None, heal: bool = False, full: bool = False, enqueue: bool = True
+) -> Run:
+    """Compare both sides of all links of the flow; with `heal`, write what differs. `full`: believe no earlier marks."""
+    require(by, "sync.resync_flow" if heal else "sync.run_flow")
+    kind = RunKind.HEAL if heal else RunKind.RECONCILE
+    return request_run(flow=flow, by=by, kind=kind, full=full, enqueue=enqueue)
+
+
 def cancel_run(*, run: Run, by: User | None) -> None:
-    """Ask the run to end at its next safe point; one that no worker has taken ends at once."""
+    """Ask the run to end at its next safe point; one that no worker has taken, or that is deferred, ends at once."""
     require(by, "sync.cancel_run")
     with transaction.atomic():
-        taken = Run.objects.active().filter(pk=run.pk)
+        taken = (Run.objects.active() | Run.objects.deferred()).filter(pk=run.pk)
         if not taken.update(cancel_requested=True):
             raise Refused(f"Run {run.pk:,} has ended already.")
-        taken.filter(status=RunStatus.QUEUED).update(status=RunStatus.CANCELLED, finished_at=timezone.now())
+        taken.filter(status__in=(RunStatus.QUEUED, RunStatus.DEFERRED)).update(
+            status=RunStatus.CANCELLED, finished_at=timezone.now(), resume_at=None
+        )
         audit.record("run.cancelled", run)
 
 
@@ -180,6 +216,18 @@ def resume_flow(*, flow: Flow, by: User | None) -> None:
         audit.record("flow.resumed", flow)
 
 
+def allow_deletions(*, flow: Flow, by: User | None) -> None:
+    """Let the next run carry over the deletions that made the guard stop, however many they are by then."""
+    require(by, "sync.pause_flow")
+    with transaction.atomic():
+        held = Flow.objects.select_for_update(of=("self",)).get(pk=flow.pk)
+        if not held.deletions_paused:
+            raise Refused(f"The deletions of {flow.name} are not paused.")
+        links = RecordLink.objects.filter(flow=held).count()
+        Flow.objects.filter(pk=held.pk).update(deletions_paused="", deletions_allowance=links)
+        audit.record("deletions.allowed", held, before={"reason": held.deletions_paused})
+
+
 def plan_next_run(*, flow: Flow) -> None:
     """Work out when the flow's schedule is due next: its cron, in the flow's own time zone. Other columns are left."""
     schedule = Schedule.objects.filter(flow=flow).first()
@@ -220,10 +268,10 @@ def _replace_secrets(held: Connection, secrets: Mapping[str, str]) -> None:
 
 
 def forget_token(connection: Connection) -> None:
-    """Drop the cached token, so that the next call logs in with what is stored now."""
-    from sync.models import ConnectionToken
+    """Drop the access token, so that the next call logs in with what is stored now."""
+    from sync.engine.tokens import forget_access
 
-    ConnectionToken.objects.filter(connection=connection).update(token_sealed=None, lease_until=None)
+    forget_access(connection)
 
 
 def test_connection(*, connection: Connection, by: User | None, enqueue: bool = True) -> Question:
@@ -237,6 +285,18 @@ def test_connection(*, connection: Connection, by: User | None, enqueue: bool = 
         if enqueue:
             ring("sync.tasks.answer_question", question.pk)
     return question
+
+
+def probe_connection(*, connection: Connection, by: User | None) -> Report:
+    """Ask the platform now, by reads alone, what its documentation leaves open: a minute's work, not for a page.
+
+    Raises SyncError where the platform cannot be reached or refuses the login.
+    """
+    require(by, "sync.test_connection")
+    audit.record("connection.probed", connection)
+    from sync.probing import probe  # costs the connectors, which no page needs
+
+    return probe(connection)
 
 
 # Dead letters
@@ -273,11 +333,61 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     return len(chosen)
 
 
+def resync_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, enqueue: bool = True) -> list[Run]:
+    """Read the records of these dead letters again, in the backfill lane of each flow; those not open are left out."""
+    require(by, "sync.resync_flow")
+    with transaction.atomic():
+        by_flow: dict[Flow, list[str]] = {}
+        for letter in _open_ones(letters):
+            by_flow.setdefault(letter.flow, []).append(letter.record_id)
+        return [
+            request_run(flow=flow, by=by, kind=RunKind.RESYNC, ids=ids, enqueue=enqueue)
+            for flow, ids in by_flow.items()
+        ]
+
+
 def _open_ones(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     """Those that are open now: one may have closed by itself since the page was shown."""
     keys = [letter.pk for letter in letters]
     locked = DeadLetter.objects.select_for_update(of=("self",)).select_related("flow")
     return list(locked.filter(pk__in=keys, state=DeadLetterState.OPEN))
+
+
+def resolve_conflicts(*, conflicts: Iterable[Conflict], side: Side, by: User | None) -> int:
+    """Take `side`'s value for these fields; the next run, which is queued now, writes exactly that. Returns how many.
+
+    A choice holds for the two values that the person saw: where either has changed meanwhile, the conflict stays open
+    and shows the new ones.
+    """
+    require(by, "sync.resolve_conflict")
+    now = timezone.now()
+    keys = [conflict.pk for conflict in conflicts]
+    with transaction.atomic():
+        locked = Conflict.objects.select_for_update(of=("self",)).select_related("link__flow")
+        chosen = list(locked.filter(pk__in=keys, state=ConflictState.OPEN))
+        for conflict in chosen:
+            link = conflict.link
+            Conflict.objects.filter(pk=conflict.pk).update(choice=side, resolved_by=by)
+            Waiting.objects.update_or_create(
+                flow=link.flow, side=SideChoices.SERVICENOW, record_id=link.servicenow_id,
+                defaults={
+                    "record_number": link.servicenow_number, "reason": WaitingReason.RETRY, "attempts": 0,
+                    "since": now, "due_at": now, "message": f"Conflict resolved by {current_actor().name}",
+                },
+            )  # fmt: skip
+        audit.record(
+            "conflicts.resolved",
+            after={
+                "count": len(chosen), "choice": side,
+                "fields": [f"{conflict.link}: {conflict.field}" for conflict in chosen][:50],
+            },
+        )  # fmt: skip
+    for flow in {conflict.link.flow for conflict in chosen}:
+        try:
+            request_run(flow=flow, by=None, kind=RunKind.RETRY)
+        except Refused:
+            continue  # the active run, or the next one, takes them from the waiting list
+    return len(chosen)
 
 
 def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reason: str) -> int:
@@ -292,7 +402,7 @@ def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reaso
     return len(chosen)
 
 
-def look_at_payload(*, target: Event | DeadLetter | RecordLink, by: User | None) -> None:
+def look_at_payload(*, target: Conflict | DeadLetter | Event | RecordLink, by: User | None) -> None:
     """Note in the audit log that a person opened decrypted values: one entry per person, record and hour."""
     require(by, "sync.view_payload")
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)

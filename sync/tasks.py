@@ -6,15 +6,19 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from integration_console.logs import run_id as logged_run
-from sync.engine.execute import SLICE, execute
+from integration_console.processes import told_to_stop
+from sync.engine.execute import NEXT_SLICE, SLICE, execute
 
 
 def execute_run(run_id: int) -> None:
-    """Work a slice of the run; queue the next slice if it has not ended."""
+    """Work a slice of the run; queue the next slice if it has not ended.
+
+    When the worker is told to stop, the slice ends at the next safe point, and another worker goes on.
+    """
     token = logged_run.set(run_id)
     try:
-        run = execute(run_id, slice_seconds=SLICE)
-        if run.is_active and run.step == "waiting for its next slice":
+        run = execute(run_id, slice_seconds=SLICE, stopping=told_to_stop)
+        if run.is_active and run.step == NEXT_SLICE:
             async_task("sync.tasks.execute_run", run_id)
     finally:
         logged_run.reset(token)

@@ -45,7 +45,7 @@ class Patience:
 
     idle: float = 45.0
     busy: float = 360.0
-    stop: float = 150.0  # an orderly end finishes the slices under way
+    stop: float = 150.0  # an orderly end awaits the answers under way
     stuck: float = 3.0
 
 

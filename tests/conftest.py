@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission
+from django.db.models.signals import post_migrate
 
 from sync import services
 from sync.models import Connection, Flow
@@ -19,6 +24,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(
                 pytest.mark.skip(reason="DATABASE_URL and REDIS_URL name no PostgreSQL and Redis")
             )
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The roles come with a migration, and a test with transactions of its own empties every table after it."""
+    with django_db_blocker.unblock():
+        roles = {
+            group.name: set(group.permissions.values_list("content_type__app_label", "codename"))
+            for group in Group.objects.all()
+        }
+    last = list(apps.get_app_configs())[-1]
+
+    def make_again(sender: Any, **_: Any) -> None:
+        if sender is not last or Group.objects.exists():
+            return
+        known = {
+            (permission.content_type.app_label, permission.codename): permission
+            for permission in Permission.objects.select_related("content_type")
+        }
+        for name, wanted in roles.items():
+            Group.objects.create(name=name).permissions.add(*(known[key] for key in wanted))
+
+    post_migrate.connect(make_again, weak=False)
+    yield
+    post_migrate.disconnect(make_again)
 
 
 @pytest.fixture

@@ -66,6 +66,9 @@ def test_it_serves_until_told_to_stop_and_ends_every_child(stage, number):
         line = next(line for line in process.stdout if line.startswith("Console: "))
         with urlopen(line.split()[1] + "healthz") as answer:
             assert answer.status == 200
+        for system in ("  ServiceNow: ", "  Salesforce: "):
+            line = next(line for line in process.stdout if line.startswith(system))
+            assert "/__sandbox__/ui/?link=" in line
 
         process.send_signal(number)
 

@@ -168,9 +168,7 @@ def test_a_sealed_column_does_not_show_its_value() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("model", "column"), [(model, sealed) for model, sealed in sealed_columns()], ids=str
-)
+@pytest.mark.parametrize(("model", "column"), [(model, sealed) for model, sealed in sealed_columns()])
 def test_every_sealed_column_of_a_row_is_bound_to_it(model: Any, column: Any) -> None:
     row, other = model(), model()
     column.__set__(row, {"of": "Alice"})

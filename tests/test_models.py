@@ -21,7 +21,7 @@ SEALED = [model for model in MODELS if sealed_attributes(model)]
 
 WORDS = {
     "sync.Run.status": "queued running succeeded partial failed cancelled deferred",
-    "sync.Run.kind": "poll event manual resync retry heal apply",
+    "sync.Run.kind": "poll event manual resync retry heal apply reconcile",
     "sync.Run.mode": "write dry",
     "sync.Run.lane": "live backfill",
     "sync.LaneLease.lane": "live backfill",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -15,8 +17,11 @@ from django.utils import timezone
 
 from sync import audit, services
 from sync.actor import Actor, acting_as
+from sync.core.records import Side
+from sync.errors import SyncError
 from sync.models import (
     AuditEntry,
+    Conflict,
     Connection,
     ConnectionToken,
     DeadLetter,
@@ -60,6 +65,8 @@ def world(incidents_flow: Flow) -> World:
         code="UNMAPPED_VALUE", first_at=now, last_at=now, content={"value": "Printer on fire"},
     )  # fmt: skip
     run = Run.objects.create(flow=flow, kind="manual", revision=flow.revision)
+    Conflict.objects.create(link=link, row=uuid4(), field="Subject", at=now)
+    Flow.objects.filter(pk=flow.pk).update(deletions_paused="60 records disappeared from servicenow at once.")
     Schedule.objects.create(flow=flow, cron="*/5 * * * *")
     return World(flow, flow.servicenow_connection, link, run, letter)
 
@@ -67,6 +74,17 @@ def world(incidents_flow: Flow) -> World:
 def rename(flow: Flow) -> Flow:
     Flow.objects.filter(pk=flow.pk).update(servicenow_scope="active=true")
     return Flow.objects.get(pk=flow.pk)
+
+
+def resolved(world: World, by: User | None) -> None:
+    conflicts = Conflict.objects.filter(link=world.link)
+    services.resolve_conflicts(conflicts=conflicts, side=Side.SERVICENOW, by=by)
+
+
+def probed(world: World, by: User | None) -> None:
+    """Nothing answers there: it was asked all the same."""
+    with suppress(SyncError):
+        services.probe_connection(connection=world.connection, by=by)
 
 
 @dataclass(frozen=True)
@@ -78,11 +96,17 @@ class Service:
 
 SERVICES = {
     "request_run": Service("resync_flow", "run.started", World.request),
+    "count_run": Service("resync_flow", "flow.counted", lambda w, by: services.count_run(flow=w.flow, by=by)),
+    "reconcile": Service("run_flow", "run.started", lambda w, by: services.reconcile(flow=w.flow, by=by)),
     "cancel_run": Service("cancel_run", "run.cancelled", lambda w, by: services.cancel_run(run=w.run, by=by)),
     "sync_record": Service("sync_recordlink", "run.started", lambda w, by: services.sync_record(link=w.link, by=by)),
     "publish_flow": Service("publish_flow", "flow.published", lambda w, by: services.publish_flow(flow=rename(w.flow), by=by)),
     "pause_flow": Service("pause_flow", "flow.paused", lambda w, by: services.pause_flow(flow=w.flow, by=by, reason="Storm")),
     "resume_flow": Service("pause_flow", "flow.resumed", lambda w, by: services.resume_flow(flow=w.flow, by=by)),
+    "resolve_conflicts": Service("resolve_conflict", "conflicts.resolved", resolved),
+    "allow_deletions": Service(
+        "pause_flow", "deletions.allowed", lambda w, by: services.allow_deletions(flow=w.flow, by=by)
+    ),
     "set_secrets": Service(
         "change_connection", "connection.secrets_changed",
         lambda w, by: services.set_secrets(connection=w.connection, secrets={"password": "hunter2"}, by=by),
@@ -90,8 +114,12 @@ SERVICES = {
     "test_connection": Service(
         "test_connection", "connection.tested", lambda w, by: services.test_connection(connection=w.connection, by=by)
     ),
+    "probe_connection": Service("test_connection", "connection.probed", probed),
     "retry_dead_letters": Service(
         "retry_deadletter", "dead_letters.retried", lambda w, by: services.retry_dead_letters(letters=[w.letter], by=by)
+    ),
+    "resync_dead_letters": Service(
+        "resync_flow", "run.started", lambda w, by: services.resync_dead_letters(letters=[w.letter], by=by)
     ),
     "ignore_dead_letters": Service(
         "ignore_deadletter", "dead_letters.ignored",

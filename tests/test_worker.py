@@ -13,12 +13,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from integration_console.processes import manage
-from sync.models import Worker
+from sync import services
+from sync.engine.execute import NEXT_SLICE
+from sync.models import Connection, Run, Worker
+from sync.sandbox.pair import Pair, PairConfig, start_pair
 from sync.worker import Patience, Supervisor
+from tests.engine.both import make_both, unlike_pairs
+from tests.engine.conftest import run_now
+from tests.engine.killing import database_url
 from tests.test_processes import await_true
+
+EDITS = 60
 
 IN_PROC = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
 
@@ -75,6 +84,12 @@ def installation(tmp_path_factory) -> Installation:
     return Installation(tmp_path_factory.mktemp("worker"))
 
 
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with start_pair(PairConfig()) as running:
+        yield running
+
+
 @IN_PROC
 def test_a_worker_runs_tasks_and_ends_all_its_children_when_told(installation):
     with installation.worker() as worker:
@@ -111,6 +126,56 @@ def test_a_queue_that_was_killed_is_replaced_with_all_its_processes(installation
         assert await_true(lambda: installation.row(worker)[1] == 1, seconds=60)
         assert await_true(lambda: installation.row(worker)[0] not in (None, canary), seconds=60)
         assert not {leash, queue, *rest} & set(installation.processes())
+
+
+@IN_PROC
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next_one_within_seconds(pair):
+    call_command("createcachetable", verbosity=0)
+    flow = make_both(pair)
+    Connection.objects.update(concurrency=2)
+    for number in range(EDITS):
+        pair.servicenow.add("incident", short_description=f"Printer {number} on fire")
+    run_now(flow)
+    for case in pair.salesforce.rows("Case"):
+        pair.salesforce.edit("Case", case["Id"], by="abel.tuter", Subject=f"Edited {case['CaseNumber']}")
+    pair.servicenow.reset_counters()
+    pair.servicenow.slow_down(0.5)  # all of them would take a quarter of a minute
+    run = services.request_run(flow=flow, by=None)
+
+    with worker_of_its_own() as worker:
+        assert await_true(lambda: pair.servicenow.counters.writes >= 4, seconds=60)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+    run.refresh_from_db()
+    assert (run.status, run.step) == ("running", NEXT_SLICE)
+    assert pair.servicenow.counters.writes < EDITS
+
+    pair.servicenow.slow_down(0)
+    with worker_of_its_own():
+        assert await_true(lambda: Run.objects.get(pk=run.pk).finished_at is not None, seconds=60)
+    assert Run.objects.get(pk=run.pk).status == "succeeded"
+    assert pair.servicenow.counters.writes == EDITS  # each once
+    assert unlike_pairs(pair) == []
+
+
+@contextmanager
+def worker_of_its_own() -> Iterator[subprocess.Popen[bytes]]:
+    """A worker on the test's own database."""
+    environ = {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "WORKERS": "1",
+    }
+    process = subprocess.Popen(
+        manage("worker"), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -42,7 +42,7 @@ class ActionForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What to tell the person afterwards, and the page that shows what it did."""
+    """What to tell the person afterwards ("": the page does), and the page that shows what it did."""
 
     message: str
     url: str
@@ -148,7 +148,8 @@ def _run(
         done = deed()
     except rules.refusals as refused:
         done = Done(str(refused), page_of(admin, target), messages.ERROR)
-    messages.add_message(request, done.level, done.message)
+    if done.message:
+        messages.add_message(request, done.level, done.message)
     if "HX-Request" in request.headers:
         return HttpResponse(headers={"HX-Redirect": done.url})
     return HttpResponseRedirect(done.url)

@@ -18,6 +18,7 @@ from integration_console.theme.navigation import SILENT_AFTER
 
 DAY = timedelta(hours=24)
 CHART_DAYS = 14
+STATEMENTS = 3  # shown on top
 SYNCED = ("created", "updated", "adopted", "deleted")
 # From the bottom of a bar to its top: outcome group, colour, outcomes in it.
 STACK = (
@@ -58,12 +59,13 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     flows = _flows()
     facts = _facts(now)
     day = _totals_by_flow(now)
-    healthy = [flow for flow in flows if flow.enabled and not flow.paused_reason and flow.health == "healthy"]
+    healthy = [flow for flow in flows if flow.enabled and not _held_up(flow) and flow.health == "healthy"]
     ailing = [flow for flow in flows if flow not in healthy and flow.enabled]
     steps = first_steps(facts, flows)
     return {
         **context,
         "headline": headline(len(flows), len(ailing), facts),
+        "statements": _statements(),
         "steps": steps if not all(step["done"] for step in steps) else [],
         "cards": _cards(facts, day, flows, now),
         "flows": [_line(flow, day.get(flow.pk, {}), now) for flow in flows],
@@ -72,6 +74,19 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "causes": facts["causes"],
         "oldest_conflict": facts["oldest_conflict"],
     }
+
+
+def _held_up(flow: Any) -> bool:
+    """A person has paused it, or has to look before its deletions go on."""
+    return bool(flow.paused_reason or flow.deletions_paused)
+
+
+def _statements() -> dict[str, Any]:
+    """Whether both sides agree, flow by flow: those that differ first, and no more than a glance takes in."""
+    from sync.admin.reconciliations import latest
+
+    found = latest()
+    return {"shown": found[:STATEMENTS], "more": len(found) - STATEMENTS, "url": _list("reconciliation")}
 
 
 def _flows() -> list[Any]:

@@ -70,6 +70,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Flows", "sync_alt", "sync.flow"),
             Entry("Runs", "play_circle", "sync.run", _running, "info"),
             Entry("Records", "link", "sync.recordlink"),
+            Entry("Reconciliations", "fact_check", "sync.reconciliation"),
         ),
     ),
     (

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from integration_console.theme.toolkit import InlineFormSet
-from mappings.spec import Direction
-
-# The side whose value must be alone, the direction in which it need not be, and what to say of the second row.
-ANSWERS = (
-    ("servicenow", Direction.TO_SERVICENOW, "Another row already takes this ServiceNow side to Salesforce; make one of them one-way."),
-    ("salesforce", Direction.TO_SALESFORCE, "Another row already takes this Salesforce side back; make one of them one-way."),
-)  # fmt: skip
+from mappings import checks
 
 
 class PairsFormSet(InlineFormSet):
@@ -19,18 +13,18 @@ class PairsFormSet(InlineFormSet):
 
     def clean(self) -> None:
         super().clean()
-        asked: set[tuple[str, ...]] = set()
-        for form in self.forms:
-            if form in self.deleted_forms or form.errors or not (form.instance.pk or form.has_changed()):
-                continue
-            for side, exempt, problem in ANSWERS:
-                if form.instance.direction == exempt:
-                    continue
-                question = _question(form.instance, side)
-                if question in asked:
-                    form.add_error(side, problem)
-                asked.add(question)
+        kept = self.kept()
+        for trouble in checks.contradictions([form.instance for form in kept], numbered):
+            kept[trouble.index].add_error(trouble.part, trouble.text)
+
+    def kept(self) -> list[Any]:
+        """The forms of rows that are good alone and will stay."""
+        return [
+            form
+            for form in self.forms
+            if form not in self.deleted_forms and not form.errors and (form.instance.pk or form.has_changed())
+        ]
 
 
-def _question(entry: Any, side: str) -> tuple[str, ...]:
-    return side, getattr(entry, "kind", ""), getattr(entry, side)
+def numbered(index: int) -> str:
+    return f"row {index + 1}"

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 
 from integration_console.theme.admin import RowsInline
 from integration_console.theme.toolkit import InlineFormSet
+from mappings import checks
+from mappings.admin.pairs import numbered
 from mappings.apply import MappingError, compile_mapping
 from mappings.models import FieldRow
 from mappings.spec import Direction, Environment, MappingSpec
@@ -37,6 +39,16 @@ class FieldRowFormSet(InlineFormSet):
             raise ValidationError(str(problem)) from problem
         except (KeyError, ValueError) as problem:  # a time zone that does not exist
             raise ValidationError(f"The mapping does not compile: {problem}") from problem
+        self._tell_troubles(spec)
+
+    def _tell_troubles(self, spec: MappingSpec) -> None:
+        """What rows do to one another, said beside the row."""
+        kept = self._kept()
+        for trouble in (
+            *checks.twice_written(spec.fields, spec.direction, numbered),
+            *checks.uneven_parts(spec.fields, spec.value_maps),
+        ):
+            kept[trouble.index].add_error(trouble.part, trouble.text)
 
     def _kept(self) -> list[Any]:
         return [form for form in self.forms if form.has_changed() or (form.instance.pk and not form.empty_permitted)

@@ -7,21 +7,63 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
-from integration_console.theme.toolkit import ModelForm
-from mappings.admin.pairs import PairsFormSet
+from integration_console.theme.toolkit import ModelForm, Textarea
+from mappings import checks
+from mappings.admin.pairs import PairsFormSet, numbered
 from mappings.models import Mapping, ValueMap, ValueMapEntry
+from mappings.models.valuemap import parse_along
+
+
+class Unfolding(Textarea):
+    """A small text area that is folded away while it is empty."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        area = super().render(name, value, attrs, renderer)
+        return format_html(
+            '<details class="ic-unfolding"{}><summary>{}</summary>{}</details>',
+            SafeString(" open") if value else "",
+            "columns" if value else "add columns",
+            area,
+        )
+
+
+class EntryForm(ModelForm):
+    class Meta:
+        model = ValueMapEntry
+        fields = ("servicenow", "direction", "salesforce", "along", "position")
+        widgets = {"along": Unfolding(attrs={"rows": 2, "placeholder": "close_code=Solution provided"})}
+
+
+class EntryFormSet(PairsFormSet):
+    """Refuses also two rows that take different columns along with one ServiceNow value."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = self.kept()
+        sent = [(form.instance.servicenow, parse_along(form.instance.along)) for form in kept]
+        for trouble in checks.companions(sent, numbered):
+            kept[trouble.index].add_error(trouble.part, trouble.text)
 
 
 class EntryInline(RowsInline):
     model = ValueMapEntry
-    formset = PairsFormSet
-    fields = ("servicenow", "direction", "salesforce", "position")
+    form = EntryForm
+    formset = EntryFormSet
+    fields = ("servicenow", "direction", "salesforce", "along", "position")
     ordering_field = "position"
     hide_ordering_field = True
     tab = False
+
+
+def _along(entry: ValueMapEntry) -> str:
+    """An entry's state for the audit log: what goes along with its value."""
+    lines = ", ".join(entry.along.split("\n")) if entry.along.strip() else ""
+    return f"mapped, along with {lines}" if lines else "mapped"
 
 
 class ValueMapForm(ModelForm):
@@ -70,7 +112,7 @@ class ValueMapAdmin(ConfigurationAdmin):
 
     def state(self, obj: ValueMap) -> dict[str, Any]:
         entries = {
-            f"{e.servicenow or 'empty'} {present.ARROWS[e.direction][0]} {e.salesforce or 'empty'}": "mapped"
+            f"{e.servicenow or 'empty'} {present.ARROWS[e.direction][0]} {e.salesforce or 'empty'}": _along(e)
             for e in ValueMapEntry.objects.filter(value_map=obj)
         }
         return {**columns(obj), "entries": entries}

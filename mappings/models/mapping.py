@@ -56,7 +56,10 @@ class Mapping(models.Model):
 
 
 class FieldRow(models.Model):
-    """One line of a mapping. Its UUID survives edits, exports and revisions; base and events cite it."""
+    """One line of a mapping. Its UUID survives edits, exports and revisions; base and events cite it.
+
+    A row that is turned to another field is given a new one when it is published: the base was of the old field.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     mapping = models.ForeignKey(Mapping, on_delete=models.CASCADE, related_name="rows")

@@ -43,7 +43,19 @@ class ValueMap(models.Model):
             },
             unmapped_to_salesforce=(self.unmapped_to_salesforce, self.default_to_salesforce),
             unmapped_to_servicenow=(self.unmapped_to_servicenow, self.default_to_servicenow),
+            along={e.servicenow: parse_along(e.along) for e in entries if e.along.strip()},
         )
+
+
+def parse_along(text: str) -> dict[str, str]:
+    """Lines of column=value. Raises ValidationError for a line that is none."""
+    found: dict[str, str] = {}
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        name, separator, value = line.partition("=")
+        if not separator or not name.strip() or not value.strip():
+            raise ValidationError(f"“{line}” is not of the form column=value.")
+        found[name.strip()] = value.strip()
+    return found
 
 
 class ValueMapEntry(models.Model):
@@ -56,6 +68,11 @@ class ValueMapEntry(models.Model):
         "Salesforce value", max_length=255, blank=True, help_text="Empty is a value."
     )
     direction = models.CharField(max_length=16, choices=DirectionChoices.choices, default=Direction.BOTH)
+    along = models.TextField(
+        "goes with it to ServiceNow",
+        blank=True,
+        help_text="Lines of column=value that are sent where the column is empty: close_code=Solution provided.",
+    )
 
     class Meta:
         ordering = ("position", "id")
@@ -82,3 +99,7 @@ class ValueMapEntry(models.Model):
     def clean(self) -> None:
         if self.direction not in DirectionChoices.values:
             raise ValidationError({"direction": "Choose both ways or one of the two directions."})
+        try:
+            parse_along(self.along)
+        except ValidationError as error:
+            raise ValidationError({"along": error.messages}) from error

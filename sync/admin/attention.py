@@ -1,52 +1,14 @@
-"""Conflicts and waiting records: what a person may look at while the engine works on it."""
+"""Waiting records: what a person may look at while the engine works on it."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.admin import ReadOnlyAdmin
 from sync.admin.base import link_to
-from sync.models import Conflict, Waiting
-
-
-@admin.register(Conflict)
-class ConflictAdmin(ReadOnlyAdmin):
-    list_display = ("record", "field", "status", "of_flow", "since", "rule", "resolved")
-    list_display_links = None
-    list_filter = ("state", "link__flow", "field")
-    search_fields = ("link__servicenow_number", "link__salesforce_number", "field")
-    list_select_related = ("link", "link__flow", "resolved_by")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Conflict]:
-        return (
-            super().get_queryset(request).defer("values_sealed", "link__base_sealed", "link__fields_sealed")
-        )
-
-    @admin.display(description="record")
-    def record(self, obj: Conflict) -> SafeString:
-        return link_to(obj.link)
-
-    @admin.display(description="status", ordering="state")
-    def status(self, obj: Conflict) -> SafeString:
-        return present.badge(obj.state, obj.get_state_display())
-
-    @admin.display(description="flow")
-    def of_flow(self, obj: Conflict) -> SafeString:
-        return link_to(obj.link.flow)
-
-    @admin.display(description="since", ordering="at")
-    def since(self, obj: Conflict) -> SafeString:
-        return present.ago(obj.at)
-
-    @admin.display(description="resolved")
-    def resolved(self, obj: Conflict) -> SafeString:
-        who = f" by {obj.resolved_by}" if obj.resolved_by else ""
-        return format_html("{}{}", present.ago(obj.resolved_at), who)
+from sync.models import Waiting
 
 
 @admin.register(Waiting)

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ConfigurationAdmin
-from integration_console.theme.toolkit import PRIMARY, ModelForm, PasswordInput
-from sync import services
+from integration_console.theme.toolkit import DANGER, PRIMARY
+from sync import approval, services
 from sync.admin.base import page_url, person, rules
+from sync.admin.connection_form import SECRET_FIELDS, ConnectionForm, conditional_fields
+from sync.admin.limits import limits
 from sync.models import Connection, Question
 from sync.models.question import QuestionKind
+from sync.oauth_views import callback_url, refuse_other_host
 
-SECRETS = {
-    "client_id": "Client ID",
-    "client_secret": "Client secret",
-    "password": "Password",
-    "security_token": "Security token",
-}
-SECRET_FIELDS = tuple(f"secret_{name}" for name in SECRETS)
 # A change of one of these makes the cached token worthless.
-LOGIN_FIELDS = {"url", "auth", "username", "ca_bundle"}
-
-# Which inputs a method needs. A page that is only shown has no inputs to ask, so it shows all it may.
-CONDITIONS = {
-    "username": "auth != 'oauth_client_credentials'",
-    "secret_client_id": "auth != 'basic'",
-    "secret_client_secret": "auth != 'basic'",
-    "secret_password": "auth != 'oauth_client_credentials'",
-    "secret_security_token": "auth == 'oauth_password' && system == 'salesforce'",
-    "api_version": "system == 'salesforce'",
-}
-SHOWN_ONLY = "typeof auth == 'undefined'"
+LOGIN_FIELDS = {"url", "auth", "username", "audience", "key_id", "ca_bundle"}
 
 TEST = rules(
     permission="sync.test_connection",
@@ -55,94 +39,23 @@ TEST = rules(
 )
 
 
-class ConnectionForm(ModelForm):
-    """Secrets are inputs of their own that start empty and stay empty: nothing stored is ever sent to a browser."""
-
-    moved = False  # to another host than the stored secrets were given for
-    secret_client_id = forms.CharField(required=False, widget=PasswordInput())
-    secret_client_secret = forms.CharField(required=False, widget=PasswordInput())
-    secret_password = forms.CharField(required=False, widget=PasswordInput())
-    secret_security_token = forms.CharField(required=False, widget=PasswordInput())
-
-    class Meta:
-        model = Connection
-        fields = "__all__"  # the admin's fieldsets name what is shown; sealed columns are not editable
-        labels = {
-            "url": "Address",
-            "concurrency": "Calls at once",
-            "limit_requests": "Limit",
-            "limit_per": "Window of the limit",
-            "reserve_percent": "Reserve, percent",
-            "api_version": "API version",
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, label in SECRETS.items():
-            field = self.fields.get(f"secret_{name}")
-            if field is not None:
-                field.label = label
-                mark = mark_of(self.instance, name)
-                field.widget.attrs.update({"autocomplete": "new-password", "placeholder": mark or "not set"})
-
-    def clean_url(self) -> str:
-        url: str = self.cleaned_data["url"].strip().rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme != "https":
-            raise ValidationError("The address must begin with https://, because credentials travel over it.")
-        if not parts.hostname or parts.path or parts.query or parts.fragment or parts.username:
-            raise ValidationError(
-                "Give the address alone, such as https://acme.service-now.com, with nothing after it."
-            )
-        return url
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        self._refuse_unknown_method(data)
-        self.moved = self._moves_to_another_host(data)
-        if self.moved and not any(data.get(name) for name in SECRET_FIELDS):
-            self.add_error(
-                "url",
-                "Enter the credentials again with a new address: stored ones are not sent to another host.",
-            )
-        return data
-
-    def _refuse_unknown_method(self, data: dict[str, Any]) -> None:
-        from sync.connectors.auth import METHODS
-
-        system, auth = data.get("system"), data.get("auth")
-        known = [name for side, name in METHODS if side == system]
-        if system and auth and auth not in known:
-            labels = dict(Connection._meta.get_field("auth").flatchoices)
-            offered = ", ".join(str(labels[name]) for name in known)
-            self.add_error("auth", f"This release logs in to {system.title()} with one of: {offered}.")
-
-    def _moves_to_another_host(self, data: dict[str, Any]) -> bool:
-        stored = Connection.objects.filter(pk=self.instance.pk).values_list("url", "secrets_set").first()
-        return bool(
-            stored
-            and stored[1]
-            and data.get("url")
-            and urlsplit(stored[0]).netloc != urlsplit(data["url"]).netloc
-        )
-
-    def new_secrets(self) -> dict[str, str]:
-        """What was typed; with a new host also "" for each stored secret that was not, so that none goes there."""
-        typed = {
-            name: self.cleaned_data[f"secret_{name}"]
-            for name in SECRETS
-            if self.cleaned_data.get(f"secret_{name}")
-        }
-        return {**dict.fromkeys(self.instance.secrets_set or {}, ""), **typed} if self.moved else typed
-
-
-def mark_of(connection: Connection, name: str) -> str:
-    """When a secret was set and by whom, or "" if it is not set."""
-    mark = (connection.secrets_set or {}).get(name)
-    if not mark:
-        return ""
-    day = datetime.fromisoformat(mark["at"]).strftime("%d %B %Y")
-    return f"set on {day} by {mark['by'] or 'the command line'}, leave empty to keep"
+CONNECT = rules(
+    permission="sync.change_connection",
+    title=lambda connection: f"Connect {connection.name}?",
+    description=lambda connection: (
+        f"Your browser goes to {urlsplit(connection.url).netloc}. Log in there as the user that the console is to work as, "
+        "not as yourself, and allow access. You come back here, connected."
+    ),
+    submit="Continue",
+    when=approval.by_approval,
+)
+DISCONNECT = rules(
+    permission="sync.change_connection",
+    title=lambda connection: f"Disconnect {connection.name}?",
+    description="The approval is revoked on the platform and forgotten here. Flows on this connection stop with the next call.",
+    submit="Disconnect",
+    when=lambda connection: approval.status(connection) is not None,
+)
 
 
 @admin.register(Connection)
@@ -153,10 +66,13 @@ class ConnectionAdmin(ConfigurationAdmin):
     list_filter = ("system", "health")
     search_fields = ("name", "url")
     fieldsets = (
-        (None, {"fields": ("name", "system", "url", "auth", "username")}),
+        (None, {"fields": ("name", "system", "url", "auth")}),
         (
             "Credentials",
-            {"fields": SECRET_FIELDS, "description": "Written once, encrypted, and never shown again."},
+            {
+                "fields": ("username", *SECRET_FIELDS, "audience", "key_id", "callback_address"),
+                "description": "Secrets are written once, encrypted, and never shown again.",
+            },
         ),
         (
             "Limits and trust",
@@ -172,9 +88,9 @@ class ConnectionAdmin(ConfigurationAdmin):
             },
         ),
     )
-    conditional_fields = {name: f"{SHOWN_ONLY} || {condition}" for name, condition in CONDITIONS.items()}
+    conditional_fields = conditional_fields()
     actions_row = ("test",)
-    actions_detail = ("test",)
+    actions_detail = ("test", "connect", "disconnect")
     page_views = ("proved",)
     change_form_outer_before_template = "console/connection_head.html"
 
@@ -184,7 +100,13 @@ class ConnectionAdmin(ConfigurationAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
-        return [entry for entry in super().get_fieldsets(request, obj) if entry[0] != "Credentials"]
+        shown = [entry for entry in super().get_fieldsets(request, obj) if entry[0] != "Credentials"]
+        columns = {"fields": ("username", "audience", "key_id")}
+        return [shown[0], ("Credentials", columns), *shown[1:]]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return type(form.__name__, (form,), {"callback_at": callback_url(request)})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -225,8 +147,13 @@ class ConnectionAdmin(ConfigurationAdmin):
         return obj.url
 
     @admin.display(description="method", ordering="auth")
-    def method(self, obj: Connection) -> str:
-        return obj.get_auth_display()
+    def method(self, obj: Connection) -> SafeString:
+        missing = approval.by_approval(obj) and approval.status(obj) is None
+        return format_html(
+            "{}{}",
+            obj.get_auth_display(),
+            SafeString('<div class="ic-dim">not connected</div>' if missing else ""),
+        )
 
     @admin.display(description="calls used")
     def budget(self, obj: Connection) -> str:
@@ -243,6 +170,28 @@ class ConnectionAdmin(ConfigurationAdmin):
         services.test_connection(connection=target, by=person(request))
         return Done(f"A worker is testing {target.name}; its findings appear below.", page_url(target))
 
+    @console_action("Connect", CONNECT, icon="link")
+    def connect(self, request: HttpRequest, target: Connection, answers: dict[str, Any]) -> Done:
+        refuse_other_host(request)
+        approval.begin(
+            connection=target,
+            by=person(request),
+            session=request.session,
+            redirect_uri=callback_url(request),
+        )
+        return Done("", reverse("oauth_leave"))
+
+    @console_action("Disconnect", DISCONNECT, icon="link_off", variant=DANGER)
+    def disconnect(self, request: HttpRequest, target: Connection, answers: dict[str, Any]) -> Done:
+        if approval.disconnect(connection=target, by=person(request)):
+            return Done(f"{target.name} is disconnected, and its approval revoked.", page_url(target))
+        return Done(
+            f"{target.name} is disconnected here, but the platform did not confirm that the approval ended: "
+            "revoke it there too.",
+            page_url(target),
+            messages.WARNING,
+        )
+
 
 def proof(connection: Connection) -> dict[str, Any]:
     """The newest test of the connection and how it stands; `question` is None if it was never tested."""
@@ -251,4 +200,11 @@ def proof(connection: Connection) -> dict[str, Any]:
     )
     question = asked.first()
     answer = question.answer if question else {}
-    return {"question": question, "findings": answer.get("findings", []), "facts": answer.get("facts", {})}
+    return {
+        "question": question,
+        "findings": answer.get("findings", []),
+        "facts": answer.get("facts", {}),
+        "by_approval": approval.by_approval(connection),
+        "approval": approval.status(connection),
+        **limits(connection, timezone.now()),
+    }

@@ -18,7 +18,7 @@ from integration_console.theme.toolkit import PRIMARY, TextInput
 from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.values import opened
-from sync.models import DeadLetter
+from sync.models import DeadLetter, Run
 from sync.models.attention import DeadLetterState
 
 
@@ -48,6 +48,16 @@ RETRY_CHOSEN = rules(
     submit="Retry",
     several=True,
 )
+RESYNC_CHOSEN = rules(
+    permission="sync.resync_flow",
+    title=lambda count: f"Resync the records of {count:,} dead letters?",
+    description=lambda count: (
+        f"Reads {count:,} records again beside the live lane, in one run for each flow, and writes only what differs. "
+        "Letters whose record succeeds close by themselves. Those not open are left alone."
+    ),
+    submit="Resync",
+    several=True,
+)
 IGNORE = rules(
     permission="sync.ignore_deadletter",
     title=lambda letter: f"Ignore {letter.record_number or letter.record_id}?",
@@ -73,7 +83,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     list_filter = ("state", "flow", "code", "field", "side")
     search_fields = ("record_number", "=record_id", "code", "rule")
     list_select_related = ("flow",)
-    actions = ("retry_chosen", "ignore_chosen")
+    actions = ("retry_chosen", "resync_chosen", "ignore_chosen")
     actions_row = ("retry", "ignore")
     actions_detail = ("retry", "ignore")
     page_template = "console/dead_letter.html"
@@ -140,6 +150,16 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             letters=target.select_related("flow__revision"), by=person(request)
         )
         return Done(f"{count:,} records are queued again.", list_url(DeadLetter))
+
+    @console_action("Resync the chosen", RESYNC_CHOSEN)
+    def resync_chosen(
+        self, request: HttpRequest, target: QuerySet[DeadLetter], answers: dict[str, Any]
+    ) -> Done:
+        runs = services.resync_dead_letters(letters=target, by=person(request))
+        if not runs:
+            raise services.Refused("None of these dead letters is open any more.")
+        where = page_url(runs[0]) if len(runs) == 1 else list_url(Run, kind="resync")
+        return Done(f"{len(runs):,} runs read the records again.", where)
 
     @console_action("Ignore the chosen", IGNORE_CHOSEN)
     def ignore_chosen(

@@ -8,12 +8,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from integration_console.theme.actions import ActionForm
 from integration_console.theme.toolkit import Textarea, TextInput
 from sync.admin.base import rules
+from sync.admin.counted import first_words, is_first
 from sync.models import Flow
-from sync.services import not_an_id
 
 WHEN_HELP = "ISO 8601 with an offset, such as 2026-11-07T00:00:00+00:00. Means the record's last update."
 
@@ -35,8 +37,13 @@ class ResyncForm(ActionForm):
     until = forms.CharField(required=False, label="Until (exclusive)", widget=TextInput())
     ids = forms.CharField(
         required=False, label="Only these records", widget=Textarea(attrs={"rows": 3}),
-        help_text="sys_ids, separated by commas or spaces. All three empty: every record in scope.",
+        help_text="Numbers, sys_ids or Salesforce Ids, separated by commas or spaces. All three empty: every record in scope.",
     )  # fmt: skip
+
+    @property
+    def render_after_template(self) -> SafeString | str:  # type: ignore[override]
+        """How many records that would be: asked by the page as soon as it is open, answered by a worker."""
+        return render_to_string("console/count_ask.html", {"flow": self.target}) if self.target else ""
 
     def clean_since(self) -> datetime | None:
         return _moment(self.cleaned_data["since"])
@@ -45,10 +52,7 @@ class ResyncForm(ActionForm):
         return _moment(self.cleaned_data["until"])
 
     def clean_ids(self) -> list[str]:
-        ids = [part for part in re.split(r"[\s,;]+", self.cleaned_data["ids"]) if part]
-        if problem := not_an_id(ids):
-            raise ValidationError(problem)
-        return ids
+        return list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", self.cleaned_data["ids"]))))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -72,7 +76,9 @@ RUN_NOW = rules(
     permission="sync.run_flow",
     title=lambda flow: f"Run {flow.name} now?",
     description=lambda flow: (
-        "Reads what changed since the last run and writes it, "
+        " ".join(first_words(flow))
+        if is_first(flow)
+        else "Reads what changed since the last run and writes it, "
         f"with revision {flow.revision.number if flow.revision else 'none yet'}."
     ),
     submit="Run now",
@@ -92,6 +98,13 @@ RESYNC = rules(
     "The schedule goes on beside it, and no watermark moves.",
     submit="Resync",
     form=ResyncForm,
+    when=_can_run,
+)
+RECONCILE = rules(
+    permission="sync.run_flow",
+    title=lambda flow: f"Reconcile {flow.name}?",
+    description="Compares both sides of every link in the backfill lane and states what differs. It writes nothing.",
+    submit="Reconcile",
     when=_can_run,
 )
 PAUSE = rules(

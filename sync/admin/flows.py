@@ -8,52 +8,28 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, ShownInline, columns
-from integration_console.theme.toolkit import PRIMARY, ModelForm, Textarea, TextInput
+from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings.admin.rows import FieldRowInline
 from sync import revisions, services
+from sync.admin import counted, counts
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
+from sync.admin.deletions import ALLOW, CONTROLS, DeletionsShown
+from sync.admin.flow_form import FlowForm
+from sync.configuration.documents import GUARD
+from sync.configuration.rules import GUARDS
 from sync.cron import CronError, parse_cron
 from sync.models import DeadLetter, Flow, Revision, Run, Schedule
 from sync.models.run import RunKind, RunMode
-
-PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-
-
-CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
-
-
-class FlowForm(ModelForm):
-    reason = forms.CharField(
-        required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
-    )
-
-    class Meta:
-        model = Flow
-        exclude = ("options",)
-        labels = {
-            "servicenow_connection": "Connection",
-            "servicenow_key": "Key",
-            "servicenow_key_field": "Key field",
-            "salesforce_connection": "Connection",
-            "salesforce_key": "Key",
-            "create_in_servicenow": "Create records in ServiceNow",
-            "create_in_salesforce": "Create records in Salesforce",
-            "tie": "On a tie",
-            "adopt": "On adoption",
-            "drift": "On drift",
-            "on_leave": "On leaving the scope",
-        }
-        widgets = {name: Textarea(attrs={"rows": 2}) for name in CONDITIONS}
 
 
 class ScheduleForm(ModelForm):
@@ -103,7 +79,7 @@ class RevisionInline(ShownInline):
 
 
 @admin.register(Flow)
-class FlowAdmin(ConfigurationAdmin):
+class FlowAdmin(DeletionsShown, ConfigurationAdmin):
     form = FlowForm
     inlines = (FieldRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
@@ -111,8 +87,9 @@ class FlowAdmin(ConfigurationAdmin):
     list_filter = ("health", "enabled", "direction")
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
+    page_views = ("count",)
     actions_row = ("run_now", "dry_run", "pause", "resume")
-    actions_detail = ("run_now", "dry_run", "resync", "pause", "resume")
+    actions_detail = ("run_now", "dry_run", "resync", "reconcile", "allow_deletions", "pause", "resume")
     fieldsets = (
         (None, {"fields": ("name", "enabled", "direction", "user_table", "reason")}),
         (
@@ -135,9 +112,11 @@ class FlowAdmin(ConfigurationAdmin):
             "Behaviour",
             {
                 "classes": ["tab"],
-                "fields": ("conflict", "tie", "adopt", "drift", "on_leave", "overlap", "patience", "time_zone"),
+                "fields": ("conflict", "tie", "adopt", "drift", "guard", "start", "on_leave", "overlap", "patience",
+                           "time_zone", "reconcile"),
             },
         ),
+        ("Deletions", {"classes": ["tab"], "fields": CONTROLS}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
@@ -162,13 +141,18 @@ class FlowAdmin(ConfigurationAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
         flow = self.get_object(request, object_id)
-        context = flow_head(flow) if flow else {}
+        context = {**flow_head(flow), **counts.last(flow)} if flow else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def state(self, obj: Flow) -> dict[str, Any]:
         """Without what the revision tells, whose publishing is an entry of its own."""
         schedule = Schedule.objects.filter(flow=obj).first()
         return {**columns(obj), "schedule": columns(schedule, leave_out=("flow",)) if schedule else "none"}
+
+    def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and {"guard", *CONTROLS}.intersection(form.changed_data):
+            obj.save(update_fields=["options"])  # where these are kept
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -180,6 +164,11 @@ class FlowAdmin(ConfigurationAdmin):
         )
         if revision.pk != before:
             messages.success(request, f"Published revision {revision.number:,} of {flow.name}.")
+
+    @admin.display(description="guard")
+    def guard(self, obj: Flow) -> str:
+        """For those who may only look; who may change it has the form's field."""
+        return GUARDS.get(obj.options.get("guard", GUARD), GUARD)
 
     @admin.display(description="flow", ordering="name")
     def titled(self, obj: Flow) -> SafeString:
@@ -237,6 +226,21 @@ class FlowAdmin(ConfigurationAdmin):
         )  # fmt: skip
         return Done(f"Run {run.pk:,} reads {target.name} again.", page_url(run))
 
+    def count(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How many records a run would look at: POST asks a worker, GET shows the answer once it is there."""
+        flow = self.visible(request, object_id)
+        return counts.fragment(request, flow)
+
+    @console_action("Reconcile", ask.RECONCILE, icon="fact_check")
+    def reconcile(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        run = services.reconcile(flow=target, by=person(request))
+        return Done(f"Run {run.pk:,} compares both sides of {target.name}.", page_url(run))
+
+    @console_action("Allow deletions", ALLOW, icon="delete_sweep")
+    def allow_deletions(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        services.allow_deletions(flow=target, by=person(request))
+        return Done(f"The next run of {target.name} carries its deletions over.", page_url(target))
+
     @console_action("Pause", ask.PAUSE, icon="pause")
     def pause(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
         services.pause_flow(flow=target, by=person(request), reason=answers["reason"])
@@ -273,6 +277,7 @@ def flow_head(flow: Flow) -> dict[str, Any]:
             "dead_letters": flow.dead_letters.filter(state="open").count(),
             "dead_letters_url": list_url(DeadLetter, state="open", flow__mapping_ptr__exact=flow.pk),
             "runs_url": list_url(Run, flow__mapping_ptr__exact=flow.pk),
+            "first": counted.first_words(flow) if counted.is_first(flow) else [],
         }
     }
 
@@ -290,12 +295,12 @@ def ends(flow: Flow) -> SafeString:
 
 def health(flow: Flow) -> SafeString:
     word = "disabled" if not flow.enabled else "paused" if flow.paused_reason else flow.health
+    badges = [present.badge(word)]
+    if flow.deletions_paused:
+        badges.append(present.badge("warning", "deletions paused"))
+    shown = format_html_join(" ", "{}", ((badge,) for badge in badges))
     why = flow.paused_reason or flow.health_message
-    return (
-        format_html('{}<div class="ic-dim">{}</div>', present.badge(word), why)
-        if why
-        else present.badge(word)
-    )
+    return format_html('{}<div class="ic-dim">{}</div>', shown, why) if why else shown
 
 
 def next_run(flow: Flow) -> SafeString:

@@ -18,7 +18,12 @@ from integration_console.theme.admin import ReadOnlyAdmin, paged
 from integration_console.theme.toolkit import PRIMARY
 from sync import services
 from sync.admin.base import link_to, links_out, page_url, person, rules
+from sync.admin.deletions import ending
+from sync.admin.mapped import compiled
 from sync.admin.values import opened
+from sync.core import loops
+from sync.core.records import Side
+from sync.engine import failures
 from sync.models import Conflict, Event, RecordLink, Waiting
 from sync.models.link import LinkState
 
@@ -79,6 +84,33 @@ def _shown(value: Any, agreed: Any) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ParkedField:
+    """A field that is left alone, and what to do about it. `values`: what the sides show, only where they are opened."""
+
+    code: str
+    message: str
+    advice: str
+    values: tuple[str, str] | None
+
+
+def parked_fields(link: RecordLink, *, with_values: bool) -> list[ParkedField]:
+    """The fields that did not come to rest. Codes are no values, so whoever may see the record sees that much."""
+    states: Mapping[str, Any] = link.fields or {}
+    held = {id: state["parked"] for id, state in states.items() if state.get("parked")}
+    mapping = compiled(link.flow) if held else None
+    found = []
+    for id, (code, here, there) in held.items():
+        row = mapping.row(id) if mapping else None
+        if row is None:
+            continue  # the published mapping has no such field any more, so nothing is left alone
+        # Only ServiceNow takes a write and keeps its old value without a word.
+        told = failures.parked(row, code, Side.SERVICENOW if code == loops.REFUSED_SILENTLY else None)
+        values = (_shown(here, [here]), _shown(there, [there])) if with_values else None
+        found.append(ParkedField(code, told.message, told.advice, values))
+    return found
+
+
 @admin.register(RecordLink)
 class RecordLinkAdmin(ReadOnlyAdmin):
     list_display = ("servicenow_end", "salesforce_end", "status", "of_flow", "born", "in_step")
@@ -113,7 +145,9 @@ class RecordLinkAdmin(ReadOnlyAdmin):
             "out": links_out(obj),
             "fields": snapshot["fields"],
             "flow_direction": snapshot["direction"],
-            "events": [(event, _changes(event) if shown["is_open"] else None) for event in page],
+            "events": [_told(event, is_open=shown["is_open"]) for event in page],
+            "ending": ending(obj),
+            "parked": parked_fields(obj, with_values=shown["is_open"]),
             "page": page,
             "dead_letters": obj.dead_letters.filter(state="open"),
             "conflicts": Conflict.objects.filter(link=obj, state="open").defer("values_sealed"),
@@ -155,6 +189,15 @@ class RecordLinkAdmin(ReadOnlyAdmin):
     def sync_now(self, request: HttpRequest, target: RecordLink, answers: dict[str, Any]) -> Done:
         run = services.sync_record(link=target, by=person(request))
         return Done(f"Run {run.pk:,} reads {target} again.", page_url(run))
+
+
+def _told(event: Event, *, is_open: bool) -> tuple[Event, list[dict[str, str]] | None, list[str]]:
+    """An event with its changes and notes; both only where values are opened."""
+    return (
+        (event, _changes(event), list((event.detail or {}).get("notes", ())))
+        if is_open
+        else (event, None, [])
+    )
 
 
 def _changes(event: Event) -> list[dict[str, str]]:

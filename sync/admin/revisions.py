@@ -79,8 +79,13 @@ def _choice(key: str, value: Any) -> Any:
 
 
 def _map_rows(spec: dict[str, Any]) -> dict[str, Any]:
-    """A value map's copy as rows (ServiceNow, way, Salesforce)."""
-    out, back = spec["to_salesforce"], spec["to_servicenow"]
+    """A value map's copy as rows (ServiceNow, way, Salesforce, what goes along to ServiceNow)."""
+    out, back, along = spec["to_salesforce"], spec["to_servicenow"], spec.get("along", {})
     rows = [(sn, "both" if back.get(sf) == sn else "to_salesforce", sf) for sn, sf in out.items()]
     rows += [(sn, "to_servicenow", sf) for sf, sn in back.items() if out.get(sn) != sf]
-    return {"name": spec["name"], "rows": rows, "unmapped": spec["unmapped_to_salesforce"]}
+    shown = [(*row, _along(along.get(row[0], {})) if row[1] != "to_salesforce" else "") for row in rows]
+    return {"name": spec["name"], "rows": shown, "unmapped": spec["unmapped_to_salesforce"]}
+
+
+def _along(columns: dict[str, str]) -> str:
+    return "along with " + ", ".join(f"{name}: {value}" for name, value in columns.items()) if columns else ""

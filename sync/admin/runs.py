@@ -46,7 +46,7 @@ CANCEL = rules(
     title=lambda run: f"Cancel run {run.pk:,}?",
     description="It ends at its next safe point and keeps its checkpoint; what it wrote stays written.",
     submit="Cancel the run",
-    when=lambda run: run.is_active and not run.cancel_requested,
+    when=lambda run: run.is_unfinished and not run.cancel_requested,
 )
 
 
@@ -65,9 +65,15 @@ class RunAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("flow", "revision").defer("revision__snapshot")
 
     def progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The live part of the page; asks for itself again while the run is active."""
+        """The live part of the page; asks for itself again while the run is active, and then for the whole page.
+
+        For with its end the buttons change, and the records that it touched are listed.
+        """
         run = self.visible(request, object_id)
-        return TemplateResponse(request, "console/run_progress.html", live_context(run))
+        reply = TemplateResponse(request, "console/run_progress.html", live_context(run))
+        if "HX-Request" in request.headers and not run.is_active:
+            reply.headers["HX-Refresh"] = "true"
+        return reply
 
     def page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
         outcome = request.GET.get("outcome", "")
@@ -135,7 +141,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @console_action("Cancel", CANCEL, icon="cancel", variant=DANGER)
     def cancel(self, request: HttpRequest, target: Run, answers: dict[str, Any]) -> Done:
-        if not target.is_active:
+        if not target.is_unfinished:
             raise services.Refused(f"Run {target.pk:,} has ended already.")
         services.cancel_run(run=target, by=person(request))
         return Done(f"Run {target.pk:,} was asked to end.", page_url(target))

@@ -9,13 +9,13 @@ from django.http import HttpRequest
 
 from sync import services
 from sync.admin.base import person
-from sync.models import DeadLetter, Event, RecordLink
+from sync.models import Conflict, DeadLetter, Event, RecordLink
 
 PERMISSION = "sync.view_payload"
 
 
 def opened(
-    request: HttpRequest, target: Event | DeadLetter | RecordLink, read: Callable[[], Any]
+    request: HttpRequest, target: Conflict | DeadLetter | Event | RecordLink, read: Callable[[], Any]
 ) -> dict[str, Any]:
     """Context of a page with values: `may_open`, `is_open` and, only then, `values`.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mappings import checks
 from mappings.apply import MappingError, compile_mapping
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, ValueMapSpec
 from mappings.transforms import TRANSFORMS
+from sync.configuration.columns import flow_columns
 from sync.configuration.documents import (
     ConnectionDoc,
     Document,
@@ -20,6 +22,7 @@ from sync.configuration.documents import (
     ValueMapDoc,
 )
 from sync.configuration.problems import Remarks, did_you_mean
+from sync.configuration.rules import flow_problems
 from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import METHODS
 from sync.core.records import Side
@@ -28,18 +31,13 @@ from sync.errors import ConfigurationError
 Named = ConnectionDoc | ValueMapDoc | UserTableDoc | FlowDoc
 
 
-def transform_of(row: FieldDoc) -> str:
-    """The row's transform; a row that names a value map and nothing else looks its value up there."""
-    return row.transform or ("value_map" if row.value_map else "copy")
-
-
 def check(document: Document, known: Known, remarks: Remarks) -> None:
     for part, items in _sections(document):
         _check_names(part, items, remarks)
     for connection in document.connections:
         _check_connection(connection, remarks)
     for value_map in document.value_maps:
-        _check_pairs(f"value_maps[{value_map.name}]", value_map.entries, remarks)
+        _check_value_map(value_map, remarks)
     for table in document.user_tables:
         _check_people(table, remarks)
     names = _Names.of(document, known)
@@ -66,15 +64,19 @@ def _check_names(part: str, items: Iterable[Named], remarks: Remarks) -> None:
 
 def _check_connection(doc: ConnectionDoc, remarks: Remarks) -> None:
     path = f"connections[{doc.name}]"
-    try:
-        checked_origin(doc.url)
-    except ConfigurationError as error:
-        remarks.problem(doc.line, f"{path}.url", f"{error.message} {error.advice}")
+    _check_origin(doc, f"{path}.url", doc.url, remarks)
     method = METHODS.get((Side(doc.system), doc.auth))
     if method is None:
-        remarks.notice(doc.line, f"{path}.auth", f"stored; {doc.auth} cannot log in to {doc.system} yet.")
+        known = [name for system, name in METHODS if system == doc.system]
+        remarks.problem(
+            doc.line,
+            f"{path}.auth",
+            f"{doc.auth} cannot log in to {doc.system}; choose one of {', '.join(known)}.",
+        )
         return
-    accepted = {need.name for need in method.needs} - {"username"}
+    if method.legacy:
+        remarks.notice(doc.line, f"{path}.auth", method.legacy)
+    accepted = set(method.secret_names)
     for unknown in sorted(set(doc.secrets) - accepted):
         hint = did_you_mean(unknown, accepted)
         remarks.problem(
@@ -82,24 +84,37 @@ def _check_connection(doc: ConnectionDoc, remarks: Remarks) -> None:
         )
     if "username" in {need.name for need in method.needs} and not doc.username:
         remarks.problem(doc.line, f"{path}.username", f"{doc.auth} needs a user name.")
+    if doc.audience:
+        _check_origin(doc, f"{path}.audience", doc.audience, remarks)
 
 
-def _check_pairs(path: str, entries: Iterable[PairDoc], remarks: Remarks) -> None:
-    """One answer per ServiceNow value going out, and one per Salesforce value coming back."""
-    out: dict[tuple[str, str], int] = {}
-    back: dict[tuple[str, str], int] = {}
-    for index, entry in enumerate(entries):
-        ways = (
-            (out, "to_servicenow", entry.servicenow, "ServiceNow", "to Salesforce"),
-            (back, "to_salesforce", entry.salesforce, "Salesforce", "to ServiceNow"),
-        )
-        for seen, other_way, value, side, way in ways:
-            if entry.direction == other_way:
-                continue
-            first = seen.setdefault((entry.kind, value), index)
-            if first != index:
-                text = f"The {side} value {value!r} has an entry {way} already: entries[{first}]. Make one of them one-way."
-                remarks.problem(entry.line, f"{path}.entries[{index}]", text)
+def _check_origin(doc: ConnectionDoc, path: str, address: str, remarks: Remarks) -> None:
+    try:
+        checked_origin(address)
+    except ConfigurationError as error:
+        remarks.problem(doc.line, path, f"{error.message} {error.advice}")
+
+
+def _check_value_map(doc: ValueMapDoc, remarks: Remarks) -> None:
+    path = f"value_maps[{doc.name}]"
+    _check_pairs(path, doc.entries, remarks)
+    sent = [(entry.servicenow, entry.along) for entry in doc.entries]
+    for trouble in checks.companions(sent, _entry):
+        line = doc.entries[trouble.index].line
+        remarks.problem(line, f"{path}.{_entry(trouble.index)}.along", trouble.text)
+
+
+def _check_pairs(path: str, entries: Sequence[PairDoc], remarks: Remarks) -> None:
+    for trouble in checks.contradictions(entries, _entry):
+        remarks.problem(entries[trouble.index].line, f"{path}.{_entry(trouble.index)}", trouble.text)
+
+
+def _entry(index: int) -> str:
+    return f"entries[{index}]"
+
+
+def _field(index: int) -> str:
+    return f"fields[{index}]"
 
 
 def _check_people(table: UserTableDoc, remarks: Remarks) -> None:
@@ -117,6 +132,7 @@ class _Names:
     systems: Mapping[str, str]
     value_maps: frozenset[str]
     user_tables: frozenset[str]
+    entries: Mapping[str, ValueMapSpec]  # of the maps that the file holds itself
 
     @classmethod
     def of(cls, document: Document, known: Known) -> _Names:
@@ -124,7 +140,15 @@ class _Names:
             {**known.connections, **{doc.name: doc.system for doc in document.connections}},
             known.value_maps | {doc.name for doc in document.value_maps},
             known.user_tables | {doc.name for doc in document.user_tables},
+            {doc.name: _spec_of(doc) for doc in document.value_maps},
         )
+
+
+def _spec_of(doc: ValueMapDoc) -> ValueMapSpec:
+    """The entries as the mapping takes them; what a value maps to by policy does not matter here."""
+    out = {entry.servicenow: entry.salesforce for entry in doc.entries if entry.direction != "to_servicenow"}
+    back = {entry.salesforce: entry.servicenow for entry in doc.entries if entry.direction != "to_salesforce"}
+    return ValueMapSpec(doc.name, out, back)
 
 
 def _check_flow(flow: FlowDoc, names: _Names, remarks: Remarks) -> None:
@@ -155,45 +179,53 @@ def _check_ends(flow: FlowDoc, path: str, remarks: Remarks) -> None:
         remarks.problem(
             there.line, f"{path}.salesforce", "Give the key field: external_id or lookup, one of them."
         )
-    if flow.create.salesforce and flow.create.servicenow and not (here.enter and there.enter):
-        text = (
-            "With both, each side needs its own enter, so that no record is created back where it came from."
-        )
-        remarks.problem(flow.create.line, f"{path}.create", text)
+    for column, text in flow_problems(flow_columns(flow)):
+        part, where = _PLACES.get(column, ("", column))
+        line = getattr(flow, part).line if part else flow.line
+        remarks.problem(line or flow.line, f"{path}.{where}", text)
+
+
+# Column of the model -> part of the document that it comes from, and its place in the file.
+_PLACES = {
+    "create_in_servicenow": ("create", "create"),
+    "servicenow_key": ("servicenow", "servicenow"),
+    "servicenow_key_field": ("servicenow", "servicenow.field"),
+    "deletions.servicenow": ("deletions", "deletions.close"),
+    "deletions.salesforce": ("deletions", "deletions.close"),
+}
 
 
 def _notice_unfinished(flow: FlowDoc, path: str, remarks: Remarks) -> None:
-    late = "stored; nothing is written to ServiceNow yet."
-    if flow.direction != "to_salesforce":
-        remarks.notice(flow.line, f"{path}.direction", late)
-    if flow.create.servicenow:
-        remarks.notice(flow.create.line, f"{path}.create.servicenow", late)
     if flow.recipe:
         remarks.notice(
             flow.line, f"{path}.recipe", "stored; recipes are not filled in yet, so write the fields out."
         )
-    if flow.servicenow.coalesce:
-        remarks.notice(flow.servicenow.line, f"{path}.servicenow.coalesce", late)
+    if flow.servicenow.coalesce and not flow.create.servicenow:
+        remarks.notice(
+            flow.servicenow.line, f"{path}.servicenow.coalesce", "stored; import sets are not used yet."
+        )
+    if flow.on_leave != "keep":
+        remarks.notice(
+            flow.line, f"{path}.on_leave", "stored; a record that leaves the scope is still followed."
+        )
 
 
 def _check_rows(flow: FlowDoc, path: str, names: _Names, remarks: Remarks) -> None:
-    writers: dict[str, int] = {}
     if not flow.fields:
         remarks.problem(flow.line, f"{path}.fields", "A flow needs at least one field.")
     for index, row in enumerate(flow.fields):
-        where = f"{path}.fields[{index}]"
-        _check_row(row, flow, where, names, remarks)
-        if row.direction == "to_servicenow":
-            continue
-        first = writers.setdefault(row.salesforce.casefold(), index)
-        if first != index:
-            remarks.problem(
-                row.line, f"{where}.salesforce", f"fields[{first}] writes {row.salesforce} already."
-            )
+        _check_row(row, flow, f"{path}.{_field(index)}", names, remarks)
+    specs = [_row_spec(row) for row in flow.fields]
+    for trouble in (
+        *checks.twice_written(specs, Direction(flow.direction), _field),
+        *checks.uneven_parts(specs, names.entries),
+    ):
+        line = flow.fields[trouble.index].line
+        remarks.problem(line, f"{path}.{_field(trouble.index)}.{trouble.part}", trouble.text)
 
 
 def _check_row(row: FieldDoc, flow: FlowDoc, where: str, names: _Names, remarks: Remarks) -> None:
-    transform = TRANSFORMS[transform_of(row)]
+    transform = TRANSFORMS[row.how]
     if row.direction and not Direction(row.direction).within(Direction(flow.direction)):
         text = f"{row.direction} is wider than the flow's {flow.direction}; a row may only narrow it."
         remarks.problem(row.line, f"{where}.direction", text)
@@ -207,9 +239,7 @@ def _check_row(row: FieldDoc, flow: FlowDoc, where: str, names: _Names, remarks:
         remarks.problem(row.line, f"{where}.value", "Give the constant.")
         return
     if row.value_map and not transform.needs_value_map:
-        remarks.problem(
-            row.line, f"{where}.value_map", f"The transform {transform_of(row)} uses no value map."
-        )
+        remarks.problem(row.line, f"{where}.value_map", f"The transform {row.how} uses no value map.")
         return
     _check_compiles(row, flow, where, remarks)
 
@@ -218,17 +248,7 @@ def _check_compiles(row: FieldDoc, flow: FlowDoc, where: str, remarks: Remarks) 
     """Whatever else compiling refuses: no source, too many sources, no way back."""
     spec = MappingSpec(
         direction=Direction(flow.direction),
-        fields=(
-            FieldSpec(
-                id="",
-                servicenow=tuple(name.strip() for name in row.servicenow.split(",") if name.strip()),
-                salesforce=row.salesforce,
-                direction=Direction(row.direction) if row.direction else None,
-                transform=transform_of(row),
-                value_map=row.value_map,
-                value=row.value,
-            ),
-        ),
+        fields=(_row_spec(row),),
         value_maps={row.value_map: ValueMapSpec(row.value_map, {}, {})} if row.value_map else {},
         time_zone=flow.time_zone,
     )
@@ -236,6 +256,18 @@ def _check_compiles(row: FieldDoc, flow: FlowDoc, where: str, remarks: Remarks) 
         compile_mapping(spec, Environment())
     except MappingError as error:
         remarks.problem(row.line, where, str(error))
+
+
+def _row_spec(row: FieldDoc) -> FieldSpec:
+    return FieldSpec(
+        id="",
+        servicenow=tuple(name.strip() for name in row.servicenow.split(",") if name.strip()),
+        salesforce=row.salesforce,
+        direction=Direction(row.direction) if row.direction else None,
+        transform=row.how,
+        value_map=row.value_map,
+        value=row.value,
+    )
 
 
 def _check_owners(flows: Iterable[FlowDoc], remarks: Remarks) -> None:

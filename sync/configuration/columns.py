@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from mappings.models import FieldRow, UserTable, ValueMap
-from sync.configuration.check import transform_of
-from sync.configuration.documents import ConnectionDoc, FieldDoc, FlowDoc, UserTableDoc, ValueMapDoc
+from sync.configuration.documents import (
+    GUARD,
+    ConnectionDoc,
+    Deletions,
+    FieldDoc,
+    FlowDoc,
+    UserTableDoc,
+    ValueMapDoc,
+)
 from sync.connectors.addresses import checked_origin
 from sync.models import Connection, Flow
 from sync.models.flow import KeyStrategy
 
 Columns = dict[str, Any]
+SIDES = ("servicenow", "salesforce")
 
 
 def connection_columns(doc: ConnectionDoc) -> Columns:
@@ -22,6 +30,8 @@ def connection_columns(doc: ConnectionDoc) -> Columns:
         "username": doc.username,
         "ca_bundle": doc.ca_bundle,
         "api_version": doc.api_version,
+        "audience": doc.audience,
+        "key_id": doc.key_id,
         "concurrency": doc.limits.concurrency,
         "limit_requests": doc.limits.requests,
         "limit_per": doc.limits.per,
@@ -65,12 +75,37 @@ def flow_columns(doc: FlowDoc) -> Columns:
         "create_in_salesforce": doc.create.salesforce,
         "create_in_servicenow": doc.create.servicenow,
         **{name: getattr(doc, name) for name in FLOW_SAME},
-        "options": dict(doc.options),
+        "options": {**doc.options, **with_guard(doc.guard), **with_deletions(doc.deletions)},
     }
 
 
 # Columns of a flow that carry the name of their key.
-FLOW_SAME = ("direction", "conflict", "tie", "adopt", "drift", "on_leave", "time_zone", "overlap", "patience")
+FLOW_SAME = (
+    "direction",
+    "conflict",
+    "tie",
+    "adopt",
+    "drift",
+    "on_leave",
+    "start",
+    "time_zone",
+    "overlap",
+    "patience",
+    "reconcile",
+)
+
+
+def with_guard(guard: str) -> dict[str, str]:
+    """The option as the engine reads it; the usual guard is kept unsaid."""
+    return {} if guard == GUARD else {"guard": guard}
+
+
+def with_deletions(doc: Deletions) -> Columns:
+    """The policies as the engine reads them; what says nothing is left out."""
+    policies = {side: policy for side in SIDES if (policy := getattr(doc, side)) != "ignore"}
+    closing = {side: dict(values) for side in SIDES if (values := getattr(doc.close, side))}
+    found = {**policies, **({"close": closing} if closing else {})}
+    return {"deletions": found} if found else {}
 
 
 def _servicenow_key(doc: FlowDoc) -> str:
@@ -82,9 +117,7 @@ def _servicenow_key(doc: FlowDoc) -> str:
 def row_columns(doc: FieldDoc, position: int) -> Columns:
     """All but the value map."""
     same = ("salesforce", "servicenow", "direction", "value", "default", "required", "conflict")
-    return {"position": position, "transform": transform_of(doc)} | {
-        name: getattr(doc, name) for name in same
-    }
+    return {"position": position, "transform": doc.how} | {name: getattr(doc, name) for name in same}
 
 
 def differing(row: Connection | Flow | FieldRow | UserTable | ValueMap, wanted: Columns) -> Columns:

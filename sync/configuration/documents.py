@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+GUARD = "live"  # where Salesforce is written only over what was read: two-way fields of the live lane
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -29,6 +31,8 @@ class ConnectionDoc:
     secrets: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str = ""
     api_version: str = ""
+    audience: str = ""
+    key_id: str = ""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -41,13 +45,14 @@ class PerDirection:
 
 @dataclass(frozen=True, slots=True)
 class PairDoc:
-    """An entry of a value map, or (with `kind`) of a user table."""
+    """An entry of a value map (then perhaps with `along`), or (with `kind`) of a user table."""
 
     line: int
     servicenow: str
     salesforce: str
     direction: str = "both"
     kind: str = "user"
+    along: Mapping[str, str] = field(default_factory=dict)  # ServiceNow column -> value
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,11 @@ class FieldDoc:
     default: str = ""
     required: bool = False
     conflict: str = ""
+
+    @property
+    def how(self) -> str:
+        """The row's transform; a row that names a value map and nothing else looks its value up there."""
+        return self.transform or ("value_map" if self.value_map else "copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,25 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """What a record is given whose counterpart was deleted: field -> value, by its own side."""
+
+    line: int = 0
+    servicenow: Mapping[str, str] = field(default_factory=dict)
+    salesforce: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """By the side that a record was deleted on: what happens to the other one. ignore, close, unlink, delete."""
+
+    line: int = 0
+    servicenow: str = "ignore"
+    salesforce: str = "ignore"
+    close: Closing = field(default_factory=Closing)
+
+
+@dataclass(frozen=True, slots=True)
 class FlowDoc:
     """`enabled` None: as it is now. `options`: settings kept for features still to come, as they were given."""
 
@@ -133,8 +162,12 @@ class FlowDoc:
     user_table: str = ""
     schedule: str = ""
     time_zone: str = "UTC"
+    start: str = "everything"
     overlap: int = 300  # seconds
     patience: int = 86_400  # seconds
+    reconcile: str = "0 3 * * *"  # cron in the flow's time zone; "": never
+    guard: str = GUARD
+    deletions: Deletions = field(default_factory=Deletions)
     fields: tuple[FieldDoc, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -7,13 +7,15 @@ variables, and here the stored ones stay.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from mappings.models import FieldRow, UserTable, ValueMap
-from sync.configuration.documents import Create, FlowDoc, Limits
+from mappings.models import FieldRow, UserTable, ValueMap, ValueMapEntry
+from mappings.models.valuemap import parse_along
+from sync.configuration.documents import GUARD, Create, FlowDoc, Limits
+from sync.configuration.schema import TO_COME
 from sync.connectors.auth import METHODS
 from sync.core.records import Side
 from sync.models import Connection, Flow, Schedule
@@ -46,7 +48,7 @@ def _without(part: Mapping[str, Any], defaults: Mapping[str, Any]) -> Part:
 
 def _connection(row: Connection) -> Part:
     method = METHODS.get((Side(row.system), row.auth))
-    known = [need.name for need in method.needs if need.name != "username"] if method else []
+    known = method.secret_names if method else ()
     secrets = [name for name in known if (row.secrets_set or {}).get(name)]
     limits = {
         "concurrency": row.concurrency,
@@ -61,6 +63,8 @@ def _connection(row: Connection) -> Part:
         "url": row.url,
         "auth": row.auth,
         "username": row.username,
+        "audience": row.audience,
+        "key_id": row.key_id,
         "secrets": {name: reference(row.name, name) for name in secrets},
         "ca_bundle": row.ca_bundle,
         "api_version": row.api_version,
@@ -74,7 +78,18 @@ def _connection(row: Connection) -> Part:
             },
         ),
     }
-    return _without(part, {"username": "", "secrets": {}, "ca_bundle": "", "api_version": "", "limits": {}})
+    return _without(
+        part,
+        {
+            "username": "",
+            "audience": "",
+            "key_id": "",
+            "secrets": {},
+            "ca_bundle": "",
+            "api_version": "",
+            "limits": {},
+        },
+    )
 
 
 def _per_direction(row: Any, prefix: str, default: str) -> Part:
@@ -82,14 +97,13 @@ def _per_direction(row: Any, prefix: str, default: str) -> Part:
     return _without(both, dict.fromkeys(both, default))
 
 
-def _entries(rows: Iterable[Any], *more: str) -> list[Part]:
-    return [
-        _without(
-            {name: getattr(row, name) for name in (*more, "servicenow", "salesforce", "direction")},
-            {"direction": "both"},
-        )
-        for row in rows
-    ]
+def _entry(row: Any, *more: str) -> Part:
+    names = (*more, "servicenow", "salesforce", "direction")
+    return _without({name: getattr(row, name) for name in names}, {"direction": "both"})
+
+
+def _value_entry(row: ValueMapEntry) -> Part:
+    return _without({**_entry(row), "along": parse_along(row.along)}, {"along": {}})
 
 
 def _value_map(row: ValueMap) -> Part:
@@ -98,7 +112,7 @@ def _value_map(row: ValueMap) -> Part:
         "description": row.description,
         "unmapped": _per_direction(row, "unmapped", "fail"),
         "default": _per_direction(row, "default", ""),
-        "entries": _entries(row.entries.all()),
+        "entries": [_value_entry(entry) for entry in row.entries.all()],
     }
     return _without(part, {"description": "", "unmapped": {}, "default": {}})
 
@@ -108,7 +122,7 @@ def _user_table(row: UserTable) -> Part:
     part = {
         "name": row.name,
         "fallback": _per_direction(row, "fallback", ""),
-        "entries": _entries(entries, "kind"),
+        "entries": [_entry(entry, "kind") for entry in entries],
     }
     return _without(part, {"fallback": {}})
 
@@ -127,9 +141,11 @@ def _flow(row: Flow) -> Part:
         **{name: getattr(row, name) for name in ("conflict", "tie", "adopt", "drift", "on_leave")},
         "user_table": row.user_table.name if row.user_table else "",
         "schedule": schedule.cron if schedule else "",
-        **{name: getattr(row, name) for name in ("time_zone", "overlap", "patience")},
+        **{name: getattr(row, name) for name in ("time_zone", "start", "overlap", "patience", "reconcile")},
+        "deletions": _deletions(row.options.get("deletions")),
+        "guard": "strict" if row.options.get("guard") == "strict" else GUARD,
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
-        **row.options,
+        **{name: value for name, value in row.options.items() if name in TO_COME},
     }
     return _without(part, _FLOW_DEFAULTS)
 
@@ -147,10 +163,18 @@ _FLOW_DEFAULTS: Part = {
         "user_table",
         "schedule",
         "time_zone",
+        "start",
         "overlap",
         "patience",
+        "reconcile",
+        "guard",
     ]
-} | {"create": {}}
+} | {"create": {}, "deletions": {}}
+
+
+def _deletions(stored: Any) -> Part:
+    known = stored if isinstance(stored, dict) else {}
+    return {name: known[name] for name in ("servicenow", "salesforce", "close") if known.get(name)}
 
 
 def _servicenow_end(row: Flow) -> Part:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
-from sync.configuration.documents import ConnectionDoc, Document, FlowDoc
+from sync.configuration.documents import ConnectionDoc, Document, FlowDoc, ValueMapDoc
 from sync.configuration.parse import Parsed
 from sync.configuration.problems import InvalidConfiguration, Remark, Remarks, did_you_mean
 from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import InMemoryTokenStore
-from sync.connectors.base import Call, Connector, Profile
+from sync.connectors.base import Call, Connector, Profile, TokenStore
 from sync.connectors.registry import open_connector
 from sync.core.records import Schema, Side
+from sync.engine.connect import profile_of
+from sync.engine.tokens import StoredToken, secrets_of
 from sync.errors import SchemaError, SyncError
 from sync.models import Connection
 
@@ -41,7 +43,7 @@ def ask_platforms(document: Document, environ: Mapping[str, str]) -> tuple[list[
             profile = _profile(name, document, environ)
             if profile is None:
                 continue
-            with closing(open_connector(profile, InMemoryTokenStore(), _unobserved)) as connector:
+            with closing(open_connector(profile, _tokens(name, profile), _unobserved)) as connector:
                 for question in asked:
                     _check_names(connector, question, remarks)
         except SyncError as error:
@@ -68,26 +70,41 @@ class _Asked:
 def _by_connection(document: Document) -> dict[str, list[_Asked]]:
     asked: dict[str, list[_Asked]] = {}
     for flow in document.flows:
-        asked.setdefault(flow.servicenow.connection, []).append(_servicenow_names(flow))
+        names = [*_servicenow_names(flow), *_companions(flow, document.value_maps)]
+        table = _Name(flow.servicenow.line, f"flows[{flow.name}].servicenow.table", flow.servicenow.table)
+        asked.setdefault(flow.servicenow.connection, []).append(_Asked(table, tuple(names)))
         asked.setdefault(flow.salesforce.connection, []).append(_salesforce_names(flow))
     return asked
 
 
-def _servicenow_names(flow: FlowDoc) -> _Asked:
+def _servicenow_names(flow: FlowDoc) -> Iterator[_Name]:
     path, end = f"flows[{flow.name}]", flow.servicenow
-    rows = [
-        _Name(row.line, f"{path}.fields[{index}].servicenow", column.strip().partition(".")[0])
-        for index, row in enumerate(flow.fields)
-        for column in row.servicenow.split(",")
-        if column.strip()
-    ]
-    terms = [
-        _Name(end.line, f"{path}.servicenow.{key}", column)
-        for key, query in (("scope", end.scope), ("enter", end.enter))
-        for column in _TERM.findall(query)
-    ]
-    named = [_Name(end.line, f"{path}.servicenow.field", end.field)] if end.field else []
-    return _Asked(_Name(end.line, f"{path}.servicenow.table", end.table), (*rows, *terms, *named))
+    for index, row in enumerate(flow.fields):
+        for column in filter(None, (column.strip() for column in row.servicenow.split(","))):
+            yield _Name(row.line, f"{path}.fields[{index}].servicenow", column.partition(".")[0])
+    for key, query in (("scope", end.scope), ("enter", end.enter)):
+        for column in _TERM.findall(query):
+            yield _Name(end.line, f"{path}.servicenow.{key}", column)
+    if end.field:
+        yield _Name(end.line, f"{path}.servicenow.field", end.field)
+    yield from _closing(flow, flow.deletions.close.servicenow)
+
+
+def _closing(flow: FlowDoc, names: Iterable[str]) -> Iterator[_Name]:
+    """The fields by which a record is closed whose counterpart was deleted."""
+    for name in names:
+        yield _Name(flow.deletions.close.line, f"flows[{flow.name}].deletions.close", name)
+
+
+def _companions(flow: FlowDoc, maps: Iterable[ValueMapDoc]) -> Iterator[_Name]:
+    """The columns that values of the flow's maps take along to ServiceNow."""
+    used = {row.value_map for row in flow.fields} if flow.direction != "to_salesforce" else set()
+    for value_map in maps:
+        if value_map.name in used:
+            for index, entry in enumerate(value_map.entries):
+                for column in entry.along:
+                    path = f"value_maps[{value_map.name}].entries[{index}].along"
+                    yield _Name(entry.line, path, column)
 
 
 def _salesforce_names(flow: FlowDoc) -> _Asked:
@@ -98,7 +115,11 @@ def _salesforce_names(flow: FlowDoc) -> _Asked:
     ]
     key_name = "external_id" if end.external_id else "lookup"
     key = _Name(end.line, f"{path}.salesforce.{key_name}", end.external_id or end.lookup)
-    return _Asked(_Name(end.line, f"{path}.salesforce.object", end.object), (*rows, key), end.external_id)
+    return _Asked(
+        _Name(end.line, f"{path}.salesforce.object", end.object),
+        (*rows, *_closing(flow, flow.deletions.close.salesforce), key),
+        end.external_id,
+    )
 
 
 def _check_names(connector: Connector, asked: _Asked, remarks: Remarks) -> None:
@@ -130,8 +151,10 @@ def _profile(name: str, document: Document, environ: Mapping[str, str]) -> Profi
     """How to reach a connection as it will be: from the file, with stored secrets where a variable is unset."""
     stored = Connection.objects.filter(name=name).first()
     doc = next((doc for doc in document.connections if doc.name == name), None)
-    secrets = dict(stored.secrets or {}) if stored else {}
+    secrets = secrets_of(stored) if stored else {}
     if doc is not None:
+        if stored and checked_origin(doc.url) != stored.url:
+            secrets.pop("refresh_token", None)  # it was given to the other address
         secrets |= dict(_set_secrets(doc, environ))
     source = doc or stored
     if source is None:
@@ -146,8 +169,19 @@ def _profile(name: str, document: Document, environ: Mapping[str, str]) -> Profi
         ca_bundle=source.ca_bundle,
         allowed_hosts=tuple(settings.CONNECTION_ALLOWED_HOSTS),
         api_version=source.api_version,
+        audience=source.audience,
+        key_id=source.key_id,
         timeout=(5.0, 15.0),
     )
+
+
+def _tokens(name: str, profile: Profile) -> TokenStore:
+    """The stored token where the file leads to the connection as it is: a platform may give each refresh token once."""
+    stored = Connection.objects.filter(name=name).first()
+    held = profile_of(stored) if stored else None
+    if stored and held and replace(profile, timeout=held.timeout, concurrency=held.concurrency) == held:
+        return StoredToken(stored)
+    return InMemoryTokenStore()
 
 
 def _set_secrets(doc: ConnectionDoc, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

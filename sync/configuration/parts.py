@@ -9,6 +9,8 @@ from django.db import models
 from django.utils import timezone
 
 from mappings.models import UserTable, ValueMap
+from mappings.models.usertable import Kind
+from mappings.models.valuemap import parse_along
 from sync import services
 from sync.configuration import columns
 from sync.configuration.documents import ConnectionDoc, PairDoc, UserTableDoc, ValueMapDoc
@@ -59,12 +61,18 @@ def apply_user_table(doc: UserTableDoc, plan: Plan) -> None:
     brought.noted(plan, _replace_entries(brought.row.entries, doc.entries, _person_entry, ordered=False))
 
 
-def _value_entry(entry: Any) -> dict[str, str]:
+def _pair(entry: Any) -> dict[str, str]:
     return {name: getattr(entry, name) for name in ("servicenow", "salesforce", "direction")}
 
 
+def _value_entry(entry: Any) -> dict[str, str]:
+    """`along` as lines in one way of writing, so that spaces are no change."""
+    along = parse_along(entry.along) if isinstance(entry.along, str) else entry.along
+    return {**_pair(entry), "along": "\n".join(f"{name}={value}" for name, value in along.items())}
+
+
 def _person_entry(entry: Any) -> dict[str, str]:
-    return {"kind": entry.kind, **_value_entry(entry)}
+    return {**_pair(entry), "kind": entry.kind}
 
 
 def _replace_entries(
@@ -92,5 +100,9 @@ def _replace_entries(
 
 
 def _shown(key: tuple[str, ...]) -> str:
-    *kind, servicenow, salesforce, direction = key
-    return " ".join([*kind, f"{servicenow!r} – {salesforce!r} ({direction})"])
+    """An entry in words; last stands its kind, or what goes along with its value."""
+    servicenow, salesforce, direction, last = key
+    pair = f"{servicenow!r} – {salesforce!r} ({direction})"
+    if last in Kind.values:
+        return f"{last} {pair}"
+    return f"{pair}, along with {', '.join(last.splitlines())}" if last else pair

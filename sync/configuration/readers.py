@@ -9,10 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sync.configuration.problems import Remarks, did_you_mean
+from sync.configuration.rules import start_problem
 from sync.configuration.tree import Items, Keys, Node, Scalar
 from sync.cron import CronError, parse_cron
 
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,80}")
+COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -124,6 +126,50 @@ def seconds(node: Node, place: Place) -> int | None:
         place.problem(node, "Expected a time like 300, 90s, 5m, 2h or 1d.")
         return None
     return total
+
+
+def start(node: Node, place: Place) -> str | None:
+    """What a flow's first poll reads: everything, now, or an ISO 8601 time with its offset."""
+    value = text(node, place)
+    problem = start_problem(value) if value is not None else ""
+    if problem:
+        place.problem(node, problem)
+        return None
+    return value
+
+
+def fields(node: Node, place: Place) -> dict[str, Any] | None:
+    """Salesforce fields with a value each: `{Status: Closed, IsEscalated: false}`."""
+    if not isinstance(node, Keys):
+        place.problem(node, "Expected fields with a value each, like {Status: Closed}.")
+        return None
+    found: dict[str, Any] = {}
+    for name, child in node.values.items():
+        if not COLUMN.fullmatch(name) or not isinstance(child, Scalar):
+            place.into(name).problem(child, "Expected the name of a Salesforce field with a single value.")
+        else:
+            found[name] = anything(child, place)
+    return found
+
+
+def along(node: Node, place: Place) -> dict[str, str] | None:
+    """ServiceNow columns that go with a value: `{close_code: Solution provided}`."""
+    if not isinstance(node, Keys):
+        place.problem(node, "Expected columns with a value each, like {close_code: Solution provided}.")
+        return None
+    found: dict[str, str] = {}
+    for column, child in node.values.items():
+        step = place.into(column)
+        value = text(child, step)
+        if not COLUMN.fullmatch(column):
+            step.problem(node.lines[column], f"{column!r} is not the name of a ServiceNow column.")
+        elif value is None or not value.strip():
+            step.problem(child, "Give the value that goes into the column.")
+        elif "\n" in value.strip():
+            step.problem(child, "The value must stand on one line.")
+        else:
+            found[column] = value.strip()
+    return found
 
 
 def choice(*values: str) -> Read:

@@ -11,6 +11,7 @@ from mappings.transforms import TRANSFORMS
 from sync.configuration import documents, readers
 from sync.configuration.problems import did_you_mean
 from sync.configuration.readers import Place, Read, at_most, choice, flag, name, number, text
+from sync.configuration.rules import DELETION_POLICIES, GUARDS
 from sync.configuration.tree import Items, Keys, Node
 
 DIRECTIONS = ("to_salesforce", "to_servicenow", "both")
@@ -115,6 +116,8 @@ CONNECTION = Shape(
         Key("url", readers.expanded, required=True),
         Key("auth", choice(*AUTH_METHODS)),
         Key("username", readers.expanded),
+        Key("audience", readers.expanded),
+        Key("key_id", at_most(120)),
         Key("secrets", readers.secret_references),
         Key("ca_bundle", readers.optional_path),
         Key("api_version", at_most(8)),
@@ -140,7 +143,11 @@ VALUE_MAP = Shape(
         Key("description", at_most(255)),
         Key("unmapped", _per_direction(choice("fail", "pass", "default"))),
         Key("default", _per_direction(at_most(255))),
-        Key("entries", many(Shape(documents.PairDoc, _PAIR)), required=True),
+        Key(
+            "entries",
+            many(Shape(documents.PairDoc, (*_PAIR, Key("along", readers.along)))),
+            required=True,
+        ),
     ),
     label="name",
 )
@@ -191,13 +198,18 @@ SALESFORCE_END = Shape(
     ),
 )
 CREATE = Shape(documents.Create, (Key("salesforce", flag), Key("servicenow", flag)))
+CLOSING = Shape(documents.Closing, (Key("servicenow", readers.along), Key("salesforce", readers.fields)))
+DELETIONS = Shape(
+    documents.Deletions,
+    (
+        Key("servicenow", choice(*DELETION_POLICIES)),
+        Key("salesforce", choice(*DELETION_POLICIES)),
+        Key("close", CLOSING.read),
+    ),
+)
 TO_COME = {
-    "guard": "the guard against sudden shrinkage is not active yet",
-    "deletions": "deletions are not carried yet",
     "comments": "comments are not carried yet",
     "attachments": "attachments are not carried yet",
-    "start": "the first load reads everything in scope for now",
-    "reconcile": "there is no nightly reconcile yet",
     "bulk": "bulk interfaces are not used yet",
 }
 FLOW = Shape(
@@ -217,9 +229,13 @@ FLOW = Shape(
         Key("on_leave", choice("keep", "unlink", "close")),
         Key("user_table", name),
         Key("schedule", readers.cron),
+        Key("start", readers.start),
+        Key("guard", choice(*GUARDS)),
+        Key("deletions", DELETIONS.read),
         Key("time_zone", readers.time_zone),
         Key("overlap", readers.seconds),
         Key("patience", readers.seconds),
+        Key("reconcile", readers.cron),
         Key("fields", many(FIELD), required=True),
         *(Key(word, readers.anything, to_come=sentence) for word, sentence in TO_COME.items()),
     ),

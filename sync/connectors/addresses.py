@@ -99,6 +99,8 @@ def checked_origin(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise _bad_url(f"{shown} is not an address.") from None
+    if any(letter.isspace() for letter in url.strip()):  # urlsplit drops some of them without a word
+        raise _bad_url(f"{shown} is not an address: there is a blank or a line end in it.")
     if parts.scheme == "http":
         raise ConfigurationError(
             f"{shown} starts with http://, which would send credentials in the clear.",

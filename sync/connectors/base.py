@@ -8,9 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from sync.core.records import ChangeQuery, Page, Person, Probe, Record, Schema, Side, Write, WriteResult
+from sync.core.reconciling import Tally
+from sync.core.records import (
+    Change,
+    ChangeQuery,
+    Deletion,
+    Page,
+    Person,
+    Probe,
+    Record,
+    Schema,
+    Side,
+    Write,
+    WriteResult,
+)
+
+
+def always() -> None:
+    """Let every call leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +44,21 @@ class Profile:
     concurrency: int = 4
     allowed_hosts: tuple[str, ...] = ()  # private hosts and networks that may be reached
     api_version: str = ""  # Salesforce: "64.0"
+    audience: str = ""  # JWT bearer, Salesforce: the login host; "" = by the address
+    key_id: str = ""  # JWT bearer, ServiceNow: the key's kid, if it has one
     timeout: tuple[float, float] = (5.0, 60.0)  # seconds to connect, to read
+    # Asked before each call, from any thread: a BudgetSpentError of it keeps the call from leaving.
+    admit: Callable[[], None] = field(default=always, repr=False, compare=False)
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Who asks where: what one user may not read, another may."""
+        return self.url, self.username, self.secrets.get("client_id", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token. `expires_at` is None where the platform does not say (Salesforce)."""
+    """An access token; "" if only a refresh token is left. `expires_at` is None where the platform does not say."""
 
     access_token: str = field(repr=False)
     instance_url: str
@@ -52,6 +78,15 @@ class TokenStore(Protocol):
         ...
 
 
+class Usage(NamedTuple):
+    """What an answer's headers tell of the vendor's window."""
+
+    used: int | None  # calls used in it by everybody; None where only the limit is told
+    allowed: int
+    rule: str = ""  # which limit, where a platform has several
+    resets_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One finished remote call, told to the observer. Bodies are given for failures only, cut at 64 KiB."""
@@ -66,7 +101,8 @@ class Call:
     error: str = ""
     request_body: str = field(default="", repr=False)
     response_body: str = field(default="", repr=False)
-    usage: tuple[int, int] | None = None  # calls used and allowed in the vendor's window, where a header says
+    failed: bool = False  # as if the platform were down: no answer, a server's fault, a page in its place
+    usage: Usage | None = None
     at: datetime | None = None  # server time, from the Date header
 
 
@@ -103,6 +139,31 @@ class Connector(Protocol):
         ...
 
     def count(self, name: str, condition: str) -> int: ...
+
+    def tally(
+        self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None
+    ) -> Tally:
+        """Marks of the records in scope that were created in [born_from, born_before): one call, no rows."""
+        ...
+
+    def deleted(
+        self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
+    ) -> Sequence[Deletion]:
+        """Records that were deleted at `since` or later, or which of `ids` were; what was restored may be among them.
+
+        Nothing, where the platform does not let us see its recycle bin or delete audit.
+        """
+        ...
+
+    def history(
+        self, name: str, ids: Sequence[str], fields: Sequence[str], since: datetime | None = None
+    ) -> Sequence[Change] | None:
+        """Who changed these fields of these records, oldest first; `since` by the platform's clock, inclusive.
+
+        None: our user may not read it, or there is none. A field that the platform does not follow has no entries,
+        so that only what an entry says is proof.
+        """
+        ...
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         """Send in as few calls as the platform allows, in parallel; one result per write, in any order.

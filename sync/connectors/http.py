@@ -1,4 +1,4 @@
-"""One connection's transport: a bounded, observed, cookie-less `requests.Session` behind a concurrency gate.
+"""One connection's transport: a bounded, observed, cookie-less `requests.Session` behind an adaptive limit.
 
 It answers one question more than requests does: did the request leave? What fails before is raised as a
 TransientError or ConfigurationError (addresses.py sorts it); what fails after is an OutcomeUnknownError for a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,12 +23,15 @@ import urllib3
 
 from sync import jsons
 from sync.connectors.addresses import AddressPolicy, GuardedAdapter, checked_origin, tls_context
-from sync.connectors.base import Call, Observer, Profile
+from sync.connectors.base import Call, Observer, Profile, Usage
+from sync.connectors.parallel import Lengthening, Limit
 from sync.core.records import Side
 from sync.errors import (
     AuthenticationError,
+    BudgetSpentError,
     ConfigurationError,
     OutcomeUnknownError,
+    RateLimitError,
     SyncError,
     TransientError,
 )
@@ -82,6 +85,7 @@ class Answer:
         return (self.at or datetime.now(UTC)) - timedelta(seconds=self.seconds)
 
 
+_OVERLOADED = (429, 503)
 _REQUEST_ID_HEADERS = ("X-Request-Id", "X-SFDC-Request-Id", "Transaction-ID", "X-Transaction-ID")
 
 
@@ -94,7 +98,7 @@ class Dialect(Protocol):
         """The error that an answer with parsed JSON stands for, or None if the call was served."""
         ...
 
-    def usage(self, headers: Mapping[str, str]) -> tuple[int, int] | None: ...
+    def usage(self, headers: Mapping[str, str]) -> Usage | None: ...
 
 
 @dataclass(slots=True)
@@ -105,7 +109,8 @@ class _Exchange:
     path: str
     purpose: Purpose
     body: bytes
-    started: float = 0.0  # by time.monotonic, once it passed the gate
+    started: float = 0.0  # by the transport's monotonic clock, once it passed the gate
+    era: int = 0  # of the limit, when it passed the gate
     answer: Answer | None = None
 
 
@@ -121,24 +126,35 @@ class _ServerClock:
         with self.lock:
             self.at, self.seen = at, moment
 
-    def now(self) -> datetime | None:
+    def now(self, moment: float) -> datetime | None:
         with self.lock:
-            return self.at and self.at + timedelta(seconds=time.monotonic() - self.seen)
+            return self.at and self.at + timedelta(seconds=moment - self.seen)
 
 
 class Transport:
     """All calls of one connection go through here. Safe for threads; `request` is all that simple-salesforce uses."""
 
-    def __init__(self, profile: Profile, dialect: Dialect, observe: Observer) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        dialect: Dialect,
+        observe: Observer,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.profile = profile
+        self.monotonic = monotonic  # seconds that never go back
         self.origin = checked_origin(profile.url)
         self.policy = AddressPolicy.of(profile.allowed_hosts)
         self.proxies: dict[str, str] = {}  # read by simple-salesforce; we use none
         self._dialect = dialect
         self._observe = observe
-        self._gate = threading.BoundedSemaphore(profile.concurrency)
+        self.limit = Limit(profile.concurrency)
+        self._lengthening = Lengthening()
         self._clock = _ServerClock()
-        self._session = _session(self.policy, profile)
+        self._session = self._open_session()
+
+    def _open_session(self) -> requests.Session:
+        return _session(self.policy, self.profile)
 
     def request(
         self,
@@ -149,24 +165,48 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         data: bytes | Mapping[str, str] | None = None,
+        judge: Callable[[Answer], SyncError | None] | None = None,
     ) -> Answer:
-        """Send once and return a served answer; whatever else happens is raised as a SyncError."""
+        """Send once and return a served answer; whatever else happens is raised as a SyncError.
+
+        What the profile's `admit` raises keeps the request from leaving, and nobody is told of it.
+        `judge` says in place of the dialect what an answer stands for that is no JSON.
+        """
         prepared = self._prepared(method, url, dict(headers or {}), dict(params or {}), data)
         body = prepared.body or b""
         exchange = _Exchange(
             method, prepared.path_url, purpose, body if isinstance(body, bytes) else body.encode()
         )
+        self.profile.admit()
         try:
-            with self._gate:
+            with self.limit.slot() as exchange.era:
                 answer = exchange.answer = self._receive(prepared, exchange)
-            _parse(answer, purpose)
-            if fault := self._dialect.fault(answer, purpose):
+            if judge is None:
+                _parse(answer, purpose)
+            if fault := judge(answer) if judge else self._dialect.fault(answer, purpose):
                 raise fault
         except SyncError as error:
+            error.system = self._dialect.system
+            self._adapt(exchange, error)
             self._tell(exchange, error)
             raise
+        self._adapt(exchange, None)
         self._tell(exchange, None)
         return answer
+
+    def _adapt(self, exchange: _Exchange, error: SyncError | None) -> None:
+        """Send fewer calls at once where the platform turns them away, loses them or takes ever longer; else more."""
+        answer = exchange.answer
+        if answer is None or answer.status_code in _OVERLOADED or isinstance(error, RateLimitError):
+            if not isinstance(error, BudgetSpentError | ConfigurationError):
+                self.limit.troubled(exchange.era)
+            return
+        moved = len(exchange.body) + len(answer.content)
+        what = f"{exchange.method} {exchange.purpose}"
+        if error is None and self._lengthening.noticed(what, moved, answer.seconds):
+            self.limit.troubled(exchange.era)
+        elif answer.status_code < 500:
+            self.limit.served()
 
     def _prepared(
         self,
@@ -189,34 +229,32 @@ class Transport:
 
     def server_now(self) -> datetime | None:
         """Platform time not later than now, or None before the first answer."""
-        return self._clock.now()
+        return self._clock.now(self.monotonic())
 
     def close(self) -> None:
         self._session.close()
 
     def _receive(self, prepared: requests.PreparedRequest, exchange: _Exchange) -> Answer:
         where = urlsplit(prepared.url or "").netloc
-        exchange.started = time.monotonic()
+        exchange.started = self.monotonic()
         try:
-            response = self._session.send(
-                prepared, stream=True, timeout=self.profile.timeout, allow_redirects=False, verify=True
-            )
-            with response:
-                content = _bounded_body(response, deadline=time.monotonic() + self.profile.timeout[1])
+            status, headers, content = self._carry(prepared)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _lost(exchange.purpose, where, error) from error
-        moment = time.monotonic()
-        at = _date(response.headers)
+        moment = self.monotonic()
+        at = _date(headers)
         if at:
             self._clock.saw(at, moment)
-        return Answer(
-            response.status_code,
-            response.headers,
-            content,
-            prepared.url or "",
-            moment - exchange.started,
-            at=at,
+        return Answer(status, headers, content, prepared.url or "", moment - exchange.started, at=at)
+
+    def _carry(self, prepared: requests.PreparedRequest) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request and read its whole answer: status, headers, body. Raises what requests and urllib3 raise."""
+        response = self._session.send(
+            prepared, stream=True, timeout=self.profile.timeout, allow_redirects=False, verify=True
         )
+        with response:
+            content = _bounded_body(response, deadline=time.monotonic() + self.profile.timeout[1])
+        return response.status_code, response.headers, content
 
     def _tell(self, exchange: _Exchange, error: SyncError | None) -> None:
         answer = exchange.answer
@@ -227,16 +265,24 @@ class Transport:
                 method=exchange.method,
                 path=exchange.path,
                 status=answer.status_code if answer else 0,
-                milliseconds=round((time.monotonic() - exchange.started) * 1000),
+                milliseconds=round((self.monotonic() - exchange.started) * 1000),
                 write=exchange.purpose is Purpose.WRITE,
                 request_id=answer.request_id if answer else "",
                 error=error.code if error else "",
+                failed=_is_outage(error, answer),
                 request_body=_cut(exchange.body) if shown else "",
                 response_body=_cut(answer.content) if shown and answer else "",
                 usage=self._dialect.usage(answer.headers) if answer else None,
                 at=answer.at if answer else None,
             )
         )
+
+
+def _is_outage(error: SyncError | None, answer: Answer | None) -> bool:
+    """Whether the platform as a whole seems to be in trouble: no answer, a server's fault, a page in its place."""
+    if not isinstance(error, TransientError | OutcomeUnknownError) or isinstance(error, BudgetSpentError):
+        return False
+    return answer is None or answer.status_code >= 500 or error.code == "bad_answer"
 
 
 def _session(policy: AddressPolicy, profile: Profile) -> requests.Session:

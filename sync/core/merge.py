@@ -42,25 +42,31 @@ class Row(Protocol):
         ...
 
     def to_salesforce(self, raw: Any) -> Projection: ...
-    def to_servicenow(self, raw: Any) -> Projection: ...
+    def to_servicenow(self, raw: Any, over: Any = None) -> Projection:
+        """`over`: what stands there now, for columns that the value leaves as they are."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`conflict`: newest, servicenow, salesforce, ask. `adopt`: the same or refuse. `newest`: which record is newer, None for a tie."""
+    """`conflict`: newest, servicenow, salesforce, ask. `adopt`: the same or refuse. `newest`: which record is newer, None for a tie.
+
+    `chosen`: whose value a person has chosen for this field, over everything else.
+    """
 
     conflict: str = "newest"
     adopt: str = "servicenow"
     restore_drift: bool = False
     tie: Side = Side.SERVICENOW
     newest: Side | None = None
+    chosen: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
     """`value` is what to send, `rule` why, `contested` True where another value was there and must be on record.
 
-    Unmapped: `value` is the source's, as it stands, and `problem` says why it has no counterpart.
+    Unmapped: `value` is the source's, as it stands, `problem` says why it has no counterpart, and `to` where.
     """
 
     move: Move
@@ -69,6 +75,7 @@ class Merged:
     rule: str = ""
     contested: bool = False
     problem: Exception | None = None
+    to: Side | None = None
 
 
 SKIP = Merged(Move.SKIP)
@@ -87,8 +94,11 @@ class _View:
         return (
             _attempt(self.row.to_salesforce, self.x)
             if side is Side.SALESFORCE
-            else _attempt(self.row.to_servicenow, self.y)
+            else _attempt(self._back, self.y)
         )
+
+    def _back(self, raw: Any) -> Projection:
+        return self.row.to_servicenow(raw, self.x)
 
     def agree(self) -> bool:
         """The two values agree if either projection holds: that is why lossy maps do not flap."""
@@ -104,11 +114,7 @@ class _View:
 
     def invisible(self, side: Side, base: Base) -> bool:
         """Whether the move from the base to the present value cannot be seen on `side`; never so for unmapped values."""
-        project, old = (
-            (self.row.to_salesforce, base[0])
-            if side is Side.SALESFORCE
-            else (self.row.to_servicenow, base[1])
-        )
+        project, old = (self.row.to_salesforce, base[0]) if side is Side.SALESFORCE else (self._back, base[1])
         before, after = _attempt(project, old), self.project(side)
         if isinstance(before, Exception) or isinstance(after, Exception):
             return False
@@ -117,9 +123,7 @@ class _View:
     def cut_from(self, side: Side, base: Base) -> bool:
         """Whether the other side held only a part of this side's text: an edit of the part must not cut the original."""
         project, whole = (
-            (self.row.to_salesforce, base[0])
-            if side is Side.SERVICENOW
-            else (self.row.to_servicenow, base[1])
+            (self.row.to_salesforce, base[0]) if side is Side.SERVICENOW else (self._back, base[1])
         )
         projected = _attempt(project, whole)
         return not isinstance(projected, Exception) and projected.note.startswith("cut ")
@@ -134,7 +138,7 @@ class _View:
         projected = self.project(side)
         if isinstance(projected, Exception):
             source = self.x if side is Side.SALESFORCE else self.y
-            return Merged(Move.UNMAPPED, source, problem=projected, rule=rule)
+            return Merged(Move.UNMAPPED, source, problem=projected, rule=rule, to=side)
         move = Move.TO_SALESFORCE if side is Side.SALESFORCE else Move.TO_SERVICENOW
         return Merged(move, projected.value, projected.note, rule, contested)
 
@@ -142,6 +146,8 @@ class _View:
 def merge_field(row: Row, x: Any, y: Any, base: Base | None, policy: Policy, canonical: Canonical) -> Merged:
     """Decide one field. `x`, `y`: raw values of ServiceNow and Salesforce; `base` None: the two have not met before."""
     view = _View(row, x, y, canonical)
+    if policy.chosen is not None:
+        return _as_chosen(view, policy.chosen)
     if base is None:
         return AGREE if view.agree() else _adopt(view, policy)
     changed_x = canonical(x) != canonical(base[0])
@@ -155,6 +161,20 @@ def merge_field(row: Row, x: Any, y: Any, base: Base | None, policy: Policy, can
     if changed_x and changed_y:
         return _both_changed(view, base, policy)
     return _one_changed(view, Side.SALESFORCE if changed_x else Side.SERVICENOW, base)
+
+
+def is_contested(row: Row, x: Any, y: Any, base: Base, canonical: Canonical) -> bool:
+    """Whether both sides have changed the field since they agreed, and not to the same."""
+    if canonical(x) == canonical(base[0]) or canonical(y) == canonical(base[1]):
+        return False
+    return not _View(row, x, y, canonical).agree()
+
+
+def _as_chosen(view: _View, chosen: Side) -> Merged:
+    """A person has seen both values and said which one counts: that one is written, even where it cuts a text."""
+    if view.agree() or view.row.one_way == chosen:
+        return Merged(Move.AGREE, rule="chosen by a person")
+    return view.write(chosen.other, rule="chosen by a person")
 
 
 def _adopt(view: _View, policy: Policy) -> Merged:

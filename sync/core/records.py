@@ -73,6 +73,24 @@ class Record:
     values: Values
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of a platform's history: `field` of a record went from `old` to `new`.
+
+    `by`: user_name or 18-character user Id. `at`: UTC, whole seconds, the platform's clock. `count`: sys_mod_count that
+    the update led to, None on Salesforce. `told` False: the platform keeps no values of this field (long text).
+    """
+
+    record_id: str
+    field: str  # as the record names it: OwnerId, not Owner
+    old: Any
+    new: Any
+    by: str
+    at: datetime
+    count: int | None = None
+    told: bool = True
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
     """Where a keyset read stands: rows after it sort by (changed_at, id)."""
@@ -97,6 +115,8 @@ class ChangeQuery:
     cursor: Cursor | None = None
     since: datetime | None = None
     until: datetime | None = None
+    born_from: datetime | None = None  # creation stamp, inclusive, whole seconds
+    born_before: datetime | None = None  # exclusive
     page_size: int = 1000
 
 
@@ -120,13 +140,29 @@ class Write:
     """One planned write. `ref` is the caller's own key for the result.
 
     create: `id` is "" and `values` hold the unique key. update: `id` is set, only planned fields in `values`.
+    `expected` makes an update conditional where the platform can: REFUSED with CHANGED_SINCE, and nothing is written,
+    if the record was edited after `expected.edited_at` (whole seconds). `returning`: further columns that the answer
+    should hold, where the platform answers with what is stored.
     """
 
     ref: str
     operation: Operation
     values: Values
     id: str = ""
-    expected: Version | None = None  # condition, where the platform has one
+    expected: Version | None = None
+    returning: tuple[str, ...] = ()
+
+
+CHANGED_SINCE = "CHANGED_SINCE"  # code of the refusal of a conditional update
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A record that the platform says was deleted, and when (UTC, whole seconds)."""
+
+    id: str
+    at: datetime
+    by: str = ""
 
 
 class Reply(StrEnum):

@@ -36,6 +36,14 @@ def update(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
     _execute(statement, zip(*_converted(converters, values), strict=True))
 
 
+def upsert(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows given as values of `columns`, or set all but the first column of those that exist; the first is the key."""
+    if not rows:
+        return
+    statement, converters = _upsert_plan(model, columns, connection.vendor)
+    _execute(statement, zip(*_converted(converters, rows), strict=True))
+
+
 def delete(model: type[models.Model], keys: Sequence[Any]) -> None:
     """Delete rows by their keys, past signals and cascades: for tables that nothing refers to."""
     if not keys:
@@ -91,6 +99,23 @@ def _update_plan(
     return statement, [_converter(field, vendor) for field in [*fields, key]]
 
 
+@lru_cache(maxsize=64)
+def _upsert_plan(
+    model: type[models.Model], columns: tuple[str, ...], vendor: str
+) -> tuple[str, list[Converter | None]]:
+    """Columns that are not named must allow to be empty. The syntax is that of SQLite and of PostgreSQL."""
+    known: dict[str, Any] = {field.attname: field for field in model._meta.concrete_fields}
+    fields = [known[name] for name in columns]
+    quote = connection.ops.quote_name
+    names = [quote(field.column) for field in fields]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+    statement = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))}) "  # noqa: S608
+        f"ON CONFLICT ({names[0]}) DO UPDATE SET {changes}"
+    )
+    return statement, [_converter(field, vendor) for field in fields]
+
+
 def _converter(field: Any, vendor: str) -> Converter | None:
     """How a value of this field is handed to the driver; None: as it is."""
     if isinstance(field, models.ForeignKey):
@@ -110,8 +135,12 @@ def _hex(value: UUID | None) -> str | None:
     return None if value is None else value.hex
 
 
+@lru_cache(maxsize=256)
 def _naive(value: datetime | None) -> str | None:
-    """As Django stores it: UTC without saying so. Its own way there asks the settings for each value."""
+    """As Django stores it: UTC without saying so. Its own way there asks the settings for each value.
+
+    Most stamps of a page are one moment, the page's own, in column after column and row after row.
+    """
     if value is None:
         return None
     return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ")[: -len("+00:00")]

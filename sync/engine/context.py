@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +24,7 @@ from sync.revisions import mapping_spec
 
 SCHEMA_FRESH = timedelta(hours=24)
 NUMBER_FIELDS = {"Case": "CaseNumber", "Account": "AccountNumber"}
+CORRELATION = "correlation_id"  # of every task and configuration item
 DEFAULT_PAGE = 2000
 
 
@@ -32,6 +35,8 @@ class Context:
     settings: dict[str, Any]  # the revision's snapshot
     mapping: CompiledMapping
     salesforce_schema: Schema
+    servicenow_schema: Schema | None = None  # asked only where ServiceNow is written
+    salesforce_org: str = ""
 
     @property
     def table(self) -> str:
@@ -45,17 +50,96 @@ class Context:
     def rows(self) -> tuple[CompiledRow, ...]:
         return self.mapping.rows
 
-    @property
-    def key_field(self) -> str:
-        return str(self.settings["salesforce_key_field"])
+    def name(self, side: Side) -> str:
+        return self.table if side is Side.SERVICENOW else self.object
+
+    def setting(self, side: Side, name: str) -> str:
+        return str(self.settings[f"{side}_{name}"])
 
     @property
-    def key_is_unique(self) -> bool:
-        return bool(self.settings["salesforce_key"] == "external_id")
+    def reads(self) -> tuple[Side, ...]:
+        """The sides whose changes the flow follows."""
+        direction = self.settings["direction"]
+        if direction == "both":
+            return (Side.SERVICENOW, Side.SALESFORCE)
+        return (Side.SERVICENOW,) if direction == "to_salesforce" else (Side.SALESFORCE,)
+
+    def writes(self, side: Side) -> bool:
+        return side.other in self.reads
+
+    def creates(self, side: Side) -> bool:
+        return bool(self.settings[f"create_in_{side}"]) and self.writes(side)
+
+    def fields(self, side: Side) -> tuple[str, ...]:
+        """The columns to read: mapped ones, and the one by which a record names its counterpart."""
+        if side is Side.SERVICENOW:
+            mark = (self.mark_field,) if self.mark_field else ()
+            return (*self.mapping.servicenow_fields, *mark)
+        return (
+            *self.mapping.salesforce_fields,
+            *((self.key_field,) if Side.SALESFORCE in self.reads else ()),
+        )
+
+    def number_field(self, side: Side) -> str:
+        return "number" if side is Side.SERVICENOW else self.salesforce_number
 
     @property
     def salesforce_number(self) -> str:
         return NUMBER_FIELDS.get(self.object, "Name" if "Name" in self.salesforce_schema.fields else "")
+
+    # Keys: how a counterpart is found again
+
+    @property
+    def key_field(self) -> str:
+        """The Salesforce field that holds the sys_id."""
+        return self.setting(Side.SALESFORCE, "key_field")
+
+    @property
+    def mark_field(self) -> str:
+        """The ServiceNow column that names the Salesforce record it was made for; "" where none is kept."""
+        if not self.creates(Side.SERVICENOW) or self.servicenow_schema is None:
+            return ""
+        named = self.setting(Side.SERVICENOW, "key_field")
+        return named or (CORRELATION if CORRELATION in self.servicenow_schema.fields else "")
+
+    def repeats_are_harmless(self, to: Side) -> bool:
+        """Whether of two inserts for one record the platform refuses the second."""
+        return self.setting(to, "key") == ("external_id" if to is Side.SALESFORCE else "sys_id")
+
+    @property
+    def keeps_key_in_salesforce(self) -> bool:
+        """Whether a Salesforce record that was there first is given the sys_id of its counterpart."""
+        return self.writes(Side.SALESFORCE) and self.repeats_are_harmless(Side.SALESFORCE)
+
+    def key_of(self, to: Side, source_id: str) -> tuple[str, str]:
+        """The field of `to` by which the counterpart of a record is found, and its value there."""
+        if to is Side.SALESFORCE:
+            return self.key_field, source_id
+        if self.repeats_are_harmless(to):
+            return "sys_id", derived_sys_id(self.salesforce_org, source_id)
+        return self.mark_field, self.mark(source_id)
+
+    def born_with(self, to: Side, source_id: str) -> dict[str, str]:
+        """What a newborn carries beside its mapped fields."""
+        name, value = self.key_of(to, source_id)
+        mark = {self.mark_field: self.mark(source_id)} if to is Side.SERVICENOW and self.mark_field else {}
+        return {**mark, name: value}
+
+    def mark(self, salesforce_id: str) -> str:
+        return f"sf:{self.salesforce_org}:{salesforce_id}"
+
+    def named_counterpart(self, side: Side, id: str, values: Mapping[str, Any]) -> str:
+        """The id on the other side that an unlinked record names as its own; "" if it names none, or a copy's."""
+        if side is Side.SALESFORCE:
+            key = str(values.get(self.key_field) or "")
+            return key if len(key) == 32 else ""
+        mark = str(values.get(self.mark_field) or "") if self.mark_field else ""
+        prefix = self.mark("")
+        named = mark.removeprefix(prefix) if mark.startswith(prefix) else ""
+        if named and self.repeats_are_harmless(Side.SERVICENOW):
+            # A copied incident carries the mark of its original, and a sys_id of its own.
+            return named if derived_sys_id(self.salesforce_org, named) == id else ""
+        return named
 
     @property
     def overlap(self) -> timedelta:
@@ -65,11 +149,17 @@ class Context:
     def patience(self) -> timedelta:
         return timedelta(seconds=self.settings["patience"])
 
-    @property
-    def creates(self) -> bool:
-        return bool(self.settings["create_in_salesforce"])
+    def schema(self, side: Side) -> Schema | None:
+        return self.servicenow_schema if side is Side.SERVICENOW else self.salesforce_schema
 
-    def policy(self, row: PlanRow, newest: Side | None) -> Policy:
+    def own_user(self, side: Side) -> str:
+        """Who we are there; "" while nobody has told."""
+        connection = (
+            self.flow.servicenow_connection if side is Side.SERVICENOW else self.flow.salesforce_connection
+        )
+        return str(connection.own_user)
+
+    def policy(self, row: PlanRow, newest: Side | None, chosen: Side | None = None) -> Policy:
         two_way = row.one_way is None
         return Policy(
             conflict=row.conflict or self.settings["conflict"],
@@ -77,7 +167,16 @@ class Context:
             restore_drift=self.settings["drift"] == "restore",
             tie=Side(self.settings["tie"]),
             newest=newest,
+            chosen=chosen,
         )
+
+
+def derived_sys_id(org_id: str, record_id: str) -> str:
+    """The sys_id that we choose for the counterpart of a Salesforce record: the same one at every attempt.
+
+    A sys_id is 32 hexadecimal digits; 128 bits of SHA-256 do not meet by chance.
+    """
+    return hashlib.sha256(f"{org_id}:{record_id}".encode()).hexdigest()[:32]
 
 
 def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Connector) -> Context:
@@ -88,9 +187,12 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     data = revision.snapshot
     schema, people_known = _ask_both(flow, data, servicenow, salesforce)
     _check_key(data, schema)
+    writes_back = data["direction"] != "to_salesforce"
+    here = _schema(flow.servicenow_connection, data["servicenow_table"], servicenow) if writes_back else None
     environment = Environment(
         people=people_known,
-        salesforce_lengths={name: field.length for name, field in schema.fields.items() if field.length},
+        salesforce_lengths=_lengths(schema),
+        servicenow_lengths=_lengths(here) if here else {},
         servicenow_record_url=servicenow.record_url(data["servicenow_table"], "{id}"),
     )
     try:
@@ -100,7 +202,39 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
             str(error), code="bad_mapping", advice="Correct the row and publish the flow."
         ) from error
     _check_fields(mapping, schema)
-    return Context(flow, revision, data, mapping, schema)
+    flow.salesforce_connection.refresh_from_db(fields=["org_id", "own_user"])  # the first login told them
+    context = Context(flow, revision, data, mapping, schema, here, flow.salesforce_connection.org_id)
+    _check_creation(context)
+    return context
+
+
+def _lengths(schema: Schema) -> dict[str, int]:
+    return {name: field.length for name, field in schema.fields.items() if field.length}
+
+
+def _check_creation(context: Context) -> None:
+    """Without a key of its own a record could be made twice: the flow does not start."""
+    if not context.creates(Side.SERVICENOW):
+        return
+    if not context.salesforce_org:
+        raise ConfigurationError(
+            "It is not known which organisation the Salesforce connection leads to, and the keys of new records name it.",
+            code="org_unknown",
+            advice="Test the Salesforce connection, then run the flow again.",
+        )
+    strategy = context.setting(Side.SERVICENOW, "key")
+    if strategy not in ("sys_id", "field"):
+        raise ConfigurationError(
+            f"Records cannot be created in ServiceNow by the key “{strategy}” yet.",
+            code="key_unsupported",
+            advice="Choose the derived sys_id, or a field such as correlation_id.",
+        )
+    if strategy == "field" and not context.mark_field:
+        raise ConfigurationError(
+            "The flow creates records in ServiceNow by a key field, and names none.",
+            code="key_missing",
+            advice=f"Name the column that holds the key, for example {CORRELATION}.",
+        )
 
 
 def _ask_both(
@@ -109,12 +243,18 @@ def _ask_both(
     """What the object looks like and who is who, asked side by side where the stored answers are old."""
     name = data["salesforce_object"]
     known = known_schema(flow.salesforce_connection, name)
+    if known is not None and data["salesforce_key_field"] not in known.fields:
+        known = None  # the admin may have made it since
     with ThreadPoolExecutor(1) as side_by_side:
         asked = None if known else side_by_side.submit(salesforce.describe, name)
         people_known = _people(flow, servicenow, salesforce)
         schema = remember_schema(flow.salesforce_connection, asked.result()) if asked else known
     assert schema is not None
     return schema, people_known
+
+
+def _schema(connection: Connection, name: str, connector: Connector) -> Schema:
+    return known_schema(connection, name) or remember_schema(connection, connector.describe(name))
 
 
 def _people(flow: Flow, servicenow: Connector, salesforce: Connector) -> PeopleSpec:

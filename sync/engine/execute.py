@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -15,23 +17,28 @@ from sync.connectors.base import Connector
 from sync.core.records import Side
 from sync.engine import lease as leases
 from sync.engine.connect import CallLog, open_connector
-from sync.engine.context import build, forget_schema
+from sync.engine.context import DEFAULT_PAGE, build, forget_schema
 from sync.engine.garbage import seldom_collected
+from sync.engine.reconcile import Reconciler
 from sync.engine.runner import Runner, SliceEnded
 from sync.engine.store import Store
 from sync.errors import (
     AuthenticationError,
     BudgetSpentError,
+    CircuitOpenError,
     ConfigurationError,
     LeaseLostError,
+    OutcomeUnknownError,
     RunAborted,
     SchemaError,
     SyncError,
+    TransientError,
 )
 from sync.models import Connection, Flow, Run
+from sync.models.base import Lane
 from sync.models.connection import ConnectionHealth
 from sync.models.flow import FlowHealth
-from sync.models.run import RunStatus
+from sync.models.run import FROM_CHECKPOINT, RECONCILING, RunQuerySet, RunStatus
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +46,36 @@ SLICE = 120.0  # seconds; the queue's own timeout is 300
 BUDGET_PAUSE = timedelta(minutes=15)
 
 Progress = Callable[[Run], None]
-# Asked at each safe point: whether the process was told to stop.
+# Asked at each safe point, and before each write: whether the process was told to stop.
 Stopping = Callable[[], bool]
+NEXT_SLICE = "waiting for its next slice"
 
 
-def execute(run_id: int, progress: Progress | None = None, *, slice_seconds: float | None = None) -> Run:
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """How long to work on a run at a stretch (`seconds`; None: to its end), and in pages of how many records."""
+
+    progress: Progress
+    seconds: float | None
+    stopping: Stopping
+    page_size: int
+
+
+def never() -> bool:
+    return False
+
+
+def execute(
+    run_id: int,
+    progress: Progress | None = None,
+    *,
+    slice_seconds: float | None = None,
+    stopping: Stopping = never,
+    page_size: int = DEFAULT_PAGE,
+) -> Run:
     """Work on the run until it ends, or until the slice is over (the run then stays running, without a lease).
 
+    A slice is over after `slice_seconds`, or at the next safe point once `stopping` says so.
     Delivered twice, the second call finds the lane held or the run ended, and does nothing.
     """
     run = Run.objects.select_related("flow__mapping_ptr", "revision").get(pk=run_id)
@@ -55,8 +85,8 @@ def execute(run_id: int, progress: Progress | None = None, *, slice_seconds: flo
     if lease is None:
         return run
     try:
-        if _start(run):
-            _work(run, lease, progress or (lambda run: None), slice_seconds)
+        if _start(run) and not _put_aside(run):
+            _work(run, lease, Slice(progress or (lambda run: None), slice_seconds, stopping, page_size))
     finally:
         leases.release(lease)
     return run
@@ -72,11 +102,26 @@ def _start(run: Run) -> bool:
     return started == 1
 
 
-def _work(run: Run, lease: leases.Lease, progress: Progress, slice_seconds: float | None) -> None:
+def _put_aside(run: Run) -> bool:
+    """A flow that is paused or disabled begins no run and goes on with none: whether this one waits for that."""
+    flow = run.flow
+    if flow.enabled and not flow.paused_reason:
+        return False
+    why = f"{flow.name} is paused: {flow.paused_reason}" if flow.enabled else f"{flow.name} is disabled."
+    run.resume_at = timezone.now()
+    _end(
+        run,
+        RunStatus.DEFERRED,
+        SyncError(why, code="flow_idle", advice="It goes on by itself once the flow is in use again."),
+    )
+    return True
+
+
+def _work(run: Run, lease: leases.Lease, asked: Slice) -> None:
     try:
-        _run_slice(run, lease, progress, slice_seconds)
+        _run_slice(run, lease, asked)
     except SliceEnded:
-        run.step = "waiting for its next slice"
+        run.step = NEXT_SLICE
         run.save(update_fields=["step", "phases"])
     except LeaseLostError as error:
         logger.warning("%s: %s", run, error)
@@ -94,14 +139,14 @@ def _work(run: Run, lease: leases.Lease, progress: Progress, slice_seconds: floa
         raise
     else:
         _succeed(run)
-    progress(run)
+    asked.progress(run)
 
 
-def _run_slice(run: Run, lease: leases.Lease, progress: Progress, slice_seconds: float | None) -> None:
+def _run_slice(run: Run, lease: leases.Lease, asked: Slice) -> None:
     flow = run.flow
     connections = {Side.SERVICENOW: flow.servicenow_connection, Side.SALESFORCE: flow.salesforce_connection}
-    _refuse_blocked(connections.values())
-    log = CallLog(run, connections)
+    log = CallLog(run, connections, background=run.lane == Lane.BACKFILL)
+    log.ask()
     log.counts[Side.SERVICENOW], log.counts[Side.SALESFORCE] = run.calls_servicenow, run.calls_salesforce
     with ExitStack() as stack:
         opened: dict[Side, Connector] = {}
@@ -109,29 +154,29 @@ def _run_slice(run: Run, lease: leases.Lease, progress: Progress, slice_seconds:
             opened[side] = stack.enter_context(closing(open_connector(connection, log)))
         assert run.revision is not None
         try:
+            for side in log.circuit.trying:
+                opened[side].server_now()  # one cheap call tells whether the platform is back
             context = build(flow, run.revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE])
             store = Store(context=context, now=timezone.now, run=run, lease=lease, calls=log)
-            deadline = time.monotonic() + slice_seconds if slice_seconds else None
-            runner = Runner(
-                context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline, progress
-            )
+            deadline = time.monotonic() + asked.seconds if asked.seconds is not None else None
+            work = Reconciler if run.kind in RECONCILING else Runner
+            runner = work(
+                context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline, asked.progress,
+                page_size=asked.page_size, stopping=asked.stopping,
+            )  # fmt: skip
             with seldom_collected():
                 runner()
+        except (TransientError, OutcomeUnknownError) as error:
+            log.circuit.save()
+            if circuit_open := log.circuit.is_open(error.system):
+                raise circuit_open from error
+            raise
         finally:
             run.calls_servicenow, run.calls_salesforce = (
                 log.counts[Side.SERVICENOW],
                 log.counts[Side.SALESFORCE],
             )
             log.save()
-
-
-def _refuse_blocked(connections: object) -> None:
-    for connection in connections:  # type: ignore[attr-defined]
-        if connection.blocked_until and connection.blocked_until > timezone.now():
-            raise BudgetSpentError(
-                f"The calls of {connection.name} are used up until {connection.blocked_until:%H:%M} UTC.",
-                advice="The run goes on when the platform's window frees calls.",
-            )
 
 
 def _succeed(run: Run) -> None:
@@ -141,16 +186,19 @@ def _succeed(run: Run) -> None:
         health=FlowHealth.HEALTHY, health_message=""
     )
     ends = (run.flow.servicenow_connection_id, run.flow.salesforce_connection_id)
-    Connection.objects.filter(pk__in=ends).exclude(health=ConnectionHealth.OK).update(
-        health=ConnectionHealth.OK, health_message="", health_at=timezone.now()
+    sound = Connection.objects.filter(pk__in=ends, circuit_open_until=None)
+    sound.exclude(health=ConnectionHealth.OK, circuit_openings=0).update(
+        health=ConnectionHealth.OK, health_message="", health_at=timezone.now(), circuit_openings=0
     )
 
 
 def _fail(run: Run, error: SyncError) -> None:
-    """Sort the failure: spent budget defers, a broken flow pauses with what to fix, the rest is tried by the next run."""
-    if isinstance(error, BudgetSpentError):
+    """Sort the failure: a spent budget or an open circuit defers, a broken flow pauses with what to fix, the rest is
+    tried by the next run."""
+    if isinstance(error, BudgetSpentError) and error.code != BudgetSpentError.code:
         _block(run, error)
-        _end(run, RunStatus.DEFERRED, error)
+    if isinstance(error, BudgetSpentError | CircuitOpenError):
+        _defer(run, error)
         return
     _end(run, RunStatus.FAILED, error)
     changes = {"health": FlowHealth.FAILING, "health_message": f"{error} {error.advice}"[:500]}
@@ -184,13 +232,28 @@ def _mark_connection(run: Run, error: SyncError) -> None:
 
 
 def _block(run: Run, error: BudgetSpentError) -> None:
-    """Send nothing to the platform until it says, or for a while where it does not."""
-    wait = timedelta(seconds=error.retry_after) if error.retry_after else BUDGET_PAUSE
-    spent = (
-        run.flow.salesforce_connection if "Salesforce" in error.message else run.flow.servicenow_connection
-    )
-    if spent.blocked_until is None or spent.blocked_until < timezone.now():
-        Connection.objects.filter(pk=spent.pk).update(blocked_until=timezone.now() + wait)
+    """The platform itself said so: send it nothing until it says, or for a while where it does not."""
+    error.retry_after = error.retry_after or BUDGET_PAUSE.total_seconds()
+    until = timezone.now() + timedelta(seconds=error.retry_after)
+    spent = _connection_at(run, error.system)
+    longer = Q(blocked_until=None) | Q(blocked_until__lt=until)
+    Connection.objects.filter(longer, pk=spent.pk).update(blocked_until=until)
+
+
+def _connection_at(run: Run, system: str) -> Connection:
+    flow = run.flow
+    return flow.salesforce_connection if system == Side.SALESFORCE else flow.servicenow_connection
+
+
+def _defer(run: Run, error: TransientError) -> None:
+    """End the run where its checkpoint stands; it goes on by itself when it may."""
+    run.resume_at = timezone.now() + timedelta(seconds=error.retry_after or BUDGET_PAUSE.total_seconds())
+    _end(run, RunStatus.DEFERRED, error)
+    if run.lane == Lane.LIVE:
+        health = FlowHealth.FAILING if isinstance(error, CircuitOpenError) else FlowHealth.BEHIND
+        Flow.objects.filter(pk=run.flow_id, paused_reason="").update(
+            health=health, health_message=str(error)[:500]
+        )
 
 
 def _end(run: Run, status: str, error: SyncError | None) -> None:
@@ -202,7 +265,7 @@ def _end(run: Run, status: str, error: SyncError | None) -> None:
     run.save(
         update_fields=[
             "status", "finished_at", "progress_at", "step", "error_code", "error", "advice", "phases",
-            "calls_servicenow", "calls_salesforce",
+            "calls_servicenow", "calls_salesforce", "resume_at",
         ]
     )  # fmt: skip
     logger.info("%s of %s ended: %s", run, run.flow, status)
@@ -213,3 +276,42 @@ def unattended(now: datetime) -> list[int]:
     return [
         run.pk for run in Run.objects.active().order_by("pk") if not leases.held(run.flow_id, run.lane, now)
     ]
+
+
+def resume_deferred(now: datetime) -> list[int]:
+    """Queue the deferred runs again whose time has come. One that a later run made needless stays ended."""
+    resumed = []
+    for run in Run.objects.deferred().filter(resume_at__lte=now).order_by("pk").select_related("flow"):
+        deferred = Run.objects.deferred().filter(pk=run.pk)
+        if _is_needless(run):
+            deferred.update(resume_at=None)
+        elif run.flow.enabled and not run.flow.paused_reason and _queue_again(deferred):
+            resumed.append(run.pk)
+    return resumed
+
+
+def _is_needless(run: Run) -> bool:
+    """Whether a later run reads all that this one would have read."""
+    if run.params:
+        return False
+    kinds = FROM_CHECKPOINT if run.kind in FROM_CHECKPOINT else (run.kind,)
+    later = Run.objects.filter(flow_id=run.flow_id, pk__gt=run.pk, mode=run.mode, kind__in=kinds, params={})
+    return later.exclude(status__in=(RunStatus.CANCELLED, RunStatus.FAILED)).exists()
+
+
+def _queue_again(deferred: RunQuerySet) -> bool:
+    """False if the lane's active run must end first, or another worker was quicker."""
+    try:
+        with transaction.atomic():
+            return bool(
+                deferred.update(
+                    status=RunStatus.QUEUED,
+                    resume_at=None,
+                    finished_at=None,
+                    error_code="",
+                    error="",
+                    advice="",
+                )
+            )
+    except IntegrityError:
+        return False

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
+from django.db.models.base import ModelState
 from django.utils import timezone
 
+from mappings.apply import canonical
 from sync.connectors.advice import rule_and_advice
-from sync.core.planner import FieldWrite
+from sync.core.planner import Clash, FieldWrite
 from sync.core.records import Operation, Outcome, Side
 from sync.core.retry import backoff
 from sync.encryption import context as bound
@@ -22,34 +25,31 @@ from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink, R
 from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.base import time_ordered_uuid
 
-_rng = random.SystemRandom()
-
-
 INTENT_COLUMNS = (
     "id", "flow_id", "run_id", "link_id", "side", "operation", "source_id", "source_number", "target_id",
-    "planned_stamp", "at", "lease_token", "payload_sealed",
+    "conditional", "planned_count", "planned_stamp", "at", "lease_token", "payload_sealed",
 )  # fmt: skip
 _INTENT_TABLE = Intent._meta.db_table
 
 
-def insert_intents(items: Sequence[Item], context: Context, target: Side) -> None:
+def insert_intents(items: Sequence[Item], context: Context) -> None:
     """Insert the intents of those items that have a new one."""
     fresh = [(item, item.intent) for item in items if isinstance(item.intent, NewIntent)]
-    bulk.insert(
-        Intent, INTENT_COLUMNS, [_intent_row(item, intent, context, target) for item, intent in fresh]
-    )
+    bulk.insert(Intent, INTENT_COLUMNS, [_intent_row(item, intent, context) for item, intent in fresh])
 
 
-def _intent_row(item: Item, intent: NewIntent, context: Context, target: Side) -> tuple[Any, ...]:
-    link = item.link
+def _intent_row(item: Item, intent: NewIntent, context: Context) -> tuple[Any, ...]:
+    link, version = item.link, item.target.version if item.target else None
+    source = item.source
     fields = {write.row: (write.field, write.sent, write.source, write.under) for write in item.writes}
     payload = seal_json(
         {"fields": fields, "extra": item.extra}, bound(_INTENT_TABLE, "payload_sealed", intent.pk)
     )
     return (
-        intent.pk, context.flow.pk, intent.run.pk, link.pk if link else None, target,
-        Operation.UPDATE if link else Operation.CREATE, item.record.id, item.record.number,
-        link.salesforce_id if link else "", item.target.version.edited_at if item.target else None,
+        intent.pk, context.flow.pk, intent.run.pk, link.pk if link else None, item.to,
+        Operation.UPDATE if link else Operation.CREATE, item.source_id, source.number if source else "",
+        link.end(item.to) if link else item.extra.get("sys_id", ""), item.conditional,
+        version.count if version else None, version.edited_at if version else None,
         intent.at, intent.lease_token, payload,
     )  # fmt: skip
 
@@ -70,46 +70,60 @@ def insert_links(links: Sequence[RecordLink]) -> None:
 
 def update_bases(items: Sequence[Item], now: datetime) -> None:
     """Move the bases of links that exist."""
-    links = []
+    links, with_fields = [], []
     for item in items:
         assert item.link is not None
         item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
         item.link.synced_at = now
-        links.append(item.link)
+        if item.fields_moved:
+            item.link.fields = item.known_fields() or None
+            with_fields.append(item.link)
+        else:
+            links.append(item.link)
     bulk.update(links, ("base_sealed", "synced_at"))
+    bulk.update(with_fields, ("base_sealed", "fields_sealed", "synced_at"))
 
 
 VERSIONS = (
-    "servicenow_number", "servicenow_changed_at", "servicenow_mod_count", "servicenow_read_at", "salesforce_number",
-    "salesforce_changed_at", "salesforce_edited_at", "salesforce_read_at", "state", "claim_token", "claim_until",
+    "servicenow_changed_at", "servicenow_mod_count", "servicenow_read_at", "salesforce_changed_at", "salesforce_edited_at",
+    "salesforce_read_at", "claim_token", "claim_until",
 )  # fmt: skip
+# Seldom new, and to write them is to write three indexes.
+INDEXED = ("servicenow_number", "salesforce_number", "state")
+_indexed = attrgetter(*INDEXED)
 
 
 def release_links(items: Sequence[Item]) -> None:
     """Note the versions seen and give the claims back; an open intent keeps the record from being written meanwhile."""
-    links, now = [], timezone.now()
+    renamed: list[RecordLink] = []
+    others: list[RecordLink] = []
+    now = timezone.now()
     for item in items:
         link = item.link
         assert link is not None
+        before = _indexed(link)
         see(link, item, now)
         if item.tombstone:
             link.state = item.tombstone
         link.claim_token, link.claim_until = "", None
-        links.append(link)
-    bulk.update(links, VERSIONS)
+        # A revived link was given its state before this page was sent.
+        (others if _indexed(link) == before and not item.revived else renamed).append(link)
+    bulk.update(renamed, (*VERSIONS, *INDEXED))
+    bulk.update(others, VERSIONS)
 
 
 def see(link: RecordLink, item: Item, now: datetime) -> None:
     """Remember which versions of both sides were seen."""
-    record, target = item.record, item.target
-    link.servicenow_number = record.number
-    link.servicenow_changed_at = record.version.changed_at
-    link.servicenow_mod_count = record.version.count
-    link.servicenow_read_at = now
-    if target is not None:
-        link.salesforce_number = target.number or link.salesforce_number
-        link.salesforce_changed_at = target.version.changed_at
-        link.salesforce_edited_at = target.version.edited_at
+    here, there = item.servicenow, item.salesforce
+    if here is not None:
+        link.servicenow_number = here.number or link.servicenow_number
+        link.servicenow_changed_at = here.version.changed_at
+        link.servicenow_mod_count = here.version.count
+        link.servicenow_read_at = now
+    if there is not None:
+        link.salesforce_number = there.number or link.salesforce_number
+        link.salesforce_changed_at = there.version.changed_at
+        link.salesforce_edited_at = there.version.edited_at
         link.salesforce_read_at = now
 
 
@@ -118,24 +132,33 @@ _LINK_EMPTY: dict[str, Any] = {
     for column in RecordLink._meta.concrete_fields
 }
 
-# Takes the columns in their order: given by name, Django looks for a default for each of the others.
-_link_of: Callable[..., RecordLink] = RecordLink
+
+def _link_of(values: dict[str, Any]) -> RecordLink:
+    """A link that is not stored yet, from a value for each column, as unpickling makes one.
+
+    The model's own way looks at each column for defaults and relations: a tenth of a first load's time.
+    """
+    link = RecordLink.__new__(RecordLink)
+    link._state = ModelState()
+    vars(link).update(values)
+    return link
 
 
-def new_link(item: Item, context: Context, now: datetime, *, target_id: str, born_in: Side) -> RecordLink:
+def new_link(item: Item, context: Context, now: datetime, *, other_id: str, born_in: Side) -> RecordLink:
     flow = context.flow
+    here, there = (item.record.id, other_id) if item.side is Side.SERVICENOW else (other_id, item.record.id)
     values: dict[str, Any] = _LINK_EMPTY | {
         "id": time_ordered_uuid(),
         "flow_id": flow.pk,
         "born_in": born_in,
         "servicenow_connection_id": flow.servicenow_connection_id,
         "servicenow_table": context.table,
-        "servicenow_id": item.record.id,
+        "servicenow_id": here,
         "salesforce_connection_id": flow.salesforce_connection_id,
         "salesforce_object": context.object,
-        "salesforce_id": target_id,
+        "salesforce_id": there,
     }
-    link = _link_of(*values.values())
+    link = _link_of(values)
     see(link, item, now)
     return link
 
@@ -147,17 +170,17 @@ EVENT_COLUMNS = (
 _EVENT_TABLE = Event._meta.db_table
 
 
-def insert_events(items: Sequence[Item], context: Context, run: Run, target: Side, at: datetime) -> None:
-    bulk.insert(Event, EVENT_COLUMNS, [_event_row(item, context, run, target, at) for item in items])
+def insert_events(items: Sequence[Item], context: Context, run: Run, at: datetime) -> None:
+    bulk.insert(Event, EVENT_COLUMNS, [_event_row(item, context, run, at) for item in items])
 
 
-def _event_row(item: Item, context: Context, run: Run, target: Side, at: datetime) -> tuple[Any, ...]:
-    link, counterpart, pk = item.link, item.target, time_ordered_uuid()
-    number = counterpart.number if counterpart else link.salesforce_number if link is not None else ""
+def _event_row(item: Item, context: Context, run: Run, at: datetime) -> tuple[Any, ...]:
+    link, pk, here, there = item.link, time_ordered_uuid(), item.servicenow, item.salesforce
     return (
         pk, context.flow.pk, run.pk, context.revision.pk, link.pk if link is not None and not item.new_link else None,
-        at, target, item.operation, item.outcome, item.code[:80], item.record.id, item.record.number,
-        link.salesforce_id if link is not None else "", number,
+        at, item.to, item.operation, item.outcome, item.code[:80],
+        item.id_on(Side.SERVICENOW), here.number if here else link.servicenow_number if link is not None else "",
+        item.id_on(Side.SALESFORCE), there.number if there else link.salesforce_number if link is not None else "",
         ", ".join([write.field for write in item.writes])[:1000],
         seal_json(detail_of(item), bound(_EVENT_TABLE, "detail_sealed", pk)),
     )  # fmt: skip
@@ -187,28 +210,28 @@ def detail_of(item: Item) -> dict[str, Any]:
     return detail
 
 
-def upsert_waiting(flow: Flow, source: Side, items: Sequence[Item], now: datetime) -> None:
+def upsert_waiting(flow: Flow, items: Sequence[Item], now: datetime, rng: random.Random) -> None:
     """One row a record: a newer reason updates it, and `since` stays, so that patience is counted from the first."""
     if not items:
         return
     known = {
-        row.record_id: row
-        for row in Waiting.objects.filter(
-            flow=flow, side=source, record_id__in=[item.record.id for item in items]
-        )
+        (row.side, row.record_id): row
+        for row in Waiting.objects.filter(flow=flow, record_id__in=[item.key[1] for item in items])
     }
     fresh: list[Waiting] = []
     for item in items:
         assert item.later is not None
-        row = known.get(item.record.id) or Waiting(
-            flow=flow, side=source, record_id=item.record.id, since=now
-        )
+        side, id = item.key
+        row = known.get((side, id)) or Waiting(flow=flow, side=side, record_id=id, since=now)
         row.record_number = item.record.number
-        if item.outcome is Outcome.CREATED:  # it came further: what it waits for now is another matter
+        if item.outcome in (
+            Outcome.CREATED,
+            Outcome.UPDATED,
+        ):  # it came further: what it waits for now is another matter
             row.since, row.attempts = now, 0
         row.reason, row.message = item.later.reason, item.later.message[:500]
         row.due_at = now + max(
-            item.later.delay, backoff(row.attempts, _rng) if row.attempts else item.later.delay
+            item.later.delay, backoff(row.attempts, rng) if row.attempts else item.later.delay
         )
         row.attempts += 1
         if row.pk is None:
@@ -218,29 +241,30 @@ def upsert_waiting(flow: Flow, source: Side, items: Sequence[Item], now: datetim
     Waiting.objects.bulk_create(fresh)
 
 
-def upsert_letters(context: Context, run: Run, target: Side, items: Sequence[Item], now: datetime) -> None:
+def letter_key(item: Item) -> tuple[Side, str]:
+    """Where the write was to go, and the record it was to come from."""
+    to = (item.failure.to if item.failure else None) or item.to
+    return to, item.id_on(to.other) or item.record.id
+
+
+def upsert_letters(context: Context, run: Run, items: Sequence[Item], now: datetime) -> None:
     if not items:
         return
     open_ones = {
-        letter.record_id: letter
+        (letter.side, letter.record_id): letter
         for letter in DeadLetter.objects.filter(
             flow=context.flow,
-            side=target,
             state=DeadLetterState.OPEN,
-            record_id__in=[item.record.id for item in items],
+            record_id__in=[letter_key(item)[1] for item in items],
         )
     }
     fresh = []
     for item in items:
-        letter = open_ones.get(item.record.id)
+        to, id = letter_key(item)
+        letter = open_ones.get((to, id))
         if letter is None:
             letter = DeadLetter(
-                flow=context.flow,
-                side=target,
-                record_id=item.record.id,
-                first_at=now,
-                last_at=now,
-                attempts=0,
+                flow=context.flow, side=to, record_id=id, first_at=now, last_at=now, attempts=0
             )
             fresh.append(letter)
         _fill_letter(letter, item, context, run, now)
@@ -255,7 +279,9 @@ def _fill_letter(letter: DeadLetter, item: Item, context: Context, run: Run, now
     known = rule_and_advice(failure.code)
     letter.run, letter.revision = run, context.revision
     letter.link = item.link if item.link is not None and not item.new_link else None
-    letter.record_number = item.record.number
+    from_here = letter.side == Side.SALESFORCE
+    source, target = (item.servicenow, item.salesforce) if from_here else (item.salesforce, item.servicenow)
+    letter.record_number = source.number if source else item.record.number
     letter.operation = item.operation if item.operation is not Operation.SKIP else Operation.CREATE
     letter.code, letter.field = failure.code[:80], failure.field[:200]
     letter.rule = (failure.rule or known.rule)[:500]
@@ -265,13 +291,15 @@ def _fill_letter(letter: DeadLetter, item: Item, context: Context, run: Run, now
     letter.content = {
         "message": failure.message,
         "value": failure.value,
-        "source": dict(item.record.values),
+        "source": dict(source.values) if source else {},
+        "target": dict(target.values) if target else {},
         "planned": {write.field: write.sent for write in item.writes},
     }
 
 
-def letter_of_waiting(context: Context, run: Run, target: Side, row: Waiting, now: datetime) -> None:
+def letter_of_waiting(context: Context, run: Run, row: Waiting, now: datetime) -> None:
     """Patience has ended: a person has to see why this record does not come to rest."""
+    target = Side(row.side).other
     DeadLetter.objects.filter(
         flow=context.flow, side=target, state=DeadLetterState.OPEN, record_id=row.record_id
     ).update(state=DeadLetterState.CLOSED, closed_at=now)
@@ -285,19 +313,22 @@ def letter_of_waiting(context: Context, run: Run, target: Side, row: Waiting, no
     letter.save()
 
 
-def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
+def record_conflicts(context: Context, run: Run, items: Sequence[Item], now: datetime) -> None:
     """Open ones for a person, decided ones for the record; those whose cause is gone close themselves."""
-    # Who had made the edit under an earlier attempt's write was read with that attempt, and is not known any more.
+    # Who had made the edit under an earlier attempt's write was read with that attempt; only history still knows it.
     Conflict.objects.bulk_create(
         [
-            _overwritten(item, write, run, now, {})
+            _overwritten(item, side, write, run, now, seen)
             for item in items
-            for write in item.overwrote
+            for side, write, seen in item.overwrote
             if not item.new_link
         ]
     )
+    # What was made on this very page met no counterpart that it could differ from.
     planned = [
-        item for item in items if item.plan is not None and item.link is not None and not item.new_link
+        item
+        for item in items
+        if item.plan is not None and item.other is not None and item.link is not None and not item.new_link
     ]
     if not planned:
         return
@@ -310,20 +341,37 @@ def record_conflicts(run: Run, items: Sequence[Item], now: datetime) -> None:
             link_id__in=keys[start : start + 900], state=ConflictState.OPEN
         )
     }
+    mapped = {row.id for row in context.rows}
+    forgotten = [conflict.pk for (_, row), conflict in open_ones.items() if row not in mapped]
+    if forgotten:
+        Conflict.objects.filter(pk__in=forgotten).update(state=ConflictState.GONE, resolved_at=now, run=run)
     fresh: list[Conflict] = []
     for item in planned:
         assert item.link is not None
         assert item.plan is not None
+        written = {write.row for write in item.writes} if item.written else set()
+        planned_rows = {write.row for to in Side for write in item.plan.writes(to)}
+        unwritten = planned_rows - written
         for row in item.plan.settled:
-            if (gone := open_ones.get((item.link.pk, row))) is not None:
-                gone.state, gone.resolved_at = ConflictState.GONE, now
-                gone.save(update_fields=["state", "resolved_at"])
+            if row not in unwritten and (gone := open_ones.get((item.link.pk, row))) is not None:
+                gone.state = ConflictState.RESOLVED if gone.choice else ConflictState.GONE
+                gone.run, gone.resolved_at = run, now
+                gone.save(update_fields=["state", "resolved_at", "run"])
         opened = list(_open(item, open_ones, run, now))
         # A conflict that is on record already is the same one, not one more a run.
         item.known = item.outcome is Outcome.CONFLICT and not opened and not item.writes
         fresh += opened
         fresh += _decided(item, run, now)
     Conflict.objects.bulk_create(fresh)
+
+
+def forget_conflicts(items: Sequence[Item], now: datetime) -> None:
+    """Of a pair that has ended nothing is left to be decided."""
+    links = [item.link.pk for item in items if item.link is not None]
+    if links:
+        Conflict.objects.filter(link__in=links, state=ConflictState.OPEN).update(
+            state=ConflictState.GONE, resolved_at=now
+        )
 
 
 def _open(
@@ -336,16 +384,27 @@ def _open(
         fresh = conflict is None
         conflict = conflict or Conflict(link=item.link, row=clash.row, field=clash.field, at=now)
         conflict.run, conflict.rule = run, clash.rule
+        if fresh or _differs(conflict, clash):
+            conflict.choice = ""  # what was chosen was chosen over other values
         conflict.values = {
             "base": clash.base,
             "servicenow": clash.servicenow,
             "salesforce": clash.salesforce,
-            **_seen(item),
+            **_known_edits({} if fresh else conflict.values, clash),
+            **_seen(item, clash.row),
         }
         if fresh:
             yield conflict
         else:
-            conflict.save(update_fields=["run", "rule", "values_sealed"])
+            conflict.save(update_fields=["run", "rule", "choice", "values_sealed"])
+
+
+def _differs(conflict: Conflict, clash: Clash) -> bool:
+    """Whether either side shows another value than the open conflict; if not, it may have been decided just now."""
+    return any(
+        canonical(conflict.values[side]) != canonical(now)
+        for side, now in (("servicenow", clash.servicenow), ("salesforce", clash.salesforce))
+    )
 
 
 def _decided(item: Item, run: Run, now: datetime) -> Iterable[Conflict]:
@@ -353,30 +412,46 @@ def _decided(item: Item, run: Run, now: datetime) -> Iterable[Conflict]:
     if item.written:
         for write in item.writes:
             if write.contested:
-                yield _overwritten(item, write, run, now, _seen(item))
+                yield _overwritten(item, item.to, write, run, now, _seen(item, write.row))
 
 
-def _overwritten(item: Item, write: FieldWrite, run: Run, now: datetime, seen: Mapping[str, Any]) -> Conflict:
+def _overwritten(
+    item: Item, to: Side, write: FieldWrite, run: Run, now: datetime, seen: Mapping[str, Any]
+) -> Conflict:
     assert item.link is not None
     conflict = Conflict(
         link=item.link, row=write.row, field=write.field, at=now, run=run, rule=write.rule,
         state=ConflictState.BY_RULE, resolved_at=now,
     )  # fmt: skip
+    here, there = (write.source, write.under) if to is Side.SALESFORCE else (write.under, write.source)
     conflict.values = {
-        "base": write.base, "servicenow": write.source, "salesforce": write.under, "sent": write.sent, **seen,
+        "base": write.base, "servicenow": here, "salesforce": there, "sent": write.sent, "written_to": to, **seen,
     }  # fmt: skip
     return conflict
 
 
-def _seen(item: Item) -> dict[str, Any]:
-    target = item.target
+def _known_edits(before: Mapping[str, Any], clash: Clash) -> dict[str, Any]:
+    """Who made a value that the open conflict was about already was asked then."""
+    same = [side for side in Side if before and before[side] == getattr(clash, side)]
+    names = [f"{side}_field_{what}" for side in same for what in ("by", "at")]
+    return {name: before[name] for name in names if name in before}
+
+
+def _seen(item: Item, row: str) -> dict[str, Any]:
+    """Who had changed the records and when; of the field itself, where history tells it."""
+    here, there = item.servicenow, item.salesforce
+    edits: dict[str, Any] = {}
+    for side, edit in item.edits.get(row, {}).items():
+        edits |= {f"{side}_field_by": edit.by, f"{side}_field_at": edit.at.isoformat()}
     return {
-        "servicenow_by": item.record.version.by,
-        "servicenow_at": item.record.version.changed_at.isoformat(),
-        "salesforce_by": target.version.by if target else "",
-        "salesforce_at": target.version.edited_at.isoformat() if target else "",
+        **edits,
+        "servicenow_by": here.version.by if here else "",
+        "servicenow_at": here.version.changed_at.isoformat() if here else "",
+        "salesforce_by": there.version.by if there else "",
+        "salesforce_at": there.version.edited_at.isoformat() if there else "",
+        "reckoning": item.reckonings.get(row, item.reckoning),
     }
 
 
-def jittered(seconds: float) -> timedelta:
-    return timedelta(seconds=_rng.uniform(seconds / 2, seconds))
+def jittered(seconds: float, rng: random.Random) -> timedelta:
+    return timedelta(seconds=rng.uniform(seconds / 2, seconds))

@@ -1,6 +1,6 @@
 """One run, step by step. Reading, planning, sending and recording overlap; the checkpoint moves in order.
 
-    resume what is due or in doubt -> poll the source page by page -> what became due meanwhile
+    resume what is due or in doubt -> poll each side that is followed, page by page -> what became due meanwhile
 
 A page: decide (pure but for look-ups) -> transaction 1 (claims, links, intents) -> send -> transaction 2 (links,
 bases, events, totals, checkpoint). The next page is read while this one is decided, and decided while this one is sent.
@@ -9,47 +9,36 @@ bases, events, totals, checkpoint). The next page is read while this one is deci
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from mappings.apply import canonical
 from sync.connectors.base import Connector
-from sync.core.planner import unchanged, values_of
-from sync.core.records import (
-    ChangeQuery,
-    Cursor,
-    Operation,
-    Outcome,
-    Page,
-    Record,
-    Reply,
-    Side,
-    Write,
-    WriteResult,
-)
+from sync.core.planner import values_of
+from sync.core.records import ChangeQuery, Cursor, Operation, Outcome, Page, Record, Reply, Side, Write
 from sync.core.window import Poll, next_watermark
+from sync.engine import tombstones
+from sync.engine.answers import Applying
 from sync.engine.context import DEFAULT_PAGE, Context
-from sync.engine.deciding import SEND_WITHIN, Deciding
-from sync.engine.items import Answers, Batch, Failure, Item, Later, NewIntent
-from sync.engine.rows import jittered, new_link
+from sync.engine.deciding import Deciding
+from sync.engine.deleting import TOMBSTONE, Policy
+from sync.engine.grounds import SEND_WITHIN, Look
+from sync.engine.items import Answers, Batch, Item, NewIntent
+from sync.engine.naming import find_named
 from sync.engine.store import Store
-from sync.errors import RunAborted, SchemaError, SyncError, TransientError
+from sync.errors import RunAborted, SyncError, TransientError
 from sync.models import Checkpoint, Run
+from sync.models.base import Lane
 from sync.models.link import LinkState
 from sync.models.run import RunKind
 
-NUMBER_FIELD = "number"  # of every task table
 BATCHES_IN_FLIGHT = 2
-REDO_PATIENCE = 3.0  # seconds a run waits at its end for records that will be due
-# Refusals that say something of the whole flow, not of the record.
-FLOW_FAULTS = frozenset(
-    {"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE", "INSUFFICIENT_ACCESS"}
-)
-DELETED = frozenset({"ENTITY_IS_DELETED"})
+REDO_PATIENCE = 4.0  # seconds a run waits at its end for records that will be due
+EVERYTHING, NOW = "everything", "now"  # values of a flow's start beside a moment
+REDO_TRIES = 4  # of one record in one run
 
 
 class SliceEnded(Exception):
@@ -67,26 +56,50 @@ class Runner:
     progress: Callable[[Run], None] = lambda run: None
     sleep: Callable[[float], None] = time.sleep
     page_size: int = DEFAULT_PAGE
+    stopping: Callable[[], bool] = lambda: (
+        False
+    )  # asked from any thread: whether the process was told to stop
+    background: Executor | None = None  # where pages are read ahead and writes are sent; threads unless given
     _flying: deque[Batch] = field(default_factory=deque)
     _poll: Poll | None = None
+    _recorded: int = 0  # pages of this slice
 
     def __post_init__(self) -> None:
-        self._deciding = Deciding(self.context, self.store, self.servicenow, self.salesforce)
-        self._background = ThreadPoolExecutor(3, thread_name_prefix="run")
+        self._connectors = {Side.SERVICENOW: self.servicenow, Side.SALESFORCE: self.salesforce}
+        self._deciding = Deciding(self.context, self.store, self._connectors)
+        self._applying = Applying(self.context, self.store, self._connectors)
+        self._background = self.background or ThreadPoolExecutor(3, thread_name_prefix="run")
 
     def __call__(self) -> None:
         """Do all there is to do. Raises SyncError for what stops a run, SliceEnded when the time is up."""
         try:
-            self._number_leftovers()
-            self._redo_all("resuming")
-            if self.run.kind != RunKind.RETRY:
-                self._read_side()
-            self._redo_all("settling")
+            self._steps()
+        except (SliceEnded, RunAborted):
+            self._pause()
+            raise
         except BaseException:
             self._abandon()
             raise
         finally:
             self._background.shutdown(wait=True, cancel_futures=True)
+
+    def _steps(self) -> None:
+        self._number_leftovers()
+        self._redo_all("resuming")
+        if self.run.params.get("ids"):
+            self._read_named(self.run.params["ids"])
+        elif self.run.kind != RunKind.RETRY:
+            self._poll_sides()
+        self._redo_all("settling")
+
+    def _pause(self) -> None:
+        """What is under way is recorded with its checkpoint, behind which the next slice goes on."""
+        try:
+            self._drain()
+            self.store.keep_unsettled()
+        except BaseException:
+            self._abandon()
+            raise
 
     def _abandon(self) -> None:
         """After a fault: what was sent is still recorded if its answer comes, but the checkpoint stays before the fault."""
@@ -96,123 +109,244 @@ class Runner:
 
     # Reading
 
-    def _read_side(self) -> None:
-        """Read the source from its checkpoint to its end, page by page."""
-        self._step("reading ServiceNow")
-        checkpoint = self.store.checkpoint()
-        if self.run.params.get("ids"):
-            self._read_ids(self.run.params["ids"])
+    def _poll_sides(self) -> None:
+        """Follow what changed on each side. A side of which nothing is followed yet is read from now on."""
+        followed = self.store.has_links()
+        for side in self.context.reads:
+            # Before anything is linked, and durably: a later slice could not tell any more when this was.
+            self._begin_side(side, followed=followed)
+        for side in self.context.reads:
+            checkpoint = self.store.checkpoint(side)
+            if not self._is_done(checkpoint):
+                self._poll_side(side, checkpoint)
+        for side in Side:
+            if followed and self.run.lane == Lane.LIVE and not self.store.dry:
+                self._follow_deletions(side)
+
+    def _follow_deletions(self, side: Side) -> None:
+        """Pairs whose record on `side` was deleted since the last look, brought to the end that the policy names."""
+        deleting = self._deciding.deleting
+        if deleting.policy(side) is Policy.IGNORE:
             return
-        resumed = checkpoint.poll_started is not None and (
-            self.run.kind != RunKind.RESYNC or checkpoint.poll_run_id == self.run.pk
-        )
-        if resumed and checkpoint.poll_started is not None:
+        self._step(f"reading deletions of {side}")
+        began = self._connectors[side].server_now()
+        since = tombstones.followed_until(self.store, side)
+        found = self._connectors[side].deleted(self.context.name(side), since=since)
+        links = self.store.links(side, [deletion.id for deletion in found])
+        living = {
+            id: link
+            for id, link in links.items()
+            if link.state == LinkState.ACTIVE and link.flow_id not in self.store.neighbours
+        }
+        shown = self._connectors[side].read(self.context.name(side), list(living), (), "") if living else {}
+        gone = {link.end(side.other): link for id, link in living.items() if id not in shown}
+        if len(gone) > self._deciding.burial_limit:
+            tombstones.pause(self.store, side, len(gone), self._deciding.burial_limit)
+        if self.context.flow.deletions_paused:
+            return
+        ids = list(gone)
+        for start in range(0, len(ids), self.page_size):
+            missing = self._by_id(side.other, ids[start : start + self.page_size], entered=False)
+            tombstones.entomb(self.store, [gone[id] for id in missing], TOMBSTONE[side])
+        tombstones.follow_from(self.store, side, began - self.context.overlap)
+
+    def _begin_side(self, side: Side, *, followed: bool) -> None:
+        """Settle where the first poll of a side starts, as far as that depends on the moment.
+
+        Only then is the platform asked for its time, which costs a call where nothing was asked of it yet.
+        """
+        checkpoint = self.store.checkpoint(side)
+        if self._is_done(checkpoint) or self._is_under_way(checkpoint):
+            return
+        start = self._start(checkpoint)
+        if start is None and not followed and not self.context.creates(side.other):
+            # What is linked from now on was read when it was linked.
+            self._poll = Poll(self._connectors[side].server_now(), None, None)
+            self._finish_poll(side, checkpoint)
+        elif start == NOW:
+            began = self._connectors[side].server_now()
+            self.store.begin_poll(side, Poll(began, Cursor(began - self.context.overlap), None))
+
+    def _is_done(self, checkpoint: Checkpoint) -> bool:
+        """Whether an earlier slice of this very run has read the side to its end."""
+        return checkpoint.poll_run_id == self.run.pk and checkpoint.poll_started is None
+
+    def _is_under_way(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint is that of a reading to go on with: of a backfill, only of this very one."""
+        mine = checkpoint.poll_run_id == self.run.pk
+        return checkpoint.poll_started is not None and (mine or self.run.kind != RunKind.RESYNC)
+
+    def _poll_side(self, side: Side, checkpoint: Checkpoint) -> None:
+        """Read a side from its checkpoint to its end, page by page."""
+        self._step(f"reading {side}")
+        if self._is_under_way(checkpoint) and checkpoint.poll_started is not None:
             cursor = Cursor(checkpoint.poll_at, checkpoint.poll_id) if checkpoint.poll_at else None
             self._poll = Poll(checkpoint.poll_started, cursor, checkpoint.poll_top)
         else:
-            start = None if self.run.kind == RunKind.RESYNC else checkpoint.watermark
-            cursor = Cursor(start) if start else None
+            start = self._start(checkpoint)
+            cursor = Cursor(start) if isinstance(start, datetime) else None
         # A flow without links has nothing to follow: only records that enter are read.
         entered = not self.store.has_links()
-        for page in self._prefetched(self.servicenow.changes(self._query(cursor, entered))):
+        for page, asked_at in self._prefetched(
+            self._connectors[side].changes(self._query(side, cursor, entered))
+        ):
             # Server time not later than the first look, free of charge with its answer.
             self._poll = self._poll or Poll(page.read_at, cursor, None)
             self._expect(page)
-            self._take(page, entered=entered)
+            self._take(side, page, asked_at, entered=entered)
         self._drain()
-        self._finish_poll(checkpoint)
+        self._finish_poll(side, checkpoint)
 
-    def _finish_poll(self, checkpoint: Checkpoint) -> None:
+    def _start(self, checkpoint: Checkpoint) -> datetime | str | None:
+        """Where a poll of a side begins: at its watermark, a flow's first one at the very first row, a date, or NOW."""
+        if self.run.kind == RunKind.RESYNC:
+            return None
+        start = self.context.settings.get("start") or EVERYTHING
+        if checkpoint.watermark or start == NOW:
+            return checkpoint.watermark or NOW
+        return None if start == EVERYTHING else _moment(start)
+
+    def _finish_poll(self, side: Side, checkpoint: Checkpoint) -> None:
         backfill = self.run.kind == RunKind.RESYNC
-        if self._poll is not None and not self.store.dry:
+        if self._poll is not None:
             watermark = (
                 None if backfill else next_watermark(self._poll, checkpoint.watermark, self.context.overlap)
             )
-            self.store.finish_poll(self._poll, watermark)
+            self.store.finish_poll(side, self._poll, watermark)
         self._poll = None
 
-    def _query(self, cursor: Cursor | None, entered: bool) -> ChangeQuery:
-        settings = self.context.settings
+    def _query(self, side: Side, cursor: Cursor | None, entered: bool) -> ChangeQuery:
         return ChangeQuery(
-            name=self.context.table,
-            fields=self.context.mapping.servicenow_fields,
-            number_field=NUMBER_FIELD,
-            scope=settings["servicenow_scope"],
-            enter=settings["servicenow_enter"] if entered else "",
+            name=self.context.name(side),
+            fields=self.context.fields(side),
+            number_field=self.context.number_field(side),
+            scope=self.context.setting(side, "scope"),
+            enter=self.context.setting(side, "enter") if entered else "",
             cursor=cursor,
             since=_moment(self.run.params.get("since")),
             until=_moment(self.run.params.get("until")),
             page_size=self.page_size,
         )
 
-    def _prefetched(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Read the next page while the present one is worked on."""
-        ahead = self._background.submit(next, pages, None)
-        while (page := ahead.result()) is not None:
-            ahead = self._background.submit(next, pages, None)
-            yield page
+    def _prefetched(self, pages: Iterator[Page]) -> Iterator[tuple[Page, datetime]]:
+        """Each page with the time when it was asked for; the next one is read while the present one is worked on."""
+
+        def fetch() -> tuple[Page, datetime] | None:
+            asked_at = self.store.now()
+            page = next(pages, None)
+            return (page, asked_at) if page is not None else None
+
+        ahead = self._background.submit(fetch)
+        while (fetched := ahead.result()) is not None:
+            ahead = self._background.submit(fetch)
+            yield fetched
 
     def _expect(self, page: Page) -> None:
         if page.total is not None and not self.run.read:
             self.run.expected = page.total
             self.store.save_run("expected")
 
-    def _take(self, page: Page, *, entered: bool) -> None:
+    def _take(self, side: Side, page: Page, asked_at: datetime, *, entered: bool) -> None:
         self._safe_point()
-        batch = self._begin(list(page.records), entered=entered, look_up=False)
+        look = Look(asked_at, page.read_at)
+        batch = self._begin(side, page.records, look, entered=entered, look_up=False)
         batch.cursor, batch.last, batch.advances = page.cursor, page.last, True
         self._flying.append(batch)
         if len(self._flying) >= BATCHES_IN_FLIGHT:
             self._finish(self._flying.popleft())
 
-    def _read_ids(self, ids: list[str]) -> None:
-        for start in range(0, len(ids), self.page_size):
-            self._by_id(ids[start : start + self.page_size], entered=False)
+    def _read_named(self, names: Sequence[str]) -> None:
+        """Records named by a person, by id or by number; who is not found is told."""
+        left = self.store.left_to_read()
+        if left is None:
+            found = find_named(names, self.context, self.store, self._connectors)
+            self.store.miss(found.unknown)
+            left = self.store.leave_to_read(found.ids)
+        for side in Side:
+            while part := left[side][: self.page_size]:
+                self.store.miss(self._by_id(side, part, entered=False))
+                del left[side][: len(part)]
+                self.store.save_run("position")
 
-    def _by_id(self, ids: list[str], *, entered: bool) -> None:
-        """Read these records afresh and bring them to rest."""
+    def _by_id(
+        self,
+        side: Side,
+        ids: Sequence[str],
+        *,
+        entered: bool,
+        asked: Sequence[str] = (),
+        turned: bool = False,
+    ) -> list[str]:
+        """Read these records afresh and bring them to rest; returns those that are not shown.
+
+        A pair whose record is not shown on `side` is looked at from its other end, once.
+        """
         self._safe_point()
-        found = self.servicenow.read(
-            self.context.table, ids, self.context.mapping.servicenow_fields, NUMBER_FIELD
+        connector = self._connectors[side]
+        look = Look(self.store.now(), connector.server_now())
+        found = connector.read(
+            self.context.name(side), ids, self.context.fields(side), self.context.number_field(side)
         )
-        self.store.lost([id for id in ids if id not in found], self.run)
-        self._flying.append(self._begin(list(found.values()), entered=entered, look_up=True))
+        missing = [id for id in ids if id not in found]
+        if missing and not turned:
+            missing = self._from_the_other_end(side, missing)
+        self.store.lost(side, missing, self.run)
+        self._flying.append(
+            self._begin(side, list(found.values()), look, entered=entered, look_up=True, asked=asked)
+        )
         self._drain()
+        return missing
+
+    def _from_the_other_end(self, side: Side, ids: Sequence[str]) -> list[str]:
+        """Those of the ids whose pair shows no record on either side, or that are no pair."""
+        links = {link.end(side.other): id for id, link in self.store.links(side, ids).items()}
+        unseen = self._by_id(side.other, list(links), entered=False, turned=True) if links else []
+        found = set(links.values()) - {links[id] for id in unseen}
+        return [id for id in ids if id not in found]
 
     def _redo_all(self, step: str) -> None:
-        """Read and plan again what is due, each record once; at the end wait a moment for what will be due soon."""
+        """Read and plan again what is due; at the end wait a moment for what will be due soon."""
         if self.store.dry:
             return
-        done: set[str] = set()
-        waited = step == "resuming"
+        tries: Counter[str] = Counter()
+        most, patience = (1, 0.0) if step == "resuming" else (REDO_TRIES, REDO_PATIENCE)
         while True:
-            ids = [id for id in self.store.due(self.page_size) if waited is False or id not in done]
-            if ids:
+            due = [each for each in self.store.due(self.page_size) if tries[each.id] < most]
+            if due:
                 self._step(step)
-                # They entered when they were first taken; `enter` may not hold for them any more.
-                self._by_id(ids, entered=True)
-                done.update(ids)
-            elif waited or not self._wait_for_due():
+                for side in Side:
+                    ids = [each.id for each in due if each.side is side]
+                    asked = [each.id for each in due if each.side is side and each.asked]
+                    if ids:
+                        # They entered when they were first taken; `enter` may not hold for them any more.
+                        self._by_id(side, ids, entered=True, asked=asked)
+                tries.update(each.id for each in due)
+                continue
+            soon = self.store.next_due()
+            seconds = (soon - self.store.now()).total_seconds() if soon else patience + 1
+            if seconds > patience:
                 return
-            else:
-                waited = True
-
-    def _wait_for_due(self) -> bool:
-        due = self.store.next_due()
-        seconds = (due - self.store.now()).total_seconds() if due else REDO_PATIENCE + 1
-        if seconds > REDO_PATIENCE:
-            return False
-        self.sleep(max(0.0, seconds))
-        return True
+            self.sleep(max(0.0, seconds))
+            patience -= max(0.01, seconds)
 
     # A page
 
-    def _begin(self, records: list[Record], *, entered: bool, look_up: bool) -> Batch:
+    def _begin(
+        self,
+        side: Side,
+        records: Sequence[Record],
+        look: Look,
+        *,
+        entered: bool,
+        look_up: bool,
+        asked: Sequence[str] = (),
+    ) -> Batch:
         """Decide, commit the intents, and start sending."""
-        started = time.monotonic()
-        items = self._deciding.decide(records, entered=entered, look_up=look_up)
-        batch = Batch(items, self.store.now())
+        started, began = time.monotonic(), self.store.now()
+        items = self._deciding.decide(side, records, look, entered=entered, look_up=look_up, asked=asked)
+        self._guard_deletions()
         at = self.store.now()
+        batch = Batch(side, items, at, began=began)
         if self.store.dry:
             for item in items:
                 if not item.at_rest:
@@ -227,123 +361,87 @@ class Runner:
         self.store.intend(batch)
         sending = batch.sending
         if sending:
-            writes = [_write_of(item) for item in sending]
+            writes = {to: [self._write_of(item) for item in sending if item.to is to] for to in Side}
             batch.answers = self._background.submit(self._send, writes, at)
         self._spent("record", started)
         return batch
 
-    def _send(self, writes: list[Write], at: datetime) -> Answers:
-        """What came of these writes. What could not leave in time after its intent is not sent at all."""
+    def _guard_deletions(self) -> None:
+        """Too many pairs of the page have lost a record: no policy acts until a person has looked."""
+        for side, count in self._deciding.withheld.items():
+            if not self.store.dry and not self.context.flow.deletions_paused:
+                tombstones.pause(self.store, side, count, self._deciding.burial_limit)
 
+    def _write_of(self, item: Item) -> Write:
+        values = values_of(item.writes)
+        back = self.context.mapping.servicenow_fields if item.to is Side.SERVICENOW else ()
+        if item.operation is Operation.CREATE:
+            values = {name: value for name, value in values.items() if value not in (None, "")} | item.extra
+            return Write(item.record.id, Operation.CREATE, values, returning=back)
+        if item.operation is Operation.DELETE:
+            return Write(item.record.id, Operation.DELETE, {}, item.id_on(item.to))
+        expected = item.target.version if item.conditional and item.target else None
+        id = item.id_on(item.to)
+        return Write(item.record.id, Operation.UPDATE, {**item.extra, **values}, id, expected, back)
+
+    def _send(self, writes: dict[Side, list[Write]], at: datetime) -> Answers:
+        """What came of these writes. What could not leave in time after its intent is not sent at all."""
+        answers = Answers({}, {})
+        for side, planned in writes.items():
+            if planned:
+                self._send_to(side, planned, at, answers)
+        return answers
+
+    def _send_to(self, side: Side, writes: list[Write], at: datetime, answers: Answers) -> None:
         def in_time() -> Iterator[Write]:
             for write in writes:
-                if self.store.now() > at + SEND_WITHIN:
+                if self.stopping():
+                    answers.cut = True
+                if answers.cut or self.store.now() > at + SEND_WITHIN:
                     return
                 yield write
 
-        results = {result.ref: result for result in self.salesforce.write(self.context.object, in_time())}
+        results = {r.ref: r for r in self._connectors[side].write(self.context.name(side), in_time())}
+        answers.results.update(results)
         born = [result.id for result in results.values() if result.created and result.reply is Reply.DONE]
-        return Answers(results, self._numbers_of(born))
+        answers.numbers.update(self._numbers_of(side, born))
 
     def _finish(self, batch: Batch) -> None:
         """Await the answers, record the page, and stop if one of them says that the flow cannot go on."""
         started = time.monotonic()
-        answers = batch.answers.result() if batch.answers else Answers()
+        answers = batch.answers.result() if batch.answers else Answers({}, {})
         self._spent("write", started)
         started = time.monotonic()
-        for item in batch.sending:
-            self._apply(item, answers.results.get(item.record.id), batch)
-            if item.outcome is Outcome.CREATED and item.link is not None:
-                item.link.salesforce_number = answers.numbers.get(item.link.salesforce_id, "")
+        self._applying(batch, answers)
         if batch.advances and self._poll is not None:
             self._poll = _advanced(self._poll, batch)
         self.store.record(batch, self._poll if batch.advances else None)
+        self._recorded += 1
         self._spent("record", started)
         self.progress(self.run)
         if batch.fault is not None:
             raise batch.fault
 
-    def _apply(self, item: Item, result: WriteResult | None, batch: Batch) -> None:
-        """What the answer for one record means."""
-        if result is None:
-            result = WriteResult(item.record.id, Reply.UNSENT, message="It did not leave in time.")
-        if result.reply is Reply.DONE:
-            self._done(item, result, batch.read_at)
-        elif result.reply is Reply.UNKNOWN:
-            item.wait(Later("in_doubt", result.message or "No answer came."), Outcome.IN_DOUBT)
-        elif result.reply is Reply.UNSENT:
-            batch.fault = batch.fault or result.fault or TransientError(result.message)
-            item.wait(Later("unsent", result.message, timedelta(seconds=1)), Outcome.DEFERRED)
-        else:
-            self._refused(item, result, batch)
-
-    def _done(self, item: Item, result: WriteResult, read_at: datetime) -> None:
-        for write in item.writes:
-            item.set_base(write.row, (write.source, write.sent))
-        item.written = True
-        if item.link is None:
-            item.link = new_link(item, self.context, read_at, target_id=result.id, born_in=Side.SERVICENOW)
-            item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
-            item.link.synced_at = read_at
-            item.rest(Outcome.CREATED)
-            if item.found is not None and not unchanged(
-                self.context.rows, item.record.values, item.known_base(), canonical
-            ):
-                # A create in doubt was repeated with the values of its time; those of now were read and follow.
-                item.later = Later("in_doubt", "The record changed while its create was in doubt.")
-        elif item.failure is not None:
-            item.rest(
-                Outcome.FAILED, code=item.failure.code
-            )  # the other fields went over; this one needs a person
-        elif item.plan is not None and item.plan.clashes:
-            item.rest(Outcome.CONFLICT)
-        else:
-            item.rest(Outcome.ADOPTED if item.operation is Operation.ADOPT else Outcome.UPDATED)
-
-    def _refused(self, item: Item, result: WriteResult, batch: Batch) -> None:
-        refusal = result.refusal
-        code = refusal.code if refusal else "REFUSED"
-        message = refusal.message if refusal else result.message
-        if refusal is not None and refusal.retry:
-            item.wait(Later("locked", message, jittered(1.0)), Outcome.WAITING)
-        elif code == "DUPLICATE_VALUE" and item.operation is Operation.CREATE:
-            # A record with this key exists: pair by the key, then merge.
-            item.wait(Later("reference", "A record with this key exists already."), Outcome.WAITING)
-        elif code in DELETED:
-            item.tombstone = LinkState.DELETED_IN_SALESFORCE
-            item.notes.append(
-                "Salesforce answers that its record was deleted; the pair is kept as a tombstone."
-            )
-            item.rest(Outcome.DELETED, code=code)
-        elif code in FLOW_FAULTS:
-            batch.fault = batch.fault or SchemaError(
-                f"Salesforce refuses the flow's writes: {message}", code=code,
-                advice="Correct the mapping, or give the integration user access to the field, then run again.",
-            )  # fmt: skip
-            item.wait(Later("unsent", message, timedelta(seconds=1)), Outcome.DEFERRED)
-        else:
-            name = refusal.fields[0] if refusal and refusal.fields else ""
-            value = next((str(write.sent) for write in item.writes if write.field == name), "")
-            item.fail(Failure(code, message, name, value))
-
     # Numbers that only the platform knows
 
-    def _numbers_of(self, ids: list[str]) -> dict[str, str]:
-        """Creates answer with ids alone, so the Case numbers are read in one call more; if that fails, the next run asks."""
-        if not ids or not self.context.salesforce_number:
+    def _numbers_of(self, side: Side, ids: list[str]) -> dict[str, str]:
+        """Creates answer with ids alone, so the numbers are read in one call more; if that fails, the next run asks."""
+        number = self.context.number_field(side)
+        if not ids or not number:
             return {}
         try:
-            found = self.salesforce.read(self.context.object, ids, (), self.context.salesforce_number)
+            found = self._connectors[side].read(self.context.name(side), ids, (), number)
         except SyncError:
             return {}
         return {id: record.number for id, record in found.items()}
 
     def _number_leftovers(self) -> None:
-        if self.store.dry or not self.context.salesforce_number:
-            return
-        links = self.store.unnumbered(self.page_size)
-        if links:
-            self.store.save_numbers(links, self._numbers_of([link.salesforce_id for link in links]))
+        for side in Side:
+            if self.store.dry or not self.context.writes(side) or not self.context.number_field(side):
+                continue
+            if links := self.store.unnumbered(side, self.page_size):
+                numbers = self._numbers_of(side, [link.end(side) for link in links])
+                self.store.save_numbers(side, links, numbers)
 
     # Steps
 
@@ -352,11 +450,21 @@ class Runner:
             self._finish(self._flying.popleft())
 
     def _safe_point(self) -> None:
-        """Between pages: end if a person cancelled, if the slice is over, or if the process was told to stop."""
+        """Between pages: end if a person cancelled, if the process was told to stop, if the slice is over, or if
+        calls for another page must not be made now.
+
+        A slice lasts for a page at least, or a run whose beginning takes longer than a slice would never end.
+        """
         if self.store.cancelled():
             raise RunAborted("Cancelled by a person.", code="cancelled")
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        late = self.deadline is not None and time.monotonic() > self.deadline
+        if self.stopping() or (late and self._recorded):
             raise SliceEnded
+        try:
+            self.store.calls.ask()
+        except TransientError:
+            self._drain()  # what was begun is paid for: the checkpoint moves behind it
+            raise
 
     def _step(self, name: str) -> None:
         self.run.step = name
@@ -365,15 +473,6 @@ class Runner:
 
     def _spent(self, phase: str, started: float) -> None:
         self.run.phases[phase] = round(self.run.phases.get(phase, 0) + time.monotonic() - started, 3)
-
-
-def _write_of(item: Item) -> Write:
-    values = values_of(item.writes)
-    if item.operation is Operation.CREATE:
-        values = {name: value for name, value in values.items() if value is not None} | item.extra
-        return Write(item.record.id, Operation.CREATE, values)
-    assert item.link is not None
-    return Write(item.record.id, Operation.UPDATE, values, id=item.link.salesforce_id)
 
 
 def _advanced(poll: Poll, batch: Batch) -> Poll:

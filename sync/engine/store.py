@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 
-from sync.core.records import Outcome, Side
+from sync.core.records import Cursor, Outcome, Side
 from sync.core.retry import backoff
 from sync.core.window import Poll
 from sync.engine import bulk, rows
 from sync.engine import lease as leases
 from sync.engine.connect import CallLog
 from sync.engine.items import Batch, Failure, Item, Later, NewIntent
-from sync.engine.known import Known, chunks
+from sync.engine.known import END, Known, chunks, ends_of
 from sync.engine.lease import Lease
 from sync.models import Checkpoint, DeadLetter, HourlyTotal, Intent, RecordLink, Run, Waiting
 from sync.models.attention import DeadLetterState, WaitingReason
+from sync.models.link import LinkState
 from sync.models.run import RunMode
-
-_rng = random.SystemRandom()
 
 CLAIM = timedelta(seconds=180)
 COLUMN_OF = {outcome: outcome.value for outcome in Outcome} | {Outcome.CONFLICT: "conflicts"}
@@ -38,95 +38,108 @@ class Store(Known):
     run: Run
     lease: Lease
     calls: CallLog
-    unsettled: dict[str, Outcome] = field(
-        default_factory=dict
-    )  # counted by this run, to be counted anew when they rest
+    rng: random.Random = field(default_factory=random.SystemRandom)  # spreads what is tried again
+    # Counted by this run, to be counted anew when they rest: by record, where and as what.
+    unsettled: dict[str, tuple[Side, Outcome]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for record, (to, outcome) in (self.run.position or {}).get("unsettled", {}).items():
+            self.unsettled[record] = Side(to), Outcome(outcome)
 
     @property
     def dry(self) -> bool:
         return self.run.mode == RunMode.DRY
 
-    def save_numbers(self, links: Sequence[RecordLink], found: Mapping[str, str]) -> None:
-        numbered = [link for link in links if link.salesforce_id in found]
+    def save_numbers(self, side: Side, links: Sequence[RecordLink], found: Mapping[str, str]) -> None:
+        numbered = [link for link in links if link.end(side) in found]
         for link in numbered:
-            link.salesforce_number = found[link.salesforce_id]
+            setattr(link, f"{side}_number", found[link.end(side)])
         with transaction.atomic():
             leases.renew(self.lease, self.now())
-            bulk.update(numbered, ("salesforce_number",))
+            bulk.update(numbered, (f"{side}_number",))
 
-    def lost(self, ids: Sequence[str], run: Run) -> None:
-        """Records in doubt or waiting that the source does not show any more wait until patience ends, then need a person."""
+    def lost(self, side: Side, ids: Sequence[str], run: Run) -> None:
+        """Records in doubt or waiting that `side` does not show any more wait until patience ends, then need a person."""
         if not ids:
             return
         now = self.now()
+        keys = [(side, id) for id in ids]
         with transaction.atomic():
             leases.renew(self.lease, now)
-            waiting = self.waiting_since(ids)
-            left = self.open_intents([id for id in ids if id not in waiting])
+            waiting = self.waiting_since(keys)
+            left = self.open_intents([id for id in ids if (side, id) not in waiting])
             Waiting.objects.bulk_create([
                 Waiting(
-                    flow=self.context.flow, side=self.source, record_id=intent.source_id,
-                    record_number=intent.source_number, reason=WaitingReason.IN_DOUBT, since=now, due_at=now,
+                    flow=self.context.flow, side=side, record_id=id,
+                    record_number=intents[0].source_number, reason=WaitingReason.IN_DOUBT, since=now, due_at=now,
                     message="A write is in doubt, and its source is not shown any more.",
                 )
-                for intent in left.values()
+                for id, intents in left.items()
             ])  # fmt: skip
-            for row in self.waiting_since(ids).values():
+            for row in self.waiting_since(keys).values():
                 if now - row.since > self.context.patience:
-                    rows.letter_of_waiting(self.context, run, self.target, row, now)
+                    rows.letter_of_waiting(self.context, run, row, now)
                     row.delete()
-                    Intent.objects.open().filter(
-                        flow=self.context.flow, side=self.target, source_id=row.record_id
-                    ).delete()
+                    Intent.objects.open().filter(flow=self.context.flow, source_id=row.record_id).delete()
                 else:
                     row.attempts += 1
-                    row.due_at = now + backoff(row.attempts, _rng)
+                    row.due_at = now + backoff(row.attempts, self.rng)
                     row.save(update_fields=["attempts", "due_at"])
 
     # The checkpoint
 
-    def checkpoint(self) -> Checkpoint:
-        return Checkpoint.objects.get_or_create(flow=self.context.flow, lane=self.run.lane, side=self.source)[
-            0
-        ]
+    def checkpoint(self, side: Side, stream: str = "") -> Checkpoint:
+        """The side's checkpoint; a dry run goes on with one of its own, which is not stored as a row."""
+        row = Checkpoint.objects.get_or_create(
+            flow=self.context.flow, lane=self.run.lane, side=side, stream=stream
+        )[0]
+        if not stream and self.dry and side in self._position("sides"):
+            for name, value in poll_columns(_poll_of(self._position("sides")[side]), self.run).items():
+                setattr(row, name, value)
+        return row
 
-    def save_poll(self, poll: Poll) -> None:
-        self._checkpoints().update(**poll_columns(poll, self.run))
+    def save_poll(self, side: Side, poll: Poll | None) -> None:
+        """Inside the caller's transaction. None: the side was read to its end by this run."""
+        if self.dry:
+            self._position("sides")[side] = _poll_kept(poll)
+        else:
+            self._checkpoints(side).update(**poll_columns(poll, self.run))
 
-    def finish_poll(self, poll: Poll, watermark: datetime | None) -> None:
-        """The side was read to its end. A backfill leaves no watermark behind."""
-        columns: dict[str, object] = {
-            "poll_run": None,
-            "poll_started": None,
-            "poll_at": None,
-            "poll_id": "",
-            "poll_top": None,
-        }
-        if watermark is not None:
-            columns |= {"watermark": watermark, "completed_at": poll.started}
+    def begin_poll(self, side: Side, poll: Poll) -> None:
         with transaction.atomic():
             leases.renew(self.lease, self.now())
-            self._checkpoints().update(**columns)
+            self.save_poll(side, poll)
 
-    def _checkpoints(self) -> QuerySet[Checkpoint]:
-        return Checkpoint.objects.filter(flow=self.context.flow, lane=self.run.lane, side=self.source)
+    def finish_poll(self, side: Side, poll: Poll, watermark: datetime | None) -> None:
+        """The side was read to its end by this run. A backfill leaves no watermark behind, a dry run nothing."""
+        with transaction.atomic():
+            leases.renew(self.lease, self.now())
+            self.save_poll(side, None)
+            if watermark is not None and not self.dry:
+                self._checkpoints(side).update(watermark=watermark, completed_at=poll.started)
+
+    def _checkpoints(self, side: Side) -> QuerySet[Checkpoint]:
+        return Checkpoint.objects.filter(flow=self.context.flow, lane=self.run.lane, side=side, stream="")
 
     # Transaction 1: claims, new links, settled bases, intents
 
     def intend(self, batch: Batch) -> None:
         """Commit what is about to be sent. Items that another lane holds are put off and lose their intent."""
         touched = [
-            item for item in batch.items if item.intent or item.found or item.target or item.base_moved
+            item
+            for item in batch.items
+            if item.intent or item.found or item.other or item.base_moved or item.fields_moved or item.ending
         ]
         if self.dry or not touched:
             return
         with transaction.atomic():
             leases.renew(self.lease, self.now())
             self._claim([item for item in touched if item.link is not None and not item.new_link])
+            self._leave_to_makers([item for item in batch.items if item.new_link])
             self._insert_links([item for item in batch.items if item.new_link])
             self._settle(batch.items)
             self._insert_intents(batch.sending)
-            self._give_up_paired([item for item in batch.sending if item.link is None])
+            self._give_up_paired(batch.side, [item for item in batch.sending if item.link is None])
             self.calls.save()
 
     def _claim(self, items: Sequence[Item]) -> None:
@@ -165,7 +178,7 @@ class Store(Known):
         for item in items:
             put_off(item)
 
-    def _give_up_paired(self, items: Sequence[Item]) -> None:
+    def _give_up_paired(self, side: Side, items: Sequence[Item]) -> None:
         """Another lane may have paired a record since it was decided to create one.
 
         Asked after the intents stand: from then on no other lane creates for these records.
@@ -173,11 +186,27 @@ class Store(Known):
         paired: set[str] = set()
         for part in chunks([item.record.id for item in items]):
             paired |= set(
-                self._links().filter(servicenow_id__in=part).values_list("servicenow_id", flat=True)
+                self._links().filter(**{f"{END[side]}__in": part}).values_list(END[side], flat=True)
             )
         given_up = [item for item in items if item.record.id in paired]
         bulk.delete(Intent, [item.intent.pk for item in given_up if isinstance(item.intent, NewIntent)])
         self._put_off(given_up)
+
+    def _leave_to_makers(self, items: Sequence[Item]) -> None:
+        """A counterpart that another lane is making is that lane's to link, whose answer tells what it wrote."""
+        others = leases.living_tokens(None, self.now()) - {self.lease.token} if items else set()
+        if not others:
+            return
+        making = Intent.objects.open().filter(flow=self.context.flow, link=None, lease_token__in=others)
+        theirs = {
+            id
+            for part in chunks(ends_of(items))
+            for id in making.filter(source_id__in=part).values_list("source_id", flat=True)
+        }
+        held = [item for item in items if theirs.intersection(ends_of([item]))]
+        for item in held:
+            put_off(item)
+            item.link, item.new_link = None, False
 
     def _insert_links(self, items: Sequence[Item]) -> None:
         """Pairs found by their key become links before anything is sent for them; the unique rows decide who was first."""
@@ -185,6 +214,7 @@ class Store(Known):
             assert item.link is not None
             item.link.base = {row: list(pair) for row, pair in item.known_base().items()}
             item.link.claim_token, item.link.claim_until = self.lease.token, self.now() + CLAIM
+            item.link.synced_at = self.now()
             try:
                 with transaction.atomic():
                     item.link.save(force_insert=True)
@@ -196,15 +226,11 @@ class Store(Known):
 
     def _settle(self, items: Sequence[Item]) -> None:
         """What reading taught of earlier requests is committed before anything new is sent."""
-        moved = [
-            item for item in items if item.base_moved and item.link is not None and item.found is not None
-        ]
+        moved = [item for item in items if item.base_moved and item.link is not None and item.found]
         rows.update_bases(moved, self.now())
         for item in moved:
             item.base_moved = False
-        closed = [
-            item.found.pk for item in items if item.found is not None and item.found.settled_at is not None
-        ]
+        closed = [intent.pk for item in items for intent in item.found if intent.settled_at is not None]
         bulk.delete(Intent, closed)
 
     def _insert_intents(self, items: Sequence[Item]) -> None:
@@ -218,12 +244,12 @@ class Store(Known):
             with transaction.atomic():
                 self._insert_fresh(fresh)
         except IntegrityError:
-            held = self.open_intents([item.record.id for item in fresh])
-            self._put_off([item for item in fresh if item.record.id in held])
+            held = self.open_intents([item.source_id for item in fresh])
+            self._put_off([item for item in fresh if _is_held(item, held.get(item.source_id, ()))])
             self._insert_fresh(fresh)
 
     def _insert_fresh(self, items: Sequence[Item]) -> None:
-        rows.insert_intents(items, self.context, self.target)
+        rows.insert_intents(items, self.context)
 
     # Transaction 2: links, bases, events, totals, checkpoint
 
@@ -236,14 +262,58 @@ class Store(Known):
             else:
                 self._end_patience(batch)
                 self._record_links(batch)
-                rows.record_conflicts(self.run, batch.items, self.now())
+                rows.record_conflicts(self.context, self.run, batch.items, self.now())
+                rows.forget_conflicts([item for item in batch.items if item.tombstone], self.now())
                 self._tell(batch)
                 self._record_attention(batch)
                 self._record_totals(batch)
-                if poll is not None and batch.fault is None:
-                    self.save_poll(poll)
+            if poll is not None and batch.fault is None:
+                self.save_poll(batch.side, poll)
             self.calls.save()
             self._record_run(batch)
+
+    # What outlives a slice beside the checkpoint
+
+    def _position(self, part: str) -> dict[str, Any]:
+        if self.run.position is None:
+            self.run.position = {}
+        kept: dict[str, Any] = self.run.position.setdefault(part, {})
+        return kept
+
+    def left_to_read(self) -> dict[str, list[str]] | None:
+        """Of the records named by a person, those still to be read, by side; None before they were looked up."""
+        return self._position("left") or None
+
+    def leave_to_read(self, ids: Mapping[Side, list[str]]) -> dict[str, list[str]]:
+        left = self._position("left")
+        left.update({str(side): found for side, found in ids.items()})
+        self.save_run("position")
+        return left
+
+    def keep_unsettled(self) -> None:
+        """A later slice counts anew what comes to rest in it."""
+        with transaction.atomic():
+            leases.renew(self.lease, self.now())
+            self._note_unsettled()
+            self.save_run("position")
+
+    def _note_unsettled(self) -> None:
+        kept = self._position("unsettled")
+        kept.clear()
+        kept.update(self.unsettled)
+
+    def miss(self, names: Sequence[str]) -> None:
+        """Records that a person named and that no side shows count as failed."""
+        if not names:
+            return
+        self.run.failed += len(names)
+        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        self.run.error_code = "not_found"
+        self.run.error = f"{self.run.error} Not found: {shown}.".strip()[:1000]
+        self.run.advice = (
+            "Check the numbers and ids, and whether the integration user may read these records."
+        )
+        self.save_run("failed", "error_code", "error", "advice")
 
     def cancelled(self) -> bool:
         return Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
@@ -252,9 +322,11 @@ class Store(Known):
         linked = [item for item in batch.items if item.link is not None]
         held = [item for item in linked if item.link is not None and not item.link._state.adding]
         rows.insert_links([item.link for item in linked if item.link is not None and item.link._state.adding])
-        rows.update_bases([item for item in held if item.base_moved], self.now())
+        rows.update_bases([item for item in held if item.base_moved or item.fields_moved], self.now())
         ours = [item for item in held if item.later is None or item.later.reason != WaitingReason.CLAIMED]
-        done = [item for item in ours if item.intent or item.found or item.target or item.tombstone]
+        done = [
+            item for item in ours if item.intent or item.found or item.other or item.tombstone or item.ending
+        ]
         rows.release_links(done)
         gone = [
             item.intent.pk
@@ -265,45 +337,62 @@ class Store(Known):
 
     def _tell(self, batch: Batch) -> None:
         told = [item for item in batch.items if has_story(item)]
-        rows.insert_events(told, self.context, self.run, self.target, self.now())
+        rows.insert_events(told, self.context, self.run, self.now())
 
     def _record_attention(self, batch: Batch) -> None:
         """Open, update and close dead letters, conflicts and waits of the records that came to rest."""
-        touched = [item for item in batch.items if item.outcome is not None]
+        touched = [item for item in batch.items if item.outcome is not None and self._is_whole(item)]
         now = self.now()
-        self._close_waiting(touched)
-        rows.upsert_waiting(self.context.flow, self.source, [item for item in touched if item.later], now)
+        asked = self._asked_since(batch)
+        self._close_waiting(touched, asked)
+        waiting = [item for item in touched if item.later and asked.isdisjoint(ends_of([item]))]
+        rows.upsert_waiting(self.context.flow, waiting, now, self.rng)
         at_rest = [item for item in touched if item.failure is None and item.later is None and not item.known]
-        self._close_letters([item.record.id for item in at_rest])
-        rows.upsert_letters(
-            self.context, self.run, self.target, [item for item in touched if item.failure], now
-        )
+        self._close_letters(ends_of(at_rest))
+        failed = [item for item in touched if item.failure is not None and not item.known]
+        rows.upsert_letters(self.context, self.run, failed, now)
+
+    def _asked_since(self, batch: Batch) -> set[str]:
+        """Records that a person has asked to be looked at again since this page's look: it does not answer that."""
+        asked = Waiting.objects.filter(flow=self.context.flow, reason=WaitingReason.RETRY)
+        return set(asked.filter(since__gte=batch.began or batch.read_at).values_list("record_id", flat=True))
+
+    def _is_whole(self, item: Item) -> bool:
+        """Whether all that matters was seen: one end of a two-way pair at rest says nothing of what waits for the other."""
+        if item.link is None or item.other is not None or item.later is not None or item.written:
+            return True
+        return item.link.state != LinkState.ACTIVE or len(self.context.reads) == 1 or item.failure is not None
 
     def _end_patience(self, batch: Batch) -> None:
         """A record that has waited longer than the flow's patience needs a person."""
-        moving = (Outcome.IN_DOUBT, Outcome.CREATED)
+        moving = (Outcome.IN_DOUBT, Outcome.CREATED, Outcome.UPDATED)
         waiting = [item for item in batch.items if item.later is not None and item.outcome not in moving]
         if not waiting:
             return
-        since = self.waiting_since([item.record.id for item in waiting])
+        since = self.waiting_since([item.key for item in waiting])
         for item in waiting:
-            row = since.get(item.record.id)
+            row = since.get(item.key)
             if row is None or self.now() - row.since <= self.context.patience:
                 continue
             assert item.later is not None
             message, item.later = item.later.message, None
             item.fail(Failure("PATIENCE_ENDED", f"It waited since {row.since:%Y-%m-%d %H:%M} UTC: {message}"))
 
-    def _close_waiting(self, items: Sequence[Item]) -> None:
-        if not Waiting.objects.filter(flow=self.context.flow, side=self.source).exists():
+    def _close_waiting(self, items: Sequence[Item], asked: Collection[str]) -> None:
+        waits = Waiting.objects.filter(flow=self.context.flow)
+        if not waits.exists():
             return
-        for part in chunks([item.record.id for item in items if item.later is None]):
-            Waiting.objects.filter(flow=self.context.flow, side=self.source, record_id__in=part).delete()
+        ended = ends_of(item for item in items if item.later is None)
+        for part in chunks([end for end in ended if end not in asked]):
+            waits.filter(record_id__in=part).delete()
+        # A pair waits under one of its ends; what the other waited for as an unlinked record is over.
+        waiting = [item for item in items if item.later is not None and item.link is not None]
+        left = {end for item in waiting for end in ends_of([item]) if end != item.key[1]}
+        for part in chunks(list(left.difference(asked))):
+            waits.filter(record_id__in=part).delete()
 
     def _close_letters(self, ids: Sequence[str]) -> None:
-        open_ones = DeadLetter.objects.filter(
-            flow=self.context.flow, side=self.target, state=DeadLetterState.OPEN
-        )
+        open_ones = DeadLetter.objects.filter(flow=self.context.flow, state=DeadLetterState.OPEN)
         if not open_ones.exists():
             return
         for part in chunks(ids):
@@ -311,47 +400,85 @@ class Store(Known):
 
     def _record_totals(self, batch: Batch) -> None:
         hour = self.now().replace(minute=0, second=0, microsecond=0)
-        counts = Counter(item.outcome for item in batch.items if item.outcome is not None)
-        for outcome, count in counts.items():
-            key = {"flow": self.context.flow, "hour": hour, "side": self.target, "outcome": outcome}
+        counts = Counter((item.to, item.outcome) for item in batch.items if item.outcome is not None)
+        for (to, outcome), count in counts.items():
+            key = {"flow": self.context.flow, "hour": hour, "side": to, "outcome": outcome}
             if not HourlyTotal.objects.filter(**key).update(count=F("count") + count):
                 HourlyTotal.objects.create(**key, count=count)
 
     def _record_run(self, batch: Batch) -> None:
         """Add the page to the run's counts; the row is the progress that pages and bars show."""
-        side = self.run.directions.setdefault(f"to_{self.target}", dict.fromkeys(Run.COUNTS, 0))
+        plain: Counter[tuple[Side, Outcome]] = Counter()
         for item in batch.items:
             if item.outcome is None:
                 continue
-            before = self.unsettled.pop(item.record.id, None)
+            if item.later is None and not self.unsettled:
+                plain[item.to, item.outcome] += 1
+                continue
+            # A pair that is met again at its other end, or before it became one, is the same record.
+            ends = ends_of([item]) if self._is_whole(item) else []
+            before = next((self.unsettled.pop(end) for end in ends if end in self.unsettled), None)
             if before is None:
-                self._count(side, "read", 1)
+                self._count(item.to, "read", 1)
             else:
-                self._count(side, COLUMN_OF[before], -1)
-            self._count(side, COLUMN_OF[item.outcome], 1)
+                self._count(before[0], COLUMN_OF[before[1]], -1)
+                if before[0] is not item.to:
+                    self._count(before[0], "read", -1)
+                    self._count(item.to, "read", 1)
+            self._count(item.to, COLUMN_OF[item.outcome], 1)
             if item.later is not None and item.outcome is not Outcome.CREATED:
-                self.unsettled[item.record.id] = item.outcome
+                self.unsettled[ends[0]] = (item.to, item.outcome)
+        for (to, outcome), count in plain.items():
+            self._count(to, "read", count)
+            self._count(to, COLUMN_OF[outcome], count)
         self.run.calls_servicenow = self.calls.counts[Side.SERVICENOW]
         self.run.calls_salesforce = self.calls.counts[Side.SALESFORCE]
         self.run.progress_at = self.now()
-        self.save_run(*Run.COUNTS, "calls_servicenow", "calls_salesforce", "directions", "progress_at")
+        kept = ("position",) if self.dry else ()
+        if (self.run.position or {}).get("unsettled"):
+            # What an earlier slice left is counted anew only once, also if this process dies.
+            self._note_unsettled()
+            kept = ("position",)
+        self.save_run(*Run.COUNTS, "calls_servicenow", "calls_salesforce", "directions", "progress_at", *kept)
 
-    def _count(self, side: dict[str, int], name: str, by: int) -> None:
-        side[name] += by
+    def _count(self, to: Side, name: str, by: int) -> None:
+        self.run.directions.setdefault(f"to_{to}", dict.fromkeys(Run.COUNTS, 0))[name] += by
         setattr(self.run, name, getattr(self.run, name) + by)
 
     def save_run(self, *names: str) -> None:
         self.run.save(update_fields=list(names))
 
 
-def poll_columns(poll: Poll, run: Run) -> dict[str, object]:
+def poll_columns(poll: Poll | None, run: Run) -> dict[str, object]:
+    """Columns of a checkpoint; None: nothing is under way, `run` has read the side to its end."""
     return {
         "poll_run": run,
-        "poll_started": poll.started,
-        "poll_at": poll.cursor.at if poll.cursor else None,
-        "poll_id": poll.cursor.id if poll.cursor else "",
-        "poll_top": poll.top,
+        "poll_started": poll.started if poll else None,
+        "poll_at": poll.cursor.at if poll and poll.cursor else None,
+        "poll_id": poll.cursor.id if poll and poll.cursor else "",
+        "poll_top": poll.top if poll else None,
     }
+
+
+def _poll_kept(poll: Poll | None) -> list[str] | None:
+    if poll is None:
+        return None
+    cursor = [poll.cursor.at.isoformat(), poll.cursor.id] if poll.cursor else ["", ""]
+    return [poll.started.isoformat(), *cursor, poll.top.isoformat() if poll.top else ""]
+
+
+def _poll_of(kept: Sequence[str] | None) -> Poll | None:
+    if kept is None:
+        return None
+    at, top = (datetime.fromisoformat(text) if text else None for text in (kept[1], kept[3]))
+    return Poll(datetime.fromisoformat(kept[0]), Cursor(at, kept[2]) if at else None, top)
+
+
+def _is_held(item: Item, intents: Iterable[Intent]) -> bool:
+    """Whether another lane's open request stands in the way of this one."""
+    return not item.conditional and any(
+        intent.side == item.to and not intent.conditional for intent in intents
+    )
 
 
 def has_story(item: Item) -> bool:
@@ -363,8 +490,9 @@ def has_story(item: Item) -> bool:
 
 def put_off(item: Item) -> None:
     """Another lane holds this record, or has changed what is known of it: nothing is sent or learnt for it now."""
-    item.intent = item.found = item.target = item.plan = item.base = item.failure = None
-    item.base_moved, item.writes, item.overwrote, item.notes = False, [], [], []
+    item.intent = item.other = item.plan = item.base = item.fields = item.failure = None
+    item.found, item.writes, item.extra, item.overwrote, item.notes = (), [], {}, [], []
+    item.base_moved = item.fields_moved = item.conditional = item.unfinished = False
     item.wait(
         Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING
     )

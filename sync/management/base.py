@@ -31,10 +31,11 @@ class Status(IntEnum):
 
 
 class CannotRun(CommandError):
-    """Ends the command with status 2 and this sentence."""
+    """Ends the command with status 2 and this sentence. `code` and `advice` are for the JSON."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, code: str = "could_not_run", advice: str = "") -> None:
         super().__init__(message, returncode=Status.COULD_NOT_RUN)
+        self.code, self.advice = code, advice
 
 
 class ConsoleCommand(BaseCommand):
@@ -64,6 +65,9 @@ class ConsoleCommand(BaseCommand):
                     check_keys()
                 status = self.run(**options)
         except CannotRun as error:
+            about = self.about(**options)
+            self._result = {**about, "error": str(error), "code": error.code, "advice": error.advice}
+            self.emit()
             if not getattr(self, "_called_from_command_line", False):
                 raise
             self.stderr.write(str(error))  # the sentence alone, without the name of its class
@@ -71,6 +75,10 @@ class ConsoleCommand(BaseCommand):
         self.emit()
         if status:
             sys.exit(status)
+
+    def about(self, **options: Any) -> dict[str, Any]:
+        """What the JSON of a command that could not run says it was about."""
+        return {}
 
     def say(self, text: str) -> None:
         """For people: on stdout, or on stderr where stdout is to end in JSON."""
@@ -102,21 +110,26 @@ def readable_failures() -> Iterator[None]:
     """Turn what an operator can put right into one sentence and status 2; faults of the console keep their traceback."""
     try:
         yield
-    except (Refused, ImproperlyConfigured, DecryptionError) as error:
-        raise CannotRun(str(error)) from error
+    except Refused as error:
+        raise CannotRun(str(error), code="refused") from error
+    except (ImproperlyConfigured, DecryptionError) as error:
+        raise CannotRun(str(error), code="configuration") from error
     except SyncError as error:
-        raise CannotRun(f"{error} {error.advice}".strip()) from error
+        said = f"{error} {error.advice}".strip()
+        raise CannotRun(said, code=error.code, advice=error.advice) from error
     except OperationalError as error:
-        raise CannotRun(_database_sentence(error)) from error
+        raise CannotRun(_database_sentence(error), code="database") from error
     except ProgrammingError as error:
         raise CannotRun(
-            f"The database lacks a table or column ({_first_line(error)}): run manage.py migrate."
+            f"The database lacks a table or column ({_first_line(error)}): run manage.py migrate.",
+            code="database",
         ) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise CannotRun(
-            "The disk is full: free some space and run this again; nothing half-done is left."
+            "The disk is full: free some space and run this again; nothing half-done is left.",
+            code="disk_full",
         ) from error
 
 

@@ -2,12 +2,14 @@
 
 from sync.models.attention import Conflict, DeadLetter, Waiting
 from sync.models.audit import AuditEntry
+from sync.models.budget import CallCount
 from sync.models.connection import Connection, ConnectionToken
 from sync.models.event import Event, HourlyTotal, RemoteCall
 from sync.models.flow import Flow, Revision, Schedule
 from sync.models.lane import Checkpoint, LaneLease
 from sync.models.link import Intent, RecordLink
 from sync.models.question import Question
+from sync.models.reconciliation import Reconciliation, Sighting, Suspect
 from sync.models.run import Run
 from sync.models.schema import CachedSchema
 from sync.models.worker import Worker
@@ -15,6 +17,7 @@ from sync.models.worker import Worker
 __all__ = [
     "AuditEntry",
     "CachedSchema",
+    "CallCount",
     "Checkpoint",
     "Conflict",
     "Connection",
@@ -26,11 +29,14 @@ __all__ = [
     "Intent",
     "LaneLease",
     "Question",
+    "Reconciliation",
     "RecordLink",
     "RemoteCall",
     "Revision",
     "Run",
     "Schedule",
+    "Sighting",
+    "Suspect",
     "Waiting",
     "Worker",
 ]

@@ -26,7 +26,7 @@ class DeadLetter(UUIDKey):
     `side` is where the write was meant to go, `record_id` the source record. `content`: {"value", "message", "values"}.
     """
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="dead_letters")
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="dead_letters", db_index=False)
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")
     revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="+")
     link = models.ForeignKey(RecordLink, null=True, on_delete=models.CASCADE, related_name="dead_letters")
@@ -65,6 +65,8 @@ class DeadLetter(UUIDKey):
                 name="one_open_dead_letter_a_record",
             )
         ]
+        # The open ones, asked for at each poll.
+        indexes = [models.Index(fields=["flow", "state"], name="letters_of_a_flow")]
 
     def __str__(self) -> str:
         return f"{self.record_number or self.record_id}: {self.code}"
@@ -77,6 +79,9 @@ class WaitingReason(models.TextChoices):
     CLAIMED = "claimed", "another lane held the record"
     UNSENT = "unsent", "not sent"
     RETRY = "retry", "asked for by a person"
+    CHANGED = "changed", "changed while it was written"
+    GUARD = "guard", "too many records disappeared at once"
+    KEY = "key", "its counterpart does not carry the key yet"
 
 
 class Waiting(models.Model):
@@ -112,7 +117,12 @@ class ConflictState(models.TextChoices):
 
 
 class Conflict(UUIDKey):
-    """Both sides changed one field. `values`: {"base": [sn, sf], "servicenow", "salesforce", "by": {...}, "reckoning": {...}}."""
+    """Both sides changed one field.
+
+    `values`: {"base": [ServiceNow, Salesforce], "servicenow", "salesforce", "servicenow_by", "servicenow_at", ...,
+    "reckoning"}; where history was read, "servicenow_field_by" and "..._field_at" tell of the field what the others tell of
+    the record. `choice`: whose value a person has chosen, until the next run has written it.
+    """
 
     link = models.ForeignKey(RecordLink, on_delete=models.CASCADE, related_name="conflicts")
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -121,6 +131,7 @@ class Conflict(UUIDKey):
     field = models.CharField(max_length=200)  # Salesforce field, for lists
     state = models.CharField(max_length=8, choices=ConflictState.choices, default=ConflictState.OPEN)
     rule = models.CharField(max_length=80, blank=True)  # which policy decided
+    choice = models.CharField(max_length=12, choices=SideChoices.choices, blank=True)
     at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(

@@ -32,6 +32,22 @@ class Connection(UUIDKey):
         "method", max_length=32, choices=AuthMethod.choices, default=AuthMethod.CLIENT_CREDENTIALS
     )
     username = models.CharField(max_length=120, blank=True, help_text="Where the method has one.")
+    audience = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="JWT bearer, Salesforce: https://login.salesforce.com, https://test.salesforce.com or the org's own "
+        "My Domain. Empty: by the address.",
+    )
+    key_id = models.CharField(
+        "key ID",
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="JWT bearer, ServiceNow: the kid of the key, where the instance has one.",
+    )
     secrets_sealed = models.BinaryField(null=True, editable=False)
     secrets_set = models.JSONField(
         default=dict, editable=False, help_text="Which secret was set when, by whom."
@@ -57,6 +73,8 @@ class Connection(UUIDKey):
     )
     # Which instance or org this was when first met; another behind the same URL disables its flows.
     org_id = models.CharField(max_length=64, blank=True, editable=False)
+    # Who we are there, as records name who changed them last: a user_name, or an 18-character Id.
+    own_user = models.CharField(max_length=120, blank=True, editable=False)
     health = models.CharField(
         max_length=8, choices=ConnectionHealth.choices, default=ConnectionHealth.UNKNOWN, editable=False
     )
@@ -66,6 +84,12 @@ class Connection(UUIDKey):
     calls_allowed = models.PositiveIntegerField(null=True, blank=True, editable=False)
     calls_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     blocked_until = models.DateTimeField(null=True, blank=True, editable=False)  # budget spent
+    # The circuit breaker: failures in a row, how often it has opened since a run went well, until when nothing is sent,
+    # and until when one run tries the platform again.
+    circuit_failures = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    circuit_openings = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    circuit_open_until = models.DateTimeField(null=True, blank=True, editable=False)
+    circuit_tried_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     secrets = Sealed("secrets_sealed")

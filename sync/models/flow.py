@@ -47,10 +47,16 @@ class KeyStrategy(models.TextChoices):
     FIELD = "field", "field"
 
 
+NIGHTLY = "0 3 * * *"
+
+
 class Flow(Mapping):
     recipe = models.CharField(max_length=80, blank=True)
     enabled = models.BooleanField(default=True)
     paused_reason = models.CharField(max_length=500, blank=True, editable=False)  # not empty: paused
+    # Not empty: more records have disappeared than policies may act on unasked; `allowance` is what a person allowed since.
+    deletions_paused = models.CharField(max_length=500, blank=True, editable=False)
+    deletions_allowance = models.PositiveIntegerField(default=0, editable=False)
     health = models.CharField(
         max_length=10, choices=FlowHealth.choices, default=FlowHealth.HEALTHY, editable=False
     )
@@ -105,12 +111,25 @@ class Flow(Mapping):
     )
     drift = models.CharField(max_length=8, choices=Drift.choices, default=Drift.LEAVE)
     on_leave = models.CharField(max_length=8, choices=OnLeave.choices, default=OnLeave.KEEP)
+    start = models.CharField(
+        max_length=32,
+        default="everything",
+        help_text="What the first poll reads: everything, now (only what changes from then on), or an ISO 8601 time with its offset.",
+    )
     overlap = models.PositiveIntegerField(
         default=300, help_text="Seconds that are read again, for records that commit late."
     )
     patience = models.PositiveIntegerField(
         default=86_400, help_text="Seconds a waiting record is retried before it is a dead letter."
     )
+    reconcile = models.CharField(
+        max_length=80,
+        blank=True,
+        default=NIGHTLY,
+        db_default=NIGHTLY,
+        help_text="When both sides are compared whole: five fields of cron in the flow's time zone; empty: never.",
+    )
+    reconcile_at = models.DateTimeField(null=True, editable=False)  # when it is due next
     # Settings whose features are still to come, kept as they were given: guard, deletions, comments, ...
     options = models.JSONField(default=dict, blank=True)
 

@@ -27,12 +27,14 @@ class LaneLease(models.Model):
 class Checkpoint(models.Model):
     """How far a side has been read, and the poll under way, which resumes after a crash where it stood.
 
+    `stream`: "" for the records themselves; what is followed beside them (deletions) has a checkpoint of its own.
     `watermark`: the next poll starts there (overlap already taken off). `poll_*` are null between polls.
     """
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="checkpoints")
     lane = models.CharField(max_length=8, choices=Lane.choices)
     side = models.CharField(max_length=12, choices=SideChoices.choices)
+    stream = models.CharField(max_length=20, blank=True)
     watermark = models.DateTimeField(null=True)
     poll_run = models.ForeignKey("sync.Run", null=True, on_delete=models.SET_NULL, related_name="+")
     poll_started = models.DateTimeField(null=True)  # server time when this poll began
@@ -43,4 +45,8 @@ class Checkpoint(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["flow", "lane", "side"], name="one_checkpoint_a_side")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flow", "lane", "side", "stream"], name="one_checkpoint_a_side_and_stream"
+            )
+        ]

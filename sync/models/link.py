@@ -24,7 +24,7 @@ class RecordLink(UUIDKey):
     """Unique per end and other side; a tombstone keeps both ids for ever and stops re-creation.
 
     `base`: field row's UUID -> [raw ServiceNow value, raw Salesforce value] as last known to agree.
-    `fields`: field row's UUID -> state of that field (refusals, ring of our last writes).
+    `fields`: field row's UUID -> {"ring": our last writes, "parked": why it is left alone} (sync.core.loops).
     """
 
     # No index of their own where a constraint or index below begins with the column: a link is written often.
@@ -94,10 +94,15 @@ class RecordLink(UUIDKey):
             ),
         ]
         indexes = [
-            models.Index(fields=["servicenow_number"], name="links_by_incident"),  # search by number
-            models.Index(fields=["salesforce_number"], name="links_by_case"),
+            # Search by number. With flow and state, so that a poll finds those without one among any number of links.
+            models.Index(fields=["servicenow_number", "flow", "state"], name="links_by_incident"),
+            models.Index(fields=["salesforce_number", "flow", "state"], name="links_by_case"),
             models.Index(fields=["flow", "state"], name="links_of_a_flow"),
         ]
+
+    def end(self, side: str) -> str:
+        """The id of the record on `side`."""
+        return self.servicenow_id if side == SideChoices.SERVICENOW else self.salesforce_id
 
     def __str__(self) -> str:
         return (
@@ -114,8 +119,8 @@ class Intent(UUIDKey):
     """What a request is about to write, committed before it leaves; settled by its answer or by reading.
 
     A settled intent is deleted with the page's commit: the event tells what came of it.
-    `payload`: {"fields": {row UUID: {"field", "sent", "source", "under"}}, "extra": {field: value}}.
-    A create is keyed by its source record until a link exists.
+    `payload`: {"fields": {row UUID: ["field", "sent", "source", "under"]}, "extra": {field: value}}.
+    A create is keyed by its source record until a link exists; `target_id` is then the id that we chose, if we did.
     """
 
     # Few rows are open at a time and each lives for seconds: one index, the constraint's, is enough.

@@ -6,10 +6,12 @@ from django.conf import settings
 from django.db import models
 
 from sync.models.connection import Connection
+from sync.models.flow import Flow
 
 
 class QuestionKind(models.TextChoices):
     TEST_CONNECTION = "test_connection", "Test connection"
+    COUNT = "count", "Count of records"
 
 
 class QuestionState(models.TextChoices):
@@ -19,10 +21,16 @@ class QuestionState(models.TextChoices):
 
 
 class Question(models.Model):
-    """`answer` of a connection test: {"findings": [{"code", "status", "text", "advice"}], "facts": {...}}."""
+    """`answer` of a connection test: {"findings": [{"code", "status", "text", "advice"}], "facts": {...}}.
+
+    A count is asked of a `flow`: `params` are those of the run that is being considered (Run.params, and its "kind"), and the
+    answer is {"sides": [{"side", "name", "records", "entering"}], "linked", "unknown": [...]} (sync.counting).
+    """
 
     kind = models.CharField(max_length=20, choices=QuestionKind.choices)
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="questions")
+    connection = models.ForeignKey(Connection, null=True, on_delete=models.CASCADE, related_name="questions")
+    flow = models.ForeignKey(Flow, null=True, on_delete=models.CASCADE, related_name="questions")
+    params = models.JSONField(null=True)
     state = models.CharField(max_length=10, choices=QuestionState.choices, default=QuestionState.ASKED)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -36,4 +44,4 @@ class Question(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.connection}"
+        return f"{self.get_kind_display()} of {self.flow or self.connection}"

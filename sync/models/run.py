@@ -33,6 +33,18 @@ class RunKind(models.TextChoices):
     RETRY = "retry", "retry"
     HEAL = "heal", "heal"
     APPLY = "apply", "apply"
+    RECONCILE = "reconcile", "reconcile"
+
+
+FROM_CHECKPOINT = (
+    RunKind.POLL,
+    RunKind.EVENT,
+    RunKind.MANUAL,
+)  # unless they were asked for something narrower
+
+
+RECONCILING = (RunKind.RECONCILE, RunKind.HEAL)
+IN_BACKFILL = (RunKind.RESYNC, *RECONCILING)
 
 
 class RunMode(models.TextChoices):
@@ -44,6 +56,10 @@ class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> RunQuerySet:
         return self.filter(status__in=ACTIVE)
 
+    def deferred(self) -> RunQuerySet:
+        """Runs that will go on by themselves."""
+        return self.filter(status=RunStatus.DEFERRED, resume_at__isnull=False)
+
     def for_changelist(self) -> RunQuerySet:
         return self.select_related("flow", "revision").defer("params")
 
@@ -51,12 +67,15 @@ class RunQuerySet(models.QuerySet["Run"]):
 class Run(models.Model):
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="runs")
     lane = models.CharField(max_length=8, choices=Lane.choices, default=Lane.LIVE)
-    kind = models.CharField(max_length=8, choices=RunKind.choices)
+    kind = models.CharField(max_length=12, choices=RunKind.choices)
     mode = models.CharField(max_length=8, choices=RunMode.choices, default=RunMode.WRITE)
     status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.QUEUED)
     revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="runs")
     # What was asked: {"since", "until": ISO 8601, "ids": [...]} ; {} for a poll.
     params = models.JSONField(default=dict, blank=True)
+    # Where the next slice goes on, beyond what checkpoints tell: {"sides": {side: columns of a checkpoint}} of a dry run,
+    # {"ids": {side: how many are done}}, {"unsettled": {record: [side, outcome]}} counted and to be counted anew.
+    position = models.JSONField(null=True, editable=False)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -86,6 +105,7 @@ class Run(models.Model):
     advice = models.CharField(max_length=500, blank=True)
     cancel_requested = models.BooleanField(default=False)
     slices = models.PositiveIntegerField(default=0)
+    resume_at = models.DateTimeField(null=True)  # a deferred run goes on by itself from then on
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
     progress_at = models.DateTimeField(null=True)
@@ -102,7 +122,11 @@ class Run(models.Model):
                 fields=["flow", "lane"], condition=Q(status__in=ACTIVE), name="one_active_run_a_flow_and_lane"
             )
         ]
-        indexes = [models.Index(fields=["flow", "-id"], name="runs_of_a_flow")]
+        indexes = [
+            models.Index(fields=["flow", "-id"], name="runs_of_a_flow"),
+            # Every worker asks every few seconds which deferred runs may go on.
+            models.Index(fields=["resume_at"], condition=Q(resume_at__isnull=False), name="runs_that_go_on"),
+        ]
 
     def __str__(self) -> str:
         return f"run {self.pk:,}" if self.pk else "new run"
@@ -114,6 +138,11 @@ class Run(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Active, or deferred and going on by itself."""
+        return self.is_active or (self.status == RunStatus.DEFERRED and self.resume_at is not None)
 
     @property
     def seconds(self) -> float:

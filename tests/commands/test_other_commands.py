@@ -152,7 +152,7 @@ def test_a_connection_with_a_wrong_secret_fails_its_test(command, demo_flow):
 def test_an_unknown_connection_is_told(command, db):
     ended = command("test_connection", "acme")
 
-    assert (ended.status, ended.told) == (2, "There is no connection 'acme'. There is none yet.")
+    assert (ended.status, ended.data["error"]) == (2, "There is no connection 'acme'. There is none yet.")
 
 
 def test_a_whole_audit_log_is_verified(command, demo_flow):

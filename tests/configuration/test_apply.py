@@ -59,7 +59,20 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(bring_in, acme):
     assert not AuditEntry.objects.exists()
 
 
-def test_a_changed_row_keeps_its_uuid_and_publishes_one_revision(bring_in, acme):
+def test_a_changed_row_keeps_its_uuid(bring_in, acme):
+    bring_in(acme)
+    before = FieldRow.objects.get(salesforce="Subject").pk
+
+    bring_in(
+        acme.replace("{servicenow: short_description, salesforce", "{required: true, servicenow: short_description, salesforce")
+    )  # fmt: skip
+
+    row = FieldRow.objects.get(salesforce="Subject")
+    assert (row.pk, row.required) == (before, True)
+
+
+def test_a_row_turned_to_another_column_is_a_new_one_and_publishes_one_revision(bring_in, acme):
+    """What both sides last agreed on was agreed of the old column."""
     bring_in(acme)
     before = FieldRow.objects.get(salesforce="Subject").pk
 
@@ -67,7 +80,7 @@ def test_a_changed_row_keeps_its_uuid_and_publishes_one_revision(bring_in, acme)
         acme.replace("{servicenow: short_description, salesforce", "{servicenow: description, salesforce")
     )
 
-    assert FieldRow.objects.get(salesforce="Subject").pk == before
+    assert FieldRow.objects.get(salesforce="Subject").pk != before
     assert told(plan) == ["update flow incidents-to-cases", "publish flow incidents-to-cases"]
     assert plan.changes[0].details == (
         "field changed: Subject: servicenow: 'short_description' → 'description'",
@@ -219,3 +232,37 @@ def test_each_change_is_in_the_audit_log(bring_in, acme):
         "user_table.created",
     } <= actions
     assert {"flow.created", "flow.published"} <= actions
+
+
+def test_what_a_value_takes_along_is_part_of_its_entry(bring_in, acme):
+    closed = '{servicenow: "6", salesforce: Closed}'
+    text = acme.replace('{servicenow: "1", salesforce: New}', closed)
+    bring_in(text)
+
+    plan = bring_in(text.replace(closed, closed.replace("}", ", along: {close_code: Solution provided}}")))
+
+    assert plan.changes[0].details == (
+        "entry removed: '6' – 'Closed' (both)",
+        "entry added: '6' – 'Closed' (both), along with close_code=Solution provided",
+    )
+    assert ValueMap.objects.get().spec().along == {"6": {"close_code": "Solution provided"}}
+    ValueMap.objects.get().entries.filter(servicenow="6").update(along=" close_code = Solution provided\n")
+    assert (
+        bring_in(
+            text.replace(closed, closed.replace("}", ", along: {close_code: Solution provided}}"))
+        ).changes
+        == []
+    )
+
+
+def test_guard_and_start_are_settings_of_the_revision(bring_in, acme):
+    bring_in(acme.replace("    schedule:", "    guard: strict\n    start: now\n    schedule:"))
+
+    settings = Flow.objects.get().revision.snapshot
+    assert settings["start"] == "now"
+    assert settings["options"]["guard"] == "strict"
+
+    plan = bring_in(acme)
+
+    assert "start: 'now' → 'everything'" in plan.changes[0].details
+    assert "guard" not in Flow.objects.get().revision.snapshot["options"]

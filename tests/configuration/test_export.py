@@ -96,3 +96,24 @@ def test_an_export_applied_changes_nothing(
     assert [str(change) for change in plan.changes] == []
     assert export() == text
     assert (Revision.objects.count(), AuditEntry.objects.count()) == (revisions, audited)
+
+
+def test_policies_for_deletions_and_the_nightly_comparison_come_out_as_they_went_in(bring_in, acme):
+    given = (
+        "    deletions: {servicenow: close, close: {salesforce: {Status: Closed, IsEscalated: false, Rank__c: 5}}}\n"
+        "    reconcile: ''\n"
+    )
+    bring_in(acme.replace("    schedule:", f"{given}    schedule:"))
+
+    flow = Flow.objects.get()
+    closing = {"salesforce": {"Status": "Closed", "IsEscalated": False, "Rank__c": 5}}
+    assert flow.options["deletions"] == {"servicenow": "close", "close": closing}
+    assert flow.reconcile == ""
+    text = export()
+    assert bring_in(text, environ={}).changes == []
+    assert export() == text
+
+    plan = bring_in(acme)
+
+    assert "reconcile: '' → '0 3 * * *'" in plan.changes[0].details
+    assert "deletions" not in export()

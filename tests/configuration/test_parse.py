@@ -115,14 +115,85 @@ def test_a_feature_still_to_come_is_a_notice(read, acme):
     ]
 
 
-def test_the_other_directions_are_taken_and_say_that_they_wait(read, acme):
-    text = acme.replace("direction: to_salesforce\n", "direction: both\n")
-    for one_way in ("transform: user", "value: ServiceNow"):
-        text = text.replace(one_way, f"{one_way}, direction: to_salesforce")
+def test_when_a_flow_reconciles_is_a_schedule_and_nightly_unless_said(read, acme):
+    patience = "    schedule:"
+    said = acme.replace(patience, '    reconcile: "30 1 * * 0"\n' + patience, 1)
+
+    assert read(acme).document.flows[0].reconcile == "0 3 * * *"
+    assert read(said).document.flows[0].reconcile == "30 1 * * 0"
+    assert any("is not a schedule" in line for line in problems(read, said.replace("30 1 * * 0", "nightly")))
+
+
+def both_ways(acme: str) -> str:
+    """The same flow both ways: the constant cannot come back, so its row narrows the direction."""
+    return acme.replace("direction: to_salesforce\n", "direction: both\n").replace(
+        "value: ServiceNow}", "value: ServiceNow, direction: to_salesforce}"
+    )
+
+
+def test_a_flow_goes_both_ways_and_nothing_of_it_waits(read, acme):
+    text = both_ways(acme).replace("    comments: {comments: CaseComment}\n", "")
 
     parsed = read(text)
 
-    assert any("nothing is written to ServiceNow yet" in notice.text for notice in parsed.notices)
+    assert parsed.document.flows[0].direction == "both"
+    assert parsed.notices == ()
+
+
+def test_a_value_takes_columns_along_and_a_flow_starts_at_a_moment(read, acme):
+    text = acme.replace(
+        '{servicenow: "1", salesforce: New}',
+        '{servicenow: "6", salesforce: Closed, along: {close_code: Solution provided, close_notes: No}}',
+    ).replace("    schedule:", "    start: 2026-11-07T00:00:00+00:00\n    guard: strict\n    schedule:")
+
+    document = read(text).document
+
+    assert document.value_maps[0].entries[0].along == {"close_code": "Solution provided", "close_notes": "No"}
+    assert (document.flows[0].start, document.flows[0].guard) == ("2026-11-07T00:00:00+00:00", "strict")
+
+
+NEW = '{servicenow: "1", salesforce: New}'
+CREATE = "create: {salesforce: true, servicenow: false}"
+COALESCE = "table: incident, coalesce: correlation_id"
+BOTH_CREATE = "create: {salesforce: true, servicenow: true}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("    schedule:", "    start: yesterday\n    schedule:", ".start", "'yesterday' is not everything, now, or"),
+        ("    schedule:", "    start: 2026-11-07T00:00:00\n    schedule:", ".start", "names no offset from UTC"),
+        ("    schedule:", "    guard: strickt\n    schedule:", ".guard", "Did you mean 'strict'?"),
+        (NEW, NEW.replace("}", ", along: close_code}"), "entries[0].along", "Expected columns with a value each"),
+        (NEW, NEW.replace("}", ", along: {close code: x}}"), "along.close code", "not the name of a ServiceNow column"),
+        (NEW, NEW.replace("}", ', along: {close_code: ""}}'), "along.close_code", "Give the value"),
+        (NEW, f"{NEW.replace('}', ', along: {a: x}}')}, {NEW.replace('New}', 'Old, direction: to_servicenow, along: {a: y}}')}",
+         "entries[1].along", "takes other columns along in entries[0]"),
+        (CREATE, BOTH_CREATE, ".create", "each side needs its own enter"),
+        ("table: incident", COALESCE, ".servicenow", ""),
+        ("    schedule:", "    deletions: {servicenow: close}\n    schedule:", ".deletions.close", "which values close a record of Salesforce"),
+        ("    schedule:", "    deletions: {salesforce: drop}\n    schedule:", ".deletions.salesforce", "'drop' is not one of ignore"),
+        ("    schedule:", "    reconcile: nightly\n    schedule:", ".reconcile", "is not a schedule"),
+        ("servicenow: state, salesforce: Status", "servicenow: short_description, salesforce: Status",
+         "fields[1].servicenow", "fields[0] writes short_description already."),
+        ("servicenow: state,", 'servicenow: "impact, urgency",', "fields[1].value_map", "holds '1' for 2 columns"),
+    ],
+)  # fmt: skip
+def test_a_mistake_of_a_two_way_flow_is_told_where_it_stands(read, acme, old, new, place, words):
+    text = both_ways(acme)
+    assert old in text
+    if place == ".servicenow":  # the key alone is no mistake: creating by it is
+        text, words = text.replace(CREATE, BOTH_CREATE), "coalesce cannot create records"
+
+    found = problems(read, text.replace(old, new))
+
+    assert any(place in line and words in line for line in found), found
+
+
+def test_nothing_is_created_in_servicenow_by_a_flow_that_does_not_write_there(read, acme):
+    found = problems(read, acme.replace("servicenow: false", "servicenow: true"))
+
+    assert any("writes nothing to ServiceNow, so it can create nothing there" in line for line in found)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_an_operator_can_list_a_private_host_address_or_network(entry: str) -> N
         ("https://abel:secret@acme.service-now.com:notaport", "bad_url"),
         ("https://abel:secret@[acme", "bad_url"),
         ("https://acme.service-now.com:notaport", "bad_url"),
+        ("https://acme .service-now.com", "bad_url"),
+        ("https://acme.\nservice-now.com", "bad_url"),
     ],
 )
 def test_an_address_that_cannot_work_is_refused_before_anything_is_sent(url: str, code: str) -> None:

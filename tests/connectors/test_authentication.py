@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sync.connectors.auth import METHODS, InMemoryTokenStore
+from sync.connectors.auth.grants import client_credentials
 from sync.connectors.base import Profile, Token
+from sync.connectors.registry import open_transport
 from sync.connectors.salesforce.connector import SalesforceConnector
 from sync.connectors.servicenow.connector import ServiceNowConnector
 from sync.core.records import Operation, Reply, Side, Write
-from sync.errors import AuthenticationError, ConfigurationError
+from sync.errors import AuthenticationError, ConfigurationError, TransientError
 from sync.sandbox.pair import Pair
 
 from .conftest import Observed
@@ -141,6 +145,20 @@ def test_a_token_that_stays_refused_ends_in_an_authentication_error(
     assert pair.salesforce.counters.token_requests == 2
 
 
+@pytest.mark.parametrize(
+    "token", ["", "\u20ac", "a\r\nX-Other: 1", 5], ids=["none", "foreign", "lines", "number"]
+)
+def test_what_no_header_can_carry_is_no_token(
+    pair: Pair, salesforce_profile: Callable[..., Profile], token: object
+) -> None:
+    body = json.dumps({"access_token": token, "instance_url": pair.salesforce.url})
+    pair.salesforce.fault("status", path="/oauth2/token", status=200, body=body, times=0)
+
+    refused = pytest.raises(TransientError, match="something else than a token")
+    with closing(open_transport(salesforce_profile(), lambda call: None)) as there, refused:
+        client_credentials(there, None)
+
+
 def test_a_token_near_its_end_is_renewed_before_it_is_used(
     pair: Pair, open_servicenow: OpenServiceNow
 ) -> None:
@@ -170,7 +188,8 @@ def test_every_method_names_its_credentials() -> None:
     for (side, name), method in METHODS.items():
         assert isinstance(side, Side)
         assert method.needs, name
-        assert (method.form is None) == (name == "basic")
+        assert (method.log_in is None) == (name == "basic")
+        assert bool(method.legacy) == (name in ("basic", "oauth_password", "soap_login"))
 
 
 def test_secrets_appear_in_no_text(

@@ -257,7 +257,8 @@ def test_calls_tell_usage_time_and_bodies_of_failures_only(
     good, bad = observed.calls[-2:]
     assert (good.status, good.write, good.request_body, good.response_body) == (200, False, "", "")
     assert good.usage is not None
-    assert good.usage[0] < good.usage[1]
+    assert good.usage.used is not None
+    assert good.usage.used < good.usage.allowed
     assert good.at is not None
     assert (bad.status, bad.write, bad.response_body) == (500, True, '[{"errorCode":"X"}]')
     assert "Printer 0" in bad.request_body

@@ -24,8 +24,8 @@ def test_a_cursor_becomes_two_queries_each_with_the_scope() -> None:
     text = query.changes(asked("active=true^priority=1^ORpriority=2"), Cursor(AT, ID))
 
     assert text == (
-        "active=true^priority=1^ORpriority=2^sys_updated_on>2026-03-01 07:04:09"
-        f"^NQactive=true^priority=1^ORpriority=2^sys_updated_on=2026-03-01 07:04:09^sys_id>{ID}"
+        f"active=true^priority=1^ORpriority=2^sys_updated_on=2026-03-01 07:04:09^sys_id>{ID}"
+        "^NQactive=true^priority=1^ORpriority=2^sys_updated_on>2026-03-01 07:04:09"
         "^ORDERBYsys_updated_on^ORDERBYsys_id"
     )
 

@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
-from sync.models import Flow, Run
+from mappings.models import ValueMap
+from sync.models import Conflict, Flow, Question, Run
 from tests.console import seed
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -109,12 +110,34 @@ def test_an_operator_runs_a_flow_and_watches_it_end(open_page, console, complain
         status="running", started_at=now, read=300, expected=1_200, step="page 1, writing"
     )
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "25", timeout=10_000)
+    expect(page.get_by_role("link", name="Cancel")).to_be_visible()
 
     Run.objects.filter(pk=run.pk).update(
         status="succeeded", finished_at=timezone.now(), read=1_200, created=1_200
     )
     expect(page.locator("#run-progress").get_by_text("succeeded")).to_be_visible(timeout=10_000)
     expect(page.locator("#run-progress")).not_to_have_attribute("hx-trigger", re.compile("."))
+    expect(page.get_by_role("link", name="Cancel")).to_be_hidden(timeout=10_000)
+    assert complaints == []
+
+
+def test_how_many_records_a_resync_reads_is_said_before_it_is_confirmed(open_page, console, complaints):
+    from playwright.sync_api import expect
+
+    page = open_page()
+    page.get_by_role("link", name="incidents-to-cases").click()
+    page.get_by_role("link", name="Resync").click()
+    dialog = page.locator("#dialog")
+    expect(dialog.get_by_text("Counting on both sides")).to_be_visible()
+
+    side = {"side": "servicenow", "name": "incident", "records": 1_234, "entering": None}
+    question = Question.objects.get(kind="count")
+    question.state, question.answered_at = "answered", timezone.now()
+    question.answer = {"sides": [side], "linked": 12, "unknown": []}
+    question.save()
+
+    expect(dialog.get_by_text("ServiceNow: 1,234 × incident to look at.")).to_be_visible(timeout=10_000)
+    assert not Run.objects.filter(kind="resync", status="queued").exists()
     assert complaints == []
 
 
@@ -161,6 +184,9 @@ def test_no_page_is_wider_than_its_window_or_offends_the_policy(open_page, conso
         f"/admin/sync/run/{run.pk}/change/",
         f"/admin/sync/recordlink/{console.links.first().pk}/change/?values=1",
         "/admin/sync/deadletter/",
+        "/admin/sync/conflict/",
+        f"/admin/sync/conflict/{Conflict.objects.get().pk}/change/?values=1",
+        f"/admin/mappings/valuemap/{ValueMap.objects.get().pk}/change/",
         "/admin/sync/connection/add/",
         "/admin/sync/auditentry/",
     ):

@@ -82,12 +82,17 @@ def test_a_refused_form_does_not_send_the_secret_back(as_role):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://", "https://acme.service-now.com/login.do", "https://bob@acme.example"]
+    ("url", "words"),
+    [
+        ("https://", "is not an https:// address"),
+        ("https://acme.service-now.com/login.do", "Give the address alone"),
+        ("https://bob@acme.example", "holds a user name or password"),
+    ],
 )
-def test_an_address_is_a_host_alone(as_role, url):
-    body = as_role("administrator").post(reverse("admin:sync_connection_add"), {**CONNECTION, "url": url})
+def test_an_address_is_a_host_alone(as_role, url, words):
+    answer = as_role("administrator").post(reverse("admin:sync_connection_add"), {**CONNECTION, "url": url})
 
-    assert "Give the address alone" in body.content.decode()
+    assert words in answer.context["adminform"].form.errors["url"][0]
 
 
 def test_a_secret_that_was_not_typed_again_is_dropped_when_the_address_changes(as_role, flow):
@@ -131,11 +136,11 @@ def test_a_changed_login_forgets_the_cached_token(as_role, flow):
     assert ConnectionToken.objects.get().token is None
 
 
-def test_a_method_of_a_later_release_is_refused_with_those_there_are(as_role):
-    given = {**CONNECTION, "auth": "oauth_jwt_bearer"}
+def test_a_method_of_the_other_system_is_refused_with_those_there_are(as_role):
+    given = {**CONNECTION, "auth": "soap_login"}
     body = as_role("administrator").post(reverse("admin:sync_connection_add"), given).content.decode()
 
-    assert "This release logs in to Servicenow with one of" in body
+    assert "ServiceNow knows no SOAP login (legacy). Choose one of" in body
 
 
 def test_secrets_are_not_in_the_audit_log(as_role):
@@ -177,10 +182,19 @@ def test_saving_an_unchanged_flow_publishes_nothing(as_role, flow):
 def test_a_row_keeps_its_identity_when_it_is_edited(as_role, flow):
     editor, row = as_role("mapping editor"), flow.rows.get(salesforce="Subject")
     form = form_of(editor, change_url(flow))
-    editor.post(change_url(flow), {**form, "rows-1-servicenow": "description"})
+    editor.post(change_url(flow), {**form, "rows-1-default": "No subject"})
 
     assert FieldRow.objects.get(salesforce="Subject").pk == row.pk
+    assert FieldRow.objects.get(salesforce="Subject").default == "No subject"
+
+
+def test_a_row_that_is_turned_to_another_field_is_another_row(as_role, flow):
+    editor, row = as_role("mapping editor"), flow.rows.get(salesforce="Subject")
+    form = form_of(editor, change_url(flow))
+    editor.post(change_url(flow), {**form, "rows-1-servicenow": "description"})
+
     assert FieldRow.objects.get(salesforce="Subject").servicenow == "description"
+    assert not FieldRow.objects.filter(pk=row.pk).exists()
 
 
 def test_a_mapping_that_does_not_compile_is_refused_and_nothing_is_saved(as_role, flow):

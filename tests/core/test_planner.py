@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mappings.apply import CompiledRow, canonical, compile_mapping
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, ValueMapSpec
 from sync.core.merge import Base, Policy
-from sync.core.planner import Plan, plan_create_in_salesforce, plan_pair, unchanged, values_of
+from sync.core.planner import Plan, plan_create, plan_pair, unchanged, values_of
 from sync.core.records import Side
 
 STATE = ValueMapSpec(
@@ -66,7 +66,7 @@ def test_edits_of_different_fields_on_both_sides_cross() -> None:
     )
 
     assert values_of(made.to_salesforce) == {"Subject": "Printer smokes"}
-    assert values_of(made.to_servicenow) == {"Status": "7", "Notes__c": "Put out"}
+    assert values_of(made.to_servicenow) == {"state": "7", "close_notes": "Put out"}
     assert not any(write.contested for write in [*made.to_salesforce, *made.to_servicenow])
 
 
@@ -167,7 +167,7 @@ def test_each_field_comes_to_one_end(
 
 
 def test_a_newborn_gets_every_row_that_writes_salesforce() -> None:
-    made = plan_create_in_salesforce(compiled(), {**HERE, "close_notes": "Put out"})
+    made = plan_create(compiled(), {**HERE, "close_notes": "Put out"}, Side.SALESFORCE)
 
     assert values_of(made.to_salesforce) == {
         "Subject": "Printer on fire", "Status": "New", "Number__c": "INC1", "Origin": "ServiceNow"
@@ -176,7 +176,7 @@ def test_a_newborn_gets_every_row_that_writes_salesforce() -> None:
 
 def test_a_newborn_with_holes_names_each_of_them() -> None:
     strict = FieldSpec("subject", ("short_description",), "Subject", required=True)
-    made = plan_create_in_salesforce(compiled(strict, SPECS[1]), {"state": "9"})
+    made = plan_create(compiled(strict, SPECS[1]), {"state": "9"}, Side.SALESFORCE)
 
     assert [problem.code for problem in made.problems] == ["REQUIRED_SOURCE_EMPTY", "UNMAPPED_VALUE"]
     assert all(problem.advice for problem in made.problems)

@@ -1,4 +1,4 @@
-"""A process that forks a worker for each flow named to it: the worker runs the flow to its end, unless it is killed.
+"""A process that forks a worker for each flow and kind of run named to it, which it does to its end, unless it is killed.
 
 It answers with the worker's process id as soon as it exists and, asked by an empty line, with its exit status (minus
 the number of the signal that ended it). Forked rather than started anew, because a worker that begins at once can be killed often.
@@ -12,22 +12,30 @@ import sys
 import django
 
 
-def work(name: str) -> None:
-    """Go on with the run that a killed worker left, or ask for a new one."""
+def work(name: str, kind: str) -> None:
+    """Go on with the run that a killed worker left in this lane, or ask for a new one."""
     from sync import services
     from sync.engine.execute import execute
     from sync.models import Flow, Run
 
     flow = Flow.objects.get(name=name)
-    left = Run.objects.active().filter(flow=flow).first()
-    execute((left or services.request_run(flow=flow, by=None, enqueue=False)).pk)
+    lane = "backfill" if kind == "resync" else "live"
+    left = Run.objects.active().filter(flow=flow, lane=lane).first()
+    execute((left or services.request_run(flow=flow, by=None, kind=kind, enqueue=False)).pk)
 
 
 def serve() -> None:
+    # Loaded once, before the forks: a worker is at work when it is killed.
+
+    import sync.connectors.salesforce.connector
+    import sync.connectors.servicenow.connector
+    import sync.engine.execute
+    import sync.questions  # noqa: F401
+
     while line := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:
-            work(line.strip())
+            work(*line.split())
             os._exit(0)
         say(pid)
         sys.stdin.readline()  # until then the id is the worker's, even if it has ended

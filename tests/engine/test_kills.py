@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-from pathlib import Path
-from typing import IO
 
 import pytest
-from django.db import connection
-from django.db.models import F
 from django.utils import timezone
 
 from mappings.models import ValueMap, ValueMapEntry
@@ -25,45 +15,16 @@ from sync.models import Flow, Intent, RecordLink, Run, Waiting
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.engine.conftest import run_now
 from tests.engine.equality import differences
+from tests.engine.killing import Moment, Worker, await_that, let_time_pass, worker_on_the_test_database
 
 INCIDENTS = 420
 KILLS = 14
+MOST_CALLS = 14  # of a worker before its kill
 ROUNDS = 60  # a worker that ends before its kill does not count
 CREATES = {"method": "POST", "path": "composite/sobjects$"}
 COLLECTIONS = 3  # of at most 200 records
 TWO_COLLECTIONS = INCIDENTS - 200  # records in two of them at least
 UPDATES = {"method": "PATCH", "path": "composite/sobjects$"}
-# Longer than a request may still be executed after its worker died, and than claims and leases last.
-LATER = timedelta(minutes=12)
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Worker:
-    """Runs the flow in a process of its own, which can be killed as often as one likes."""
-
-    def __init__(self, forking: subprocess.Popen[str]) -> None:
-        assert forking.stdin is not None
-        assert forking.stdout is not None
-        self._orders: IO[str] = forking.stdin
-        self._answers: IO[str] = forking.stdout
-
-    def start(self, flow: Flow) -> int:
-        self._orders.write(f"{flow.name}\n")
-        self._orders.flush()
-        return int(self._answers.readline())
-
-    def ended(self) -> int:
-        """Its exit status, once it has ended; minus 9 if it was killed."""
-        self._orders.write("\n")
-        self._orders.flush()
-        return int(self._answers.readline())
-
-    def killed_when(self, flow: Flow, reached: Callable[[], bool]) -> bool:
-        """Start it and kill it once `reached` holds; False if it ended before."""
-        pid = self.start(flow)
-        await_that(reached)
-        os.kill(pid, signal.SIGKILL)
-        return self.ended() == -signal.SIGKILL
 
 
 @pytest.fixture
@@ -85,29 +46,8 @@ def flow(make_flow: Callable[..., Flow]) -> Flow:
 
 @pytest.fixture
 def worker(flow: Flow) -> Iterator[Worker]:
-    if connection.vendor != "sqlite":
-        pytest.skip("the worker finds the test database by its file")
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "LOG_LEVEL": "CRITICAL",
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-m", "tests.engine.killable"]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as forking:
-        try:
-            yield Worker(forking)
-        finally:
-            os.killpg(forking.pid, signal.SIGKILL)  # with the worker of a test that failed
+    with worker_on_the_test_database() as worker:
+        yield worker
 
 
 def test_killed_at_random_moments_with_answers_lost_it_makes_no_duplicate_and_no_gap(
@@ -124,8 +64,7 @@ def test_killed_at_random_moments_with_answers_lost_it_makes_no_duplicate_and_no
     kills = 0
     for _ in range(ROUNDS):
         people_work(pair, rng)
-        moment = time.monotonic() + rng.uniform(0.05, 0.6)
-        kills += worker.killed_when(flow, lambda moment=moment: time.monotonic() > moment)
+        kills += worker.killed_when(flow, Moment(pair, rng.randrange(MOST_CALLS), rng.uniform(0, 0.05)))
         if kills >= KILLS:
             break
 
@@ -222,20 +161,12 @@ def creates(pair: Pair) -> int:
     )
 
 
-def await_that(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not reached():
-        assert time.monotonic() < deadline, "what was awaited never came"
-        time.sleep(0.005)
-
-
 def settle(flow: Flow, pair: Pair) -> None:
     """Run on with nothing lost any more, and once more when no request of the dead can be executed any more."""
     pair.salesforce.clear_faults()
     pair.salesforce.slow_down(0)
     run_on(flow)
-    for model, stamps in ((Intent, ("at",)), (Waiting, ("due_at",)), (RecordLink, ("claim_until",))):
-        model.objects.update(**{stamp: F(stamp) - LATER for stamp in stamps})
+    let_time_pass()
     run_on(flow)
 
 

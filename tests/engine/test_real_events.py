@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from sync.sandbox.clock import Clock, ManualClock, SystemClock
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from sync.sandbox.people import GROUPS, PEOPLE
 from sync.sandbox.replay import Replay
+from tests.engine.both import ROWS, make_both, unlike_pairs
 from tests.engine.conftest import run_now
 from tests.engine.equality import differences
 
@@ -135,6 +137,60 @@ class TestBesideTheReplay:
         assert polls > 1
         run_now(flow)
         assert_in_step(flow, pair, replay, owners)
+
+
+class Desk:
+    """Abel's desk in Salesforce answers about every third Case that has just come in or changed."""
+
+    def __init__(self, pair: Pair, rng: random.Random) -> None:
+        self._pair, self._rng, self.answers = pair, rng, 0
+
+    def answer(self, numbers: set[str]) -> int:
+        """Work on Cases of these incidents, as far as there are any; returns how many were touched."""
+        cases = {case["ServiceNow_Number__c"]: case for case in self._pair.salesforce.rows("Case")}
+        chosen = [cases[number] for number in sorted(numbers & set(cases)) if self._rng.random() < 1 / 3]
+        for case in chosen:
+            self.answers += 1
+            change = {"Description": f"Answer {self.answers}"}
+            if case["Status"] != "Closed":
+                change |= self._rng.choice(
+                    ({}, {"Status": "Working"}, {"Status": "On Hold"}, {"Priority": "High"})
+                )
+            self._pair.salesforce.edit("Case", case["Id"], by="abel.tuter", **change)
+        return len(chosen)
+
+
+class TestBothWays:
+    @pytest.fixture
+    def flow(self, transactional_db: None, pair: Pair) -> Flow:
+        rows = tuple(row for row in ROWS if row["salesforce"] not in ("OwnerId", "Origin"))
+        return make_both(pair, rows=rows, overlap=OVERLAP)
+
+    def test_each_state_that_stood_when_it_was_read_is_passed_on_and_nothing_is_echoed(
+        self, flow: Flow, pair: Pair, replay: Replay, clock: ManualClock
+    ) -> None:
+        desk = Desk(pair, random.Random(3))
+        slice_of = len(replay) // (2 * POLLS) + 1
+        while changed := set(islice(replay, slice_of)):
+            answered = desk.answer(changed)
+            clock.advance(seconds=OVERLAP / 2)  # a Case that was edited this very second is left alone
+            run = run_now(flow)
+            assert run.status == "succeeded"
+            # Poll by poll the sides agree, so each state follows the one before; and only what people did is written.
+            assert unlike_pairs(pair) == []
+            there, here = run.directions["to_salesforce"], run.directions.get("to_servicenow", {})
+            assert there["created"] + there["updated"] <= len(changed)
+            assert here.get("updated", 0) <= answered
+
+        assert desk.answers > 100
+        incidents = {event.values["number"] for event in replay.events}
+        assert len(pair.salesforce.rows("Case")) == len(incidents) == RecordLink.objects.count()
+        for side in (pair.servicenow, pair.salesforce):
+            side.reset_counters()
+        for _ in range(3):
+            clock.advance(seconds=OVERLAP / 2)
+            assert run_now(flow).status == "succeeded"
+        assert (pair.servicenow.counters.writes, pair.salesforce.counters.writes) == (0, 0)
 
 
 def assert_in_step(flow: Flow, pair: Pair, replay: Replay, owners: Owners) -> None:

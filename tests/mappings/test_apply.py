@@ -37,7 +37,7 @@ def compiled(*rows: FieldSpec, direction: Direction = Direction.BOTH, zone: str 
         ),
         ({"transform": "constant"}, Direction.BOTH, "has no inverse"),
         ({"transform": "date"}, Direction.TO_SERVICENOW, "has no inverse"),
-        ({"transform": "user", "servicenow": ("a", "b")}, Direction.BOTH, "has no inverse"),
+        ({"transform": "user", "servicenow": ("a", "b", "c")}, Direction.BOTH, "has no inverse"),
     ],
 )
 def test_a_row_that_cannot_work_is_refused_by_name(

@@ -6,22 +6,44 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.http import Transport
 from sync.connectors.parallel import Workers
 from sync.connectors.retry import Retry
-from sync.connectors.salesforce import metadata, probing, reading, soql, writing
+from sync.connectors.salesforce import deletions, history, metadata, probing, reading, soql, tallying, writing
+from sync.connectors.salesforce.dialect import SalesforceDialect
 from sync.connectors.salesforce.org import Org
-from sync.core.records import ChangeQuery, Page, Person, Probe, Record, Schema, Side, Write, WriteResult
+from sync.connectors.unreadable import HISTORIES
+from sync.core.reconciling import Tally
+from sync.core.records import (
+    Change,
+    ChangeQuery,
+    Deletion,
+    Page,
+    Person,
+    Probe,
+    Record,
+    Schema,
+    Side,
+    Write,
+    WriteResult,
+)
 
 
 class SalesforceConnector:
     side = Side.SALESFORCE
 
     def __init__(
-        self, profile: Profile, tokens: TokenStore, observe: Observer, retry: Retry | None = None
+        self,
+        profile: Profile,
+        tokens: TokenStore,
+        observe: Observer,
+        retry: Retry | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.profile = profile
-        self._org = Org(profile, tokens, observe, retry or Retry())
-        self._workers = Workers(profile.concurrency, "salesforce")
+        transport = transport or Transport(profile, SalesforceDialect(), observe)
+        self._org = Org(transport, tokens, retry or Retry())
+        self._workers = Workers(self._org.transport.limit, "salesforce")
 
     def server_now(self) -> datetime:
         if self._org.transport.server_now() is None:
@@ -47,6 +69,25 @@ class SalesforceConnector:
 
     def count(self, name: str, condition: str) -> int:
         return int(self._org.query(soql.count(name, condition))["totalSize"])
+
+    def tally(
+        self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None
+    ) -> Tally:
+        return tallying.tally(self._org, name, scope, born_from, born_before)
+
+    def history(
+        self, name: str, ids: Sequence[str], fields: Sequence[str], since: datetime | None = None
+    ) -> Sequence[Change] | None:
+        """The rows of CaseHistory and its like."""
+        key = (*self.profile.identity, name)
+        return HISTORIES.unless(
+            key, lambda: history.history(self._org, self._workers, name, ids, fields, since)
+        )
+
+    def deleted(
+        self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
+    ) -> Sequence[Deletion]:
+        return deletions.deleted(self._org, name, since, ids)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         return self._workers.stream(lambda part: writing.send(self._org, name, part), writing.batches(batch))

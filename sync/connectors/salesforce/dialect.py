@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sync.connectors.base import Usage
 from sync.connectors.http import Answer, Purpose, TokenRejected, redirected, retry_after
+from sync.connectors.login_advice import is_login_rate, oauth_advice
 from sync.core.records import Side
 from sync.errors import (
     AuthenticationError,
@@ -57,18 +59,6 @@ _ADVICE: Mapping[str, str] = {
     "MALFORMED_QUERY": "Check the flow's scope: it must be a SOQL condition without WHERE, ORDER BY or LIMIT.",
     "REQUEST_LIMIT_EXCEEDED": "Wait for the rolling 24 hours to free calls, or reduce what other integrations use.",
 }
-# What a refused login may mean; Salesforce says little, so the causes are listed.
-_LOGIN_ADVICE: Mapping[str, str] = {
-    "invalid_client_id": "Check the client ID (consumer key) of the app.",
-    "invalid_client": "Check the client secret of the app.",
-    "invalid_grant": (
-        "Check user name, password and security token; that the flow is allowed in the org's OAuth settings; that "
-        "the app has an execution user; and that the address is the org's My Domain for client credentials."
-    ),
-    "unsupported_grant_type": "Enable this OAuth flow in the app, or choose another method.",
-    "inactive_user": "Activate the integration user.",
-    "inactive_org": "The org is not active: ask its administrator.",
-}
 _USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
 
 
@@ -96,9 +86,10 @@ class SalesforceDialect:
             request_id=answer.request_id,
         )
 
-    def usage(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
+    def usage(self, headers: Mapping[str, str]) -> Usage | None:
+        """Calls of the whole org in the last 24 hours. Source: REST API Developer Guide, "Limit Info Header"."""
         found = _USAGE.search(headers.get("Sforce-Limit-Info", ""))
-        return (int(found[1]), int(found[2])) if found else None
+        return Usage(int(found[1]), int(found[2])) if found else None
 
 
 def first_error(data: Any) -> tuple[str, str]:
@@ -136,9 +127,9 @@ def _limit_fault(answer: Answer, message: str) -> SyncError:
 
 
 def _login_fault(answer: Answer, code: str, message: str) -> SyncError:
+    text = f"Salesforce refused the login: {code or answer.status_code}{': ' if message else ''}{message}."
+    if is_login_rate(code, message):
+        return RateLimitError(text, code=code, request_id=answer.request_id)
     return AuthenticationError(
-        f"Salesforce refused the login: {code or answer.status_code}{': ' if message else ''}{message}.",
-        code=code or "login_refused",
-        advice=_LOGIN_ADVICE.get(code, _LOGIN_ADVICE["invalid_grant"]),
-        request_id=answer.request_id,
+        text, code=code or "login_refused", advice=oauth_advice(code, message), request_id=answer.request_id
     )

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sync.connectors.auth import Authoriser
-from sync.connectors.base import Observer, Profile, Token, TokenStore
+from sync.connectors.base import Token, TokenStore
 from sync.connectors.http import CLIENT_NAME, Purpose, Transport
 from sync.connectors.retry import Retry
-from sync.connectors.salesforce.dialect import SalesforceDialect
 from sync.core.records import Side
 from sync.errors import TransientError
 
@@ -20,11 +19,14 @@ _CALL_OPTIONS = {"Sforce-Call-Options": f"client={CLIENT_NAME}"}
 
 
 class Org:
-    """Queries and REST calls. Reads are repeated on transient faults; every call renews a rejected token once."""
+    """Queries and REST calls. Every call renews a rejected token once.
 
-    def __init__(self, profile: Profile, tokens: TokenStore, observe: Observer, retry: Retry) -> None:
-        self.version = profile.api_version or DEFAULT_API_VERSION
-        self.transport = Transport(profile, SalesforceDialect(), observe)
+    Reads are repeated on transient faults, writes for a moment if they were turned away.
+    """
+
+    def __init__(self, transport: Transport, tokens: TokenStore, retry: Retry) -> None:
+        self.version = transport.profile.api_version or DEFAULT_API_VERSION
+        self.transport = transport
         self.authoriser = Authoriser(self.transport, tokens)
         self._retry = retry
         self._lock = threading.Lock()
@@ -42,7 +44,7 @@ class Org:
         return self._retry.run(lambda: self._call(path, method, data, Purpose.READ, {}))
 
     def write(self, path: str, *, method: str, data: bytes | None, headers: Mapping[str, str]) -> Any:
-        return self._call(path, method, data, Purpose.WRITE, headers)
+        return self._retry.briefly(lambda: self._call(path, method, data, Purpose.WRITE, headers))
 
     def get(self, path: str, *, token: Token | None = None) -> Any:
         """The parsed answer of a path outside the data API, with a token or without."""

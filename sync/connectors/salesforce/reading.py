@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,7 +36,11 @@ def changes(org: Org, query: ChangeQuery) -> Iterator[Page]:
     cursor = query.cursor
     while True:
         condition = soql.both(
-            query.scope, query.enter, soql.after(cursor), soql.within(query.since, query.until)
+            query.scope,
+            query.enter,
+            soql.born(query.born_from, query.born_before),
+            soql.after(cursor),
+            soql.within(query.since, query.until),
         )
         data, read_at = _timed_query(
             org, soql.select(names, query.name, condition, order=_ORDER, limit=limit)
@@ -58,28 +61,30 @@ def changes(org: Org, query: ChangeQuery) -> Iterator[Page]:
 
 def _timed_query(org: Org, text: str) -> tuple[Mapping[str, Any], datetime]:
     """A query's answer and a server time not later than its look-up: the answer's date less all the time it took."""
-    started = time.monotonic()
+    started = org.transport.monotonic()
     data = org.query(text)
     moment = org.transport.server_now() or datetime.now(UTC)
-    return data, moment - timedelta(seconds=time.monotonic() - started)
+    return data, moment - timedelta(seconds=org.transport.monotonic() - started)
 
 
 def _check_order(records: Sequence[Record], cursor: Cursor | None) -> None:
     """Stop before losing rows if the answer is not what was asked for.
 
-    Stamps must not fall and no row may come twice. How Salesforce sorts ids of one stamp is left to it: whether
-    that is the order of their characters is documented nowhere. A cursor within a second asks for that whole second.
+    Stamps must not fall and no row may come twice, but that of the cursor if it was edited since. How Salesforce sorts
+    ids of one stamp is left to it: whether that is the order of their characters is documented nowhere. A cursor
+    within a second asks for that whole second.
     """
     before = cursor.at.replace(microsecond=0) if cursor else datetime.min.replace(tzinfo=UTC)
-    seen = {cursor.id} if cursor else set()
+    seen = {(before, cursor.id)} if cursor else set()
+    ids: set[str] = set()
     for row in records:
         at = row.version.changed_at
-        if at < before or row.id in seen:
+        if at < before or row.id in ids or (at, row.id) in seen:
             raise SchemaError(
                 "Salesforce answered rows out of order.", code="bad_order", advice="Check the flow's scope."
             )
         before = at
-        seen.add(row.id)
+        ids.add(row.id)
 
 
 def record(row: dict[str, Any], number_field: str, fields: Sequence[str]) -> Record:

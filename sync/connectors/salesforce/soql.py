@@ -61,6 +61,16 @@ def within(since: datetime | None, until: datetime | None) -> str:
     return " AND ".join(bounds)
 
 
+def born(start: datetime | None, end: datetime | None) -> str:
+    """Rows created in [start, end)."""
+    bounds = []
+    if start:
+        bounds.append(f"CreatedDate >= {stamp(start)}")
+    if end:
+        bounds.append(f"CreatedDate < {stamp(end)}")
+    return " AND ".join(bounds)
+
+
 def one_of(field: str, values: Iterable[str]) -> str:
     return f"{name(field)} IN ({','.join(map(quoted, values))})"
 
@@ -73,6 +83,11 @@ def select(fields: Sequence[str], table: str, condition: str, *, order: str, lim
 def count(table: str, condition: str) -> str:
     where = f" WHERE {condition}" if condition.strip() else ""
     return f"SELECT COUNT() FROM {name(table)}{where}"  # noqa: S608
+
+
+def marks(table: str, condition: str) -> str:
+    where = f" WHERE {condition}" if condition.strip() else ""
+    return f"SELECT COUNT(Id) counted, MAX(SystemModstamp) latest FROM {name(table)}{where}"  # noqa: S608
 
 
 def chunks(

@@ -7,11 +7,36 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.http import Transport
 from sync.connectors.parallel import Workers
 from sync.connectors.retry import Retry
-from sync.connectors.servicenow import metadata, probing, query, reading, writing
+from sync.connectors.servicenow import (
+    deletions,
+    history,
+    metadata,
+    probing,
+    query,
+    reading,
+    tallying,
+    writing,
+)
+from sync.connectors.servicenow.dialect import ServiceNowDialect
 from sync.connectors.servicenow.instance import Instance
-from sync.core.records import ChangeQuery, Page, Person, Probe, Record, Schema, Side, Write, WriteResult
+from sync.connectors.unreadable import HISTORIES
+from sync.core.reconciling import Tally
+from sync.core.records import (
+    Change,
+    ChangeQuery,
+    Deletion,
+    Page,
+    Person,
+    Probe,
+    Record,
+    Schema,
+    Side,
+    Write,
+    WriteResult,
+)
 from sync.errors import AuthenticationError
 
 
@@ -19,11 +44,17 @@ class ServiceNowConnector:
     side = Side.SERVICENOW
 
     def __init__(
-        self, profile: Profile, tokens: TokenStore, observe: Observer, retry: Retry | None = None
+        self,
+        profile: Profile,
+        tokens: TokenStore,
+        observe: Observer,
+        retry: Retry | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.profile = profile
-        self._instance = Instance(profile, tokens, observe, retry or Retry())
-        self._workers = Workers(profile.concurrency, "servicenow")
+        transport = transport or Transport(profile, ServiceNowDialect(), observe)
+        self._instance = Instance(transport, tokens, retry or Retry())
+        self._workers = Workers(self._instance.transport.limit, "servicenow")
 
     def server_now(self) -> datetime:
         if self._instance.transport.server_now() is None:
@@ -50,6 +81,25 @@ class ServiceNowConnector:
 
     def count(self, name: str, condition: str) -> int:
         return self._instance.rows(name, query.every(condition), ("sys_id",), limit=1).total
+
+    def tally(
+        self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None
+    ) -> Tally:
+        return tallying.tally(self._instance, name, scope, born_from, born_before)
+
+    def history(
+        self, name: str, ids: Sequence[str], fields: Sequence[str], since: datetime | None = None
+    ) -> Sequence[Change] | None:
+        """The rows of sys_audit."""
+        key = (*self.profile.identity, history.TABLE)
+        return HISTORIES.unless(
+            key, lambda: history.history(self._instance, self._workers, ids, fields, since)
+        )
+
+    def deleted(
+        self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
+    ) -> Sequence[Deletion]:
+        return deletions.deleted(self._instance, name, since, ids)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         return self._workers.stream(lambda write: writing.send(self._instance, name, write), batch)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from sync.connectors.base import Usage
 from sync.connectors.http import Answer, Purpose, TokenRejected, redirected, retry_after
 from sync.core.records import Side
 from sync.errors import (
@@ -19,6 +21,7 @@ from sync.errors import (
     TransientError,
 )
 
+_DIGITS = 10  # of a number in a header that is believed
 # A 429 that asks for more than this is a rate rule's clock hour used up, not a full queue.
 _BUDGET_SECONDS = 30.0
 # First words of a 403's detail. Source: ServiceNow REST API response codes; business rules name themselves. The
@@ -67,8 +70,17 @@ class ServiceNowDialect:
         kind, advice = _READ_FAULTS.get(status, (ConfigurationError, ""))
         return kind(text, code=f"HTTP_{status}", advice=advice, request_id=answer.request_id)
 
-    def usage(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
-        return None  # rate rules tell their limit, not what is used of it
+    def usage(self, headers: Mapping[str, str]) -> Usage | None:
+        """A rate rule tells its limit and when its hour ends, not what is used of it.
+
+        Source: ServiceNow documentation, "Inbound REST API rate limiting".
+        """
+        limit, reset = headers.get("X-RateLimit-Limit", ""), headers.get("X-RateLimit-Reset", "")
+        if not limit.isdecimal() or len(limit) > _DIGITS:
+            return None
+        known = reset.isdecimal() and len(reset) <= _DIGITS
+        resets_at = datetime.fromtimestamp(int(reset), UTC) if known else None
+        return Usage(None, int(limit), headers.get("X-RateLimit-Rule", ""), resets_at)
 
 
 def _served(answer: Answer, purpose: Purpose) -> SyncError | None:

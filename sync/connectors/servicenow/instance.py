@@ -10,15 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 from sync.connectors.auth import Authoriser
-from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.base import TokenStore
 from sync.connectors.http import Answer, Purpose, Transport, unusable
 from sync.connectors.retry import Retry
 from sync.connectors.servicenow import query
-from sync.connectors.servicenow.dialect import ServiceNowDialect
 from sync.errors import SchemaError
 
 # Version 2 answers an empty list with 200; version 1 would answer 404.
 TABLES = "/api/now/v2/table/"
+STATS = "/api/now/stats/"
 # Raw values in UTC and references as plain ids; the Link header would repeat a long query.
 _SHAPE = {
     "sysparm_display_value": "false",
@@ -37,10 +37,13 @@ class Rows:
 
 
 class Instance:
-    """Lists and single writes. Reads are repeated on transient faults; every call renews a rejected token once."""
+    """Lists and single writes. Every call renews a rejected token once.
 
-    def __init__(self, profile: Profile, tokens: TokenStore, observe: Observer, retry: Retry) -> None:
-        self.transport = Transport(profile, ServiceNowDialect(), observe)
+    Reads are repeated on transient faults, writes for a moment if they were turned away.
+    """
+
+    def __init__(self, transport: Transport, tokens: TokenStore, retry: Retry) -> None:
+        self.transport = transport
         self.authoriser = Authoriser(self.transport, tokens)
         self._retry = retry
 
@@ -57,6 +60,17 @@ class Instance:
             params["sysparm_offset"] = str(offset)
         path = f"{TABLES}{query.name(table)}?{encoded(params)}"
         return self._retry.run(lambda: _rows(self._call("GET", path, Purpose.READ)))
+
+    def stats(self, table: str, condition: str) -> dict[str, Any]:
+        """Count, latest stamp and number of updates of the rows that match; empty if nothing does."""
+        params = {
+            "sysparm_query": condition,
+            "sysparm_count": "true",
+            "sysparm_max_fields": "sys_updated_on",
+            "sysparm_sum_fields": "sys_mod_count",
+        }
+        path = f"{STATS}{query.name(table)}?{encoded(params)}"
+        return self._retry.run(lambda: _stats(self._call("GET", path, Purpose.READ)))
 
     def create(self, table: str, values: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
         return self._write("POST", query.name(table), values, fields)
@@ -77,7 +91,8 @@ class Instance:
         """The stored record as the platform answers it."""
         params = {"sysparm_fields": ",".join(fields), **_SHAPE}
         body = json.dumps(dict(values), separators=(",", ":")).encode()
-        answer = self._call(method, f"{TABLES}{path}?{encoded(params)}", Purpose.WRITE, body)
+        url = f"{TABLES}{path}?{encoded(params)}"
+        answer = self._retry.briefly(lambda: self._call(method, url, Purpose.WRITE, body))
         result = answer.data.get("result") if isinstance(answer.data, dict) else None
         if not isinstance(result, dict) or not result.get("sys_id"):
             unusable(answer, Purpose.WRITE, "no stored record")
@@ -95,6 +110,14 @@ class Instance:
 def encoded(params: Mapping[str, str]) -> str:
     """A query string that keeps commas: an IN list of ids would grow by a tenth."""
     return "&".join(f"{name}={quote(value, safe=',')}" for name, value in params.items())
+
+
+def _stats(answer: Answer) -> dict[str, Any]:
+    result = answer.data.get("result") if isinstance(answer.data, dict) else None
+    found = result.get("stats") if isinstance(result, dict) else None
+    if not isinstance(found, dict):
+        unusable(answer, Purpose.READ, "something else than figures")
+    return found
 
 
 def _rows(answer: Answer) -> Rows:

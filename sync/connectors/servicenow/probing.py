@@ -13,7 +13,7 @@ from sync.connectors.servicenow import query
 from sync.connectors.servicenow.instance import TABLES, Instance
 from sync.connectors.servicenow.metadata import describe
 from sync.core.records import Probe
-from sync.errors import AuthenticationError
+from sync.errors import AuthenticationError, ConfigurationError
 
 _USER_FIELDS = ("sys_id", "user_name", "name", "time_zone", "web_service_access_only")
 _HIDDEN_DICTIONARY = "Let the integration user read sys_db_object, sys_dictionary and sys_choice."
@@ -37,6 +37,7 @@ def probe(instance: Instance, profile: Profile, name: str, key_field: str) -> Pr
     if name:
         findings.attempt("table", lambda: _table(instance, name, findings))
         findings.attempt("dictionary", lambda: _dictionary(instance, name, key_field, findings))
+        findings.facts["delete_audit"] = _delete_audit(instance)
     return findings.probe()
 
 
@@ -119,6 +120,17 @@ def _table(instance: Instance, name: str, findings: Findings) -> None:
         )
     else:
         findings.warning("table", f"{name} is empty or hidden from the user.")
+
+
+def _delete_audit(instance: Instance) -> str:
+    """Whether rows of sys_audit_delete are shown: readable, hidden, refused, or empty, which may be hidden as well."""
+    try:
+        part = instance.rows("sys_audit_delete", "", ("sys_id", "documentkey"), limit=1)
+    except ConfigurationError:
+        return "refused"
+    if not part.rows:
+        return "hidden" if part.total else "empty"
+    return "readable" if part.rows[0].get("documentkey") else "hidden"
 
 
 def _dictionary(instance: Instance, name: str, key_field: str, findings: Findings) -> None:

@@ -89,9 +89,11 @@ def changes(query: ChangeQuery, cursor: Cursor | None) -> str:
     """The keyset query: (stamp, id) after the cursor, in scope, in order.
 
     The cursor's two sides are two parts of the union, because "stamp > T or stamp = T and id > S" cannot be
-    said within one; the scope is repeated in each.
+    said within one; the scope is repeated in each. Rows of the same second come first: whether ORDERBY orders the
+    union or each part of it is not public, and where a page fills up with later rows, the others would be passed.
     """
-    return f"{every(query.scope, query.enter, _within(query.since, query.until), _after(cursor))}^{ORDER}".removeprefix(
+    read = every(query.scope, query.enter, born(query.born_from, query.born_before))
+    return f"{every(read, within(query.since, query.until), _after(cursor))}^{ORDER}".removeprefix(
         "^"
     )
 
@@ -102,15 +104,25 @@ def _after(cursor: Cursor | None) -> str:
     at = stamp(cursor.at.replace(microsecond=0))
     if not cursor.id:
         return f"sys_updated_on>={at}"
-    return f"sys_updated_on>{at}^NQsys_updated_on={at}^sys_id>{escaped(cursor.id)}"
+    return f"sys_updated_on={at}^sys_id>{escaped(cursor.id)}^NQsys_updated_on>{at}"
 
 
-def _within(since: datetime | None, until: datetime | None) -> str:
+def within(since: datetime | None, until: datetime | None) -> str:
     bounds = []
     if since:
         bounds.append(f"sys_updated_on>={stamp(since)}")
     if until:
         bounds.append(f"sys_updated_on<{stamp(until)}")
+    return "^".join(bounds)
+
+
+def born(start: datetime | None, end: datetime | None) -> str:
+    """Rows created in [start, end)."""
+    bounds = []
+    if start:
+        bounds.append(f"sys_created_on>={stamp(start)}")
+    if end:
+        bounds.append(f"sys_created_on<{stamp(end)}")
     return "^".join(bounds)
 
 

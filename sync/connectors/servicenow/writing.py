@@ -26,7 +26,7 @@ def send(instance: Instance, table: str, write: Write) -> list[WriteResult]:
 
 
 def _sent(instance: Instance, table: str, write: Write) -> WriteResult:
-    fields = columns(tuple(write.values), "")
+    fields = columns((*write.values, *write.returning), "")
     if write.operation is Operation.CREATE:
         row = instance.create(table, write.values, fields)
     elif write.operation is Operation.UPDATE:

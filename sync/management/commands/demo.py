@@ -78,7 +78,9 @@ class Command(ConsoleCommand):
         stage.worker()
         for connection in Connection.objects.all():
             services.test_connection(connection=connection, by=None)
-        self.say("\n".join(["", outcome(run), *_examples(run), *_welcome(port, logins, serving=not once)]))
+        self.say("\n".join(["", outcome(run), *_examples(run)]))
+        if not once:
+            self.say("\n".join(_welcome(port, logins, pair)))
         self.result(run.summary())
         self.emit()
         return status_of(run)
@@ -132,19 +134,27 @@ def variables(pair: Mapping[str, Any]) -> dict[str, str]:
 def _examples(run: Run) -> list[str]:
     """Some of the pairs, by the names that people know them by."""
     pairs = RecordLink.objects.filter(flow=run.flow).order_by("servicenow_number")
-    lines = [f"  {pair.servicenow_number} -> Case {pair.salesforce_number}" for pair in pairs[:3]]
+    lines = [f"  {pair.servicenow_number} <-> Case {pair.salesforce_number}" for pair in pairs[:3]]
     more = pairs.count() - len(lines)
     return [*lines, f"  and {more:,} more"] if more > 0 else lines
 
 
-def _welcome(port: int, logins: list[Login], *, serving: bool) -> list[str]:
+def _welcome(port: int, logins: list[Login], pair: Mapping[str, Any]) -> list[str]:
     lines = [f"  {login.name:<10} {login.password}   ({login.role})" for login in logins]
-    if not serving:
-        return []
     return [
         "",
         f"Console: http://127.0.0.1:{port}/  – log in as",
         *lines,
         "",
-        "New incidents keep arriving; every ten seconds they become Cases. Ctrl-C ends everything.",
+        "The other sides, where you can play people who change records. Each link works once; your browser warns of a",
+        f"certificate made for this demo (its authority: {pair['ca_file']}).",
+        f"  ServiceNow: {pair['servicenow']['pages']}",
+        f"  Salesforce: {pair['salesforce']['pages']}",
+        "",
+        "New incidents keep arriving, and every ten seconds both sides are brought in step. Try it:",
+        "  Open a Case on the Salesforce page above, change its Status, Priority, Description or Owner, and save it:",
+        "  ten seconds later its incident (the number is among the Case's more fields) shows the same on the ServiceNow page.",
+        "  Make a new Case there with Escalated set to Yes: it becomes an incident.",
+        "  Change the subject on both sides within ten seconds: the console asks you, on its page Conflicts.",
+        "Ctrl-C ends everything.",
     ]

@@ -22,7 +22,7 @@ class Command(ConsoleCommand):
         parser.add_argument("name", help="the connection")
 
     def run(self, **options: Any) -> Status:
-        connection = _connection(options["name"])
+        connection = named_connection(options["name"])
         question = answer(services.test_connection(connection=connection, by=None, enqueue=False).pk)
         findings = question.answer["findings"]
         for finding in findings:
@@ -33,7 +33,8 @@ class Command(ConsoleCommand):
         return Status.DONE if good else Status.WITH_FAILURES
 
 
-def _connection(name: str) -> Connection:
+def named_connection(name: str) -> Connection:
+    """Raises CannotRun with the names there are."""
     connection = Connection.objects.filter(name=name).first()
     if connection is None:
         names = list(Connection.objects.values_list("name", flat=True))

@@ -1,0 +1,153 @@
+"""Conflicts: both sides changed one field. Both values, who wrote them, what each choice would write; a person chooses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integration_console.theme import present
+from integration_console.theme.actions import ActionForm, Done, console_action
+from integration_console.theme.admin import ReadOnlyAdmin
+from integration_console.theme.toolkit import PRIMARY, Select
+from sync import services
+from sync.admin.base import link_to, links_out, list_url, page_url, person, rules
+from sync.admin.conflict_page import rule_words, seen
+from sync.admin.values import opened
+from sync.core.records import Side
+from sync.models import Conflict
+from sync.models.attention import ConflictState
+from sync.models.base import SideChoices
+
+NAMES = dict(SideChoices.choices)
+STAYS = "If either side changes before that, the conflict stays open and shows the new values."
+
+
+class SideForm(ActionForm):
+    side = forms.ChoiceField(choices=SideChoices.choices, widget=Select(), label="Whose value counts")
+
+
+def _is_open(conflict: Conflict) -> bool:
+    return conflict.state == ConflictState.OPEN
+
+
+def _take(side: Side) -> Any:
+    """The dialog of the button that takes `side`'s value."""
+    name, other = NAMES[side], NAMES[side.other]
+    return rules(
+        permission="sync.resolve_conflict",
+        title=lambda conflict: f"Take {name}'s value of {conflict.field}?",
+        description=lambda conflict: (
+            f"The next run of {conflict.link}, which is queued now, writes {name}'s value over {other}'s. {STAYS}"
+        ),
+        submit=f"Take {name}'s value",
+        when=lambda conflict: _is_open(conflict) and conflict.choice != side,
+    )
+
+
+TAKE_CHOSEN = rules(
+    permission="sync.resolve_conflict",
+    title=lambda count: f"Resolve {count:,} conflicts?" if count != 1 else "Resolve 1 conflict?",
+    description=f"The next run, which is queued now, writes one side's value over the other's in each of them. {STAYS} "
+    "Those that are closed already are left alone.",
+    submit="Resolve",
+    form=SideForm,
+    several=True,
+)
+
+
+@admin.register(Conflict)
+class ConflictAdmin(ReadOnlyAdmin):
+    list_display = ("record", "field", "status", "of_flow", "since", "decided")
+    list_display_links = ("record",)
+    list_filter = ("state", "link__flow", "field")
+    search_fields = ("link__servicenow_number", "link__salesforce_number", "field")
+    list_select_related = ("link", "link__flow", "resolved_by")
+    actions = ("take_chosen",)
+    actions_row = ("take_servicenow", "take_salesforce")
+    actions_detail = ("take_servicenow", "take_salesforce")
+    page_template = "console/conflict.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conflict]:
+        queryset = super().get_queryset(request).select_related("link", "link__flow", "resolved_by")
+        return queryset.defer("values_sealed", "link__base_sealed", "link__fields_sealed")
+
+    def page_context(self, request: HttpRequest, obj: Conflict) -> dict[str, Any]:
+        flow = obj.link.flow
+        same = {"state": ConflictState.OPEN, "field": obj.field}
+        return {
+            "title": f"{obj.field} of {obj.link}",
+            "link": obj.link,
+            "out": links_out(obj.link),
+            "status": status(obj),
+            "decided": decided(obj),
+            "why": rule_words(obj.rule),
+            "siblings": Conflict.objects.filter(link__flow=flow, **same).exclude(pk=obj.pk).count(),
+            "siblings_url": list_url(Conflict, **same, link__flow__mapping_ptr__exact=flow.pk),
+            **opened(request, obj, lambda: seen(obj)),
+        }
+
+    @admin.display(description="record")
+    def record(self, obj: Conflict) -> str:
+        return str(obj.link)
+
+    @admin.display(description="status", ordering="state")
+    def status(self, obj: Conflict) -> SafeString:
+        return status(obj)
+
+    @admin.display(description="flow")
+    def of_flow(self, obj: Conflict) -> SafeString:
+        return link_to(obj.link.flow)
+
+    @admin.display(description="since", ordering="at")
+    def since(self, obj: Conflict) -> SafeString:
+        return present.ago(obj.at)
+
+    @admin.display(description="decided")
+    def decided(self, obj: Conflict) -> SafeString | str:
+        return decided(obj)
+
+    @console_action("Take ServiceNow's value", _take(Side.SERVICENOW), icon="east", variant=PRIMARY)
+    def take_servicenow(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
+        return _taken(request, target, Side.SERVICENOW)
+
+    @console_action("Take Salesforce's value", _take(Side.SALESFORCE), icon="west", variant=PRIMARY)
+    def take_salesforce(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
+        return _taken(request, target, Side.SALESFORCE)
+
+    @console_action("Resolve the chosen", TAKE_CHOSEN)
+    def take_chosen(self, request: HttpRequest, target: QuerySet[Conflict], answers: dict[str, Any]) -> Done:
+        side = Side(answers["side"])
+        count = services.resolve_conflicts(conflicts=target, side=side, by=person(request))
+        what = "1 conflict waits" if count == 1 else f"{count:,} conflicts wait"
+        return Done(f"{NAMES[side]}'s value is taken: {what} for the next run.", list_url(Conflict))
+
+
+def _taken(request: HttpRequest, conflict: Conflict, side: Side) -> Done:
+    if not services.resolve_conflicts(conflicts=[conflict], side=side, by=person(request)):
+        raise services.Refused(f"This conflict is closed already: {conflict.get_state_display()}.")
+    return Done(
+        f"{NAMES[side]}'s value of {conflict.field} is taken; the next run writes it.", page_url(conflict)
+    )
+
+
+def status(conflict: Conflict) -> SafeString:
+    if _is_open(conflict) and conflict.choice:
+        return present.badge("retried", f"{NAMES[conflict.choice]}'s value chosen")
+    return present.badge(conflict.state, conflict.get_state_display())
+
+
+def decided(conflict: Conflict) -> SafeString | str:
+    """By whom, and when; "" while nobody has."""
+    who = str(conflict.resolved_by) if conflict.resolved_by else "somebody who is gone"
+    if _is_open(conflict):
+        return f"chosen by {who}, waits for the next run" if conflict.choice else ""
+    if conflict.state == ConflictState.RESOLVED:
+        name = NAMES.get(conflict.choice, "one side")
+        return format_html("{} chose {}, written {}", who, name, present.ago(conflict.resolved_at))
+    return format_html("{} {}", rule_words(conflict.rule), present.ago(conflict.resolved_at))

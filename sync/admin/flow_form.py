@@ -1,0 +1,113 @@
+"""The form of a flow: plain words for each setting, and the very checks that a configuration file meets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from integration_console.theme.toolkit import Select, Textarea, TextInput
+from sync.admin.deletions import PLACES, DeletionsForm
+from sync.configuration.columns import with_guard
+from sync.configuration.documents import GUARD
+from sync.configuration.rules import GUARDS, flow_problems
+from sync.cron import CronError, parse_cron
+from sync.models import Flow
+from sync.models.flow import Adopt, KeyStrategy
+
+PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
+OPTIONS = ("guard", "deletions")
+CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
+# What either side can be asked by; what is stored already is offered as well.
+KEYS = {
+    "servicenow_key": (KeyStrategy.SYS_ID, KeyStrategy.FIELD),
+    "salesforce_key": (KeyStrategy.EXTERNAL_ID, KeyStrategy.LOOKUP),
+}
+HELP = {
+    "direction": "Both ways: a change on either side reaches the other. A field row may go one way only.",
+    "servicenow_key": "How the incident made for a Case is found again. The derived sys_id is computed from the Case, "
+    "so that a request sent twice makes one record.",
+    "servicenow_key_field": "Only with the key “field”: the column that names the Salesforce record, "
+    "such as correlation_id.",
+    "salesforce_key": "How the Case made for an incident is found again. The external id must be unique in Salesforce.",
+    "create_in_servicenow": "A Salesforce record that meets Enter on its tab, and has no counterpart, gets one here.",
+    "create_in_salesforce": "A ServiceNow record that meets Enter on its tab, and has no counterpart, gets one here.",
+    "servicenow_enter": "Encoded query: which records without a counterpart get one in Salesforce; empty: all in scope. "
+    "A record that has one is followed whatever this says later.",
+    "salesforce_enter": "SOQL condition, such as IsEscalated = true: which records without a counterpart get one in "
+    "ServiceNow; empty: all in scope.",
+    "tie": "Newest record wins, and nobody can tell which is newer: this side's value counts.",
+    "adopt": "A record finds one that exists already on the other side, with other values: whose count.",
+    "drift": "Somebody changed a field that this flow writes one-way: leave their value until the source changes, "
+    "or write ours again.",
+    "reconcile": "When both sides of every link are compared: five fields of cron in the flow's time zone; empty: never.",
+    "on_leave": "A record with a counterpart leaves the scope. For now it is followed in any case.",
+}
+
+
+class FlowForm(DeletionsForm):
+    guard = forms.ChoiceField(
+        choices=list(GUARDS.items()),
+        initial=GUARD,
+        required=False,
+        widget=Select(),
+        help_text="What is written to Salesforce only if nobody has edited the record since it was read. That takes a "
+        "call for 25 records instead of 200; elsewhere an edit within those seconds may go under.",
+    )
+    reason = forms.CharField(
+        required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
+    )
+
+    class Meta:
+        model = Flow
+        exclude = ("options",)
+        labels = {
+            "servicenow_connection": "Connection",
+            "servicenow_key": "Key",
+            "servicenow_key_field": "Key field",
+            "salesforce_connection": "Connection",
+            "salesforce_key": "Key",
+            "create_in_servicenow": "Create records in ServiceNow",
+            "create_in_salesforce": "Create records in Salesforce",
+            "tie": "On a tie",
+            "adopt": "On adoption",
+            "drift": "On drift",
+            "on_leave": "On leaving the scope",
+            "start": "First poll reads",
+        }
+        help_texts = HELP
+        widgets = {name: Textarea(attrs={"rows": 2}) for name in CONDITIONS}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "guard" in self.fields:
+            self.initial["guard"] = self.instance.options.get("guard", GUARD)
+        if isinstance(adopt := self.fields.get("adopt"), forms.ChoiceField):
+            adopt.choices = [("", "ask for two-way fields, ServiceNow's value for one-way"), *Adopt.choices]
+        for name, offered in KEYS.items():
+            if isinstance(field := self.fields.get(name), forms.ChoiceField):
+                kept = {*offered, getattr(self.instance, name)}
+                field.choices = [(value, label) for value, label in KeyStrategy.choices if value in kept]
+
+    def clean_reconcile(self) -> str:
+        cron: str = (self.cleaned_data["reconcile"] or "").strip()
+        try:
+            return parse_cron(cron) if cron else ""
+        except CronError as problem:
+            raise forms.ValidationError(str(problem)) from problem
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        data["start"] = (data.get("start") or "").strip() or "everything"
+        if "guard" in data:
+            data["options"] = self.instance.options = self._options(data)
+        for found, problem in flow_problems(data):
+            column = PLACES.get(found, found)
+            if column in self.fields and column not in self.errors:
+                self.add_error(column, problem)
+        return data
+
+    def _options(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The settings that have no column of their own, beside those that the form does not show."""
+        kept = {name: value for name, value in self.instance.options.items() if name not in OPTIONS}
+        return {**kept, **with_guard(data["guard"] or GUARD), **self.deletions(data)}

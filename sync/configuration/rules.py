@@ -1,0 +1,89 @@
+"""What a flow's settings must keep to beside one another: told alike by the configuration file and the flow's form.
+
+Pure. Settings have the names of the model's columns, so that both can be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+GUARDS = {
+    "live": "live: two-way fields, in the live lane",
+    "strict": "strict: every field, in a resync too",
+}
+# What happens to a record whose counterpart was deleted.
+DELETION_POLICIES = {
+    "ignore": "nothing: it stays as it is",
+    "close": "close it: give it the values below",
+    "unlink": "unlink it: it is on its own from then on",
+    "delete": "delete it, too",
+}
+_NAMES = {"servicenow": "ServiceNow", "salesforce": "Salesforce"}
+_OTHER = {"servicenow": "salesforce", "salesforce": "servicenow"}
+STARTS = ("everything", "now")
+LONGEST_START = 32  # characters
+
+Problem = tuple[str, str]  # column, sentence
+
+
+def start_problem(start: str) -> str:
+    """Why `start` cannot be taken, "" if it can: everything, now, or an ISO 8601 time with its offset."""
+    if start in STARTS:
+        return ""
+    wanted = "everything, now, or a time such as 2026-11-07T00:00:00+00:00"
+    try:
+        moment = datetime.fromisoformat(start)
+    except ValueError:
+        return f"{start!r} is not {wanted}."
+    if moment.tzinfo is None:
+        return f"{start!r} names no offset from UTC: add one, such as +00:00."
+    return f"Longer than {LONGEST_START} characters." if len(start) > LONGEST_START else ""
+
+
+def flow_problems(flow: Mapping[str, Any]) -> Iterator[Problem]:
+    """Settings that contradict each other, by the column to mend."""
+    if problem := start_problem(flow.get("start") or ""):
+        yield "start", problem
+    yield from _key_problems(flow)
+    yield from deletion_problems((flow.get("options") or {}).get("deletions") or {})
+    if not flow.get("create_in_servicenow"):
+        return
+    if flow.get("direction") == "to_salesforce":
+        yield (
+            "create_in_servicenow",
+            "The flow's direction writes nothing to ServiceNow, so it can create nothing there.",
+        )
+    if flow.get("servicenow_key") == "coalesce":
+        yield (
+            "servicenow_key",
+            "An import set's coalesce cannot create records without risking a second one: take the derived sys_id, "
+            "or a field such as correlation_id.",
+        )
+    both = flow.get("create_in_salesforce") and flow.get("direction") != "to_servicenow"
+    if both and not (flow.get("servicenow_enter") and flow.get("salesforce_enter")):
+        yield (
+            "create_in_servicenow",
+            "With both, each side needs its own enter, so that no record is created back where it came from.",
+        )
+
+
+def _key_problems(flow: Mapping[str, Any]) -> Iterator[Problem]:
+    strategy, field = flow.get("servicenow_key"), flow.get("servicenow_key_field")
+    if strategy == "sys_id" and field:
+        yield (
+            "servicenow_key_field",
+            "A derived sys_id needs no field: leave it empty, or choose the key “field”.",
+        )
+    elif strategy in ("field", "coalesce") and not field:
+        yield "servicenow_key_field", "Name the column that holds the key, for example correlation_id."
+
+
+def deletion_problems(deletions: Mapping[str, Any]) -> Iterator[Problem]:
+    """Told as `deletions.<side>`: to close a record one must know with which values."""
+    closing = deletions.get("close") or {}
+    for side, other in _OTHER.items():
+        if deletions.get(side) == "close" and not closing.get(other):
+            text = f"Say which values close a record of {_NAMES[other]} whose counterpart was deleted."
+            yield f"deletions.{side}", text

@@ -1,0 +1,53 @@
+"""What the database keeps of deletions: how far they were followed, the guard, and pairs of which nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from sync.core.records import Side
+from sync.engine import lease as leases
+from sync.engine.failures import NAMES
+from sync.engine.known import chunks
+from sync.engine.store import Store
+from sync.models import Checkpoint, Flow, RecordLink
+from sync.models.link import LinkState
+
+STREAM = "deletions"  # has a checkpoint of its own on each side
+
+
+def followed_until(store: Store, side: Side) -> datetime | None:
+    return store.checkpoint(side, STREAM).watermark
+
+
+def follow_from(store: Store, side: Side, watermark: datetime) -> None:
+    """All deletions up to here have been carried over; what a person had allowed is used up with that."""
+    with transaction.atomic():
+        leases.renew(store.lease, store.now())
+        kept = store.checkpoint(side, STREAM)
+        Checkpoint.objects.filter(pk=kept.pk).update(watermark=watermark, completed_at=store.now())
+        Flow.objects.filter(pk=store.context.flow.pk, deletions_allowance__gt=0).update(deletions_allowance=0)
+
+
+def pause(store: Store, side: Side, count: int, limit: int) -> None:
+    """Let no policy act until a person has looked at so many disappearances."""
+    reason = f"{count:,} records disappeared from {NAMES[side]} at once; a run carries over {limit:,} at most unasked."
+    Flow.objects.filter(pk=store.context.flow.pk).update(deletions_paused=reason)
+    store.context.flow.deletions_paused = reason
+
+
+def living(store: Store) -> int:
+    """Pairs of the flow of which both records are there, as far as we know."""
+    return RecordLink.objects.filter(flow=store.context.flow, state=LinkState.ACTIVE).count()
+
+
+def entomb(store: Store, links: Sequence[RecordLink], state: str) -> None:
+    """Both records are gone: nothing is left to be written."""
+    if not links:
+        return
+    with transaction.atomic():
+        leases.renew(store.lease, store.now())
+        for part in chunks([link.pk for link in links]):
+            RecordLink.objects.filter(pk__in=part).update(state=state)

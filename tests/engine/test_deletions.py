@@ -1,0 +1,168 @@
+"""Records that are deleted, restored, or merely vanish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sync.models import Conflict, DeadLetter, Event, Flow, RecordLink
+from sync.models.link import LinkState
+from sync.sandbox.pair import Pair
+from tests.engine.both import make_both
+from tests.engine.conftest import run_now
+
+CLOSE = {"salesforce": {"Status": "Closed"}, "servicenow": {"state": "7", "close_code": "Solution provided", "close_notes": "Gone"}}  # fmt: skip
+
+
+@pytest.fixture
+def both(transactional_db: None, pair: Pair) -> Callable[..., Flow]:
+    def make(deletions: dict[str, Any] | None = None, **changes: Any) -> Flow:
+        return make_both(pair, options={"deletions": deletions} if deletions else {}, **changes)
+
+    return make
+
+
+def a_pair(flow: Flow, pair: Pair) -> tuple[str, str]:
+    incident = pair.servicenow.add("incident", short_description="Printer on fire", state="2")
+    run_now(flow)
+    (case,) = pair.salesforce.rows("Case")
+    return incident["sys_id"], case["Id"]
+
+
+def state() -> str:
+    return str(RecordLink.objects.get().state)
+
+
+def writes(pair: Pair) -> int:
+    return int(pair.servicenow.counters.writes + pair.salesforce.counters.writes)
+
+
+def at_rest(flow: Flow, pair: Pair) -> None:
+    before = writes(pair)
+    run_now(flow)
+    assert writes(pair) == before
+
+
+def test_a_deleted_incident_closes_its_case(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = both({"servicenow": "close", "close": CLOSE})
+    incident, _ = a_pair(flow, pair)
+    pair.servicenow.delete("incident", incident)
+
+    run = run_now(flow)
+
+    (case,) = pair.salesforce.rows("Case")
+    assert (case["Status"], state(), run.deleted) == ("Closed", LinkState.DELETED_IN_SERVICENOW, 1)
+    assert "policy: close" in Event.objects.filter(outcome="deleted").get().detail["notes"][0]
+    at_rest(flow, pair)
+    assert not pair.servicenow.rows("incident")
+
+
+def test_a_deleted_case_deletes_its_incident_where_the_policy_says_so(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    pair.servicenow.turn(itil_deletes_incidents=True)
+    flow = both({"salesforce": "delete"})
+    _, case = a_pair(flow, pair)
+    pair.salesforce.delete("Case", case)
+
+    run_now(flow)
+
+    assert not pair.servicenow.rows("incident")
+    assert state() == LinkState.DELETED_IN_SALESFORCE
+    at_rest(flow, pair)
+    assert not pair.salesforce.rows("Case")
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"), [("unlink", LinkState.UNLINKED), ("ignore", LinkState.DELETED_IN_SERVICENOW)]
+)
+def test_the_record_that_is_left_is_left_alone(
+    both: Callable[..., Flow], pair: Pair, policy: str, left: str
+) -> None:
+    flow = both({"servicenow": policy})
+    incident, case = a_pair(flow, pair)
+    pair.servicenow.delete("incident", incident)
+    pair.salesforce.edit("Case", case, by="abel.tuter", Subject="On my own")
+
+    run_now(flow)
+
+    assert state() == left
+    assert not DeadLetter.objects.filter(state="open").exists()
+    at_rest(flow, pair)
+    assert not pair.servicenow.rows("incident")
+
+
+def test_a_restored_record_brings_its_pair_back_to_life(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = both({"salesforce": "close", "close": CLOSE})
+    incident, case = a_pair(flow, pair)
+    pair.salesforce.delete("Case", case)
+    run_now(flow)
+    assert pair.servicenow.rows("incident")[0]["state"] == "7"
+    pair.salesforce.undelete("Case", case)
+
+    run_now(flow)
+
+    assert state() == LinkState.ACTIVE
+    assert RecordLink.objects.get().servicenow_id == incident
+    pair.salesforce.edit("Case", case, by="abel.tuter", Subject="Back again")
+    run_now(flow)
+    assert pair.servicenow.rows("incident")[0]["short_description"] == "Back again"
+    assert not Conflict.objects.filter(state="open").exists()
+
+
+def test_a_record_that_merely_vanished_is_not_taken_for_a_deleted_one(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both({"salesforce": "delete", "servicenow": "delete"})
+    incident, case = a_pair(flow, pair)
+    pair.servicenow.platform.access.hidden_rows.add(incident)
+    pair.salesforce.edit("Case", case, by="abel.tuter", Subject="Still here")
+
+    run_now(flow)
+
+    assert len(pair.salesforce.rows("Case")) == 1
+    assert DeadLetter.objects.get(state="open").code == "COUNTERPART_NOT_VISIBLE"
+    assert state() == LinkState.ACTIVE
+
+
+def test_a_sudden_shrinkage_pauses_deletions_until_a_person_allows_it(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    from sync import services
+
+    flow = both({"servicenow": "delete"})
+    for number in range(20):
+        pair.servicenow.add("incident", short_description=f"Ticket {number}")
+    run_now(flow)
+    for row in pair.servicenow.rows("incident")[:12]:
+        pair.servicenow.delete("incident", row["sys_id"])
+
+    run_now(flow)
+
+    flow.refresh_from_db()
+    assert "12 records disappeared from ServiceNow" in flow.deletions_paused
+    assert len(pair.salesforce.rows("Case")) == 20
+    services.allow_deletions(flow=flow, by=None)
+    run_now(flow)
+    assert len(pair.salesforce.rows("Case")) == 8
+    flow.refresh_from_db()
+    assert (flow.deletions_paused, flow.deletions_allowance) == ("", 0)
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "reset_before", "truncated"])
+def test_a_deletion_without_answer_is_carried_over_once(
+    both: Callable[..., Flow], pair: Pair, kind: str
+) -> None:
+    flow = both({"servicenow": "delete"})
+    incident, _ = a_pair(flow, pair)
+    pair.servicenow.delete("incident", incident)
+    pair.salesforce.fault(kind, method="DELETE")
+
+    run_now(flow)
+    run_now(flow)
+
+    assert not pair.salesforce.rows("Case")
+    assert state() == LinkState.DELETED_IN_SERVICENOW
+    at_rest(flow, pair)

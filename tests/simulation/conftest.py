@@ -1,0 +1,35 @@
+"""One bench for all schedules of a module; each schedule leaves the database as it found it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import transaction
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.simulation.play import Bench, Play
+from tests.simulation.schedule import Schedule
+from tests.simulation.workers import Parts
+
+
+@pytest.fixture(scope="module")
+def bench(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Bench]:
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield Bench.build()
+        transaction.set_rollback(True)
+
+
+Played = Callable[..., Play]
+
+
+@pytest.fixture
+def play(bench: Bench) -> Played:
+    """Play a schedule to its end; `parts` replace those of the engine."""
+
+    def run(schedule: Schedule, parts: Parts | None = None) -> Play:
+        played = Play(bench, schedule, parts or Parts())
+        played.run()
+        return played
+
+    return run

@@ -1,0 +1,160 @@
+"""Ground truth: which value stands where since when, who put it there, and what whoever put it there had seen.
+
+Every text that a person types is unique, so a value names its origin. A value has *seen* another if the person who
+typed it typed over that one, on whichever side, at any remove. An edit is lost if the engine writes over it a value
+that has not seen it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+from sync.core.records import Side
+from sync.engine.items import Batch
+from tests.simulation.platforms import Platforms
+from tests.simulation.wire import Call
+
+# The pairs of columns whose values are unique texts.
+TEXTS = {
+    "subject": {Side.SERVICENOW: "short_description", Side.SALESFORCE: "Subject"},
+    "symptom": {Side.SERVICENOW: "u_symptom", Side.SALESFORCE: "SuppliedName"},
+    "note": {Side.SERVICENOW: "description", Side.SALESFORCE: "Description"},
+}
+Cell = tuple[Side, str, str]  # side, record id, field
+
+
+def token(value: Any) -> str:
+    """The origin of a text: its first word."""
+    return str(value or "").partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    order: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """An edit of a person. `seen_from`: when readers find it."""
+
+    token: str
+    cell: Cell
+    order: int
+    seen_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The engine wrote `by` over `edit`, which it has not seen. `known`: the edit was there when the engine looked."""
+
+    edit: Typed
+    by: str
+    at: datetime
+    known: bool
+    conditional: bool
+    is_echo: bool  # whoever typed the edit had seen `by`
+
+
+@dataclass
+class Ledger:
+    platforms: Platforms
+    edits: dict[str, Typed] = field(default_factory=dict)
+    ancestors: dict[str, frozenset[str]] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    writes: int = 0  # changes that the engine made to mapped values or records
+    last_by: dict[Cell, str] = field(default_factory=dict)  # person or engine
+    story: list[str] = field(default_factory=list)
+    _cells: dict[Cell, Any] = field(default_factory=dict)
+    _order: Any = field(default_factory=count)
+    _reads: dict[tuple[str, Side, str], Moment] = field(default_factory=dict)
+    _planned: list[tuple[Side, str, frozenset[str], Moment, bool]] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return self.platforms.clock.now()
+
+    # What people do
+
+    def typed(self, side: Side, id: str) -> None:
+        """A person has just written to a record: take note of every value that is new."""
+        for cell, old, new in self._changes():
+            self.last_by[cell] = "person"
+            self._note(f"person {cell} {old!r} -> {new!r}")
+            if cell[2] not in TEXTS or not token(new):
+                continue
+            name, before = token(new), token(old)
+            self.ancestors[name] = self.ancestors.get(before, frozenset()) | ({before} - {""})
+            until = self.platforms.unseen_until(side, id) or self.now()
+            self.edits[name] = Typed(name, cell, next(self._order), until)
+
+    # What the engine does
+
+    def answered(self, worker: str, call: Call, answer: bytes | None) -> None:
+        """A call has been answered: what it changed, and what the worker has now seen."""
+        self.look_around()
+        if answer is None or call.writes:
+            return
+        moment = Moment(next(self._order), self.now())
+        for side, id in {(cell[0], cell[1]) for cell in self._cells}:
+            if side is call.side and id.encode() in answer:
+                self._reads[worker, side, id] = moment
+
+    def intends(self, worker: str, batch: Batch) -> None:
+        """A page is decided: from here on its writes rest on what was read until now."""
+        for item in batch.sending:
+            id = item.id_on(item.to)
+            if id and (looked := self._reads.get((worker, item.to, id))):
+                tokens = frozenset(token(write.sent) for write in item.writes)
+                self._planned.append((item.to, id, tokens, looked, item.conditional))
+
+    def sends(self, worker: str, call: Call) -> None:
+        self._note(f"{worker} sends {call.method} {call.target[:60]} {call.body[:300]!r}")
+
+    def look_around(self) -> None:
+        """Take note of what is new since the last look and was not typed: the engine's requests have done it."""
+        for cell, old, new in self._changes():
+            self.writes += 1
+            self.last_by[cell] = "engine"
+            self._note(f"engine {cell} {old!r} -> {new!r}")
+            if cell[2] in TEXTS:
+                self._overwritten(cell, token(old), token(new))
+
+    def _overwritten(self, cell: Cell, old: str, new: str) -> None:
+        edit = self.edits.get(old)
+        if edit is None or old == new or old in self.ancestors.get(new, frozenset()):
+            return
+        side, id, _ = cell
+        plans = [plan for plan in self._planned if plan[:2] == (side, id) and new in plan[2]]
+        known = bool(plans) and all(
+            edit.order < look.order and edit.seen_from <= look.at for *_, look, _ in plans
+        )
+        conditional = bool(plans) and all(conditional for *_, conditional in plans)
+        self.losses.append(Loss(edit, new, self.now(), known, conditional, new in self.ancestors[old]))
+        self._note(f"LOSS {self.losses[-1]}")
+
+    # What stands
+
+    def _changes(self) -> list[tuple[Cell, Any, Any]]:
+        found: list[tuple[Cell, Any, Any]] = []
+        for side in Side:
+            for id, row in self.platforms.rows(side):
+                for name, columns in FIELDS.items():
+                    cell, value = (side, id, name), row[columns[side]] or ""
+                    if self._cells.get(cell, "") != value:
+                        found.append((cell, self._cells.get(cell, ""), value))
+                        self._cells[cell] = value
+                self._cells.setdefault((side, id, "id"), id)
+        return found
+
+    def _note(self, text: str) -> None:
+        self.story.append(f"{self.now():%H:%M:%S} {text}")
+
+
+FIELDS = {
+    **TEXTS,
+    "status": {Side.SERVICENOW: "state", Side.SALESFORCE: "Status"},
+    "key": {Side.SERVICENOW: "correlation_id", Side.SALESFORCE: "ServiceNow_Sys_Id__c"},
+}

@@ -1,0 +1,112 @@
+"""One pair of platforms for many schedules: emptied between them, since building a pair costs more than a schedule."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sync.core.records import Side
+from sync.sandbox.commits import Commits, Rows
+from sync.sandbox.inprocess import World, in_process
+from sync.sandbox.salesforce.dialect import Dialect as OrgDialect
+from sync.sandbox.salesforce.ids import series
+from sync.sandbox.servicenow.dialect import Dialect as InstanceDialect
+from sync.sandbox.servicenow.stamps import stamp
+
+START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+NAMES = {Side.SERVICENOW: "incident", Side.SALESFORCE: "Case"}
+_FILLED_ON_SERVICENOW = ("incident", "sys_audit", "sys_journal_field")
+
+
+class RowLocks(Commits):
+    """Late commits as a database has them: our write waits for the row's lock, so what it goes over is committed."""
+
+    def written(self, rows: Rows, key: str, earlier: object) -> None:
+        if self._writer == "api" and not self._shifting:
+            self._flights.pop((rows.name, key), None)
+        super().written(rows, key, earlier)
+
+
+class Platforms:
+    """`world` with helpers that both sides share; raw values by column."""
+
+    def __init__(self) -> None:
+        self.world: World = in_process(seed=1)
+        self.clock = self.world.clock
+        self.sides = {Side.SERVICENOW: self.world.servicenow, Side.SALESFORCE: self.world.salesforce}
+        instance, org = self.world.servicenow.platform, self.world.salesforce.platform
+        instance.commits = RowLocks(instance.clock.unshifted)
+        instance.store.watched_by(instance.commits)
+        org.commits = RowLocks(org.clock.unshifted)
+        for table in org.org.tables.values():
+            table.commits = org.commits
+        self.doors = {side: self.world.doors[each.url] for side, each in self.sides.items()}
+
+    def empty(self, seed: int) -> None:
+        """As built: no task and no Case, no orders, the clock at its start, and ids in their first order."""
+        self.clock._appointments.clear()
+        self.clock.set(START + timedelta(milliseconds=seed % 997))
+        for each in self.sides.values():
+            each.clear_faults()
+            each.platform.clock.offset = timedelta(0)
+            each.platform.commits.clear()
+            each.platform.commits._flights.clear()
+        self._empty_servicenow(seed)
+        self._empty_salesforce()
+
+    def _empty_servicenow(self, seed: int) -> None:
+        instance = self.world.servicenow.platform
+        if instance.dialect != InstanceDialect():
+            instance.dialect = InstanceDialect()
+        instance.store._random = random.Random(seed)
+        instance.records._numbers.clear()
+        for name in _FILLED_ON_SERVICENOW:
+            data = instance.store.data(name)
+            data.by_id.clear()
+            data.changed.clear()
+            data.version += 1
+
+    def _empty_salesforce(self) -> None:
+        org = self.world.salesforce.platform.org
+        if org.dialect != OrgDialect():
+            org.dialect = OrgDialect()
+        org._numbers.clear()
+        cases = org.tables["Case"]
+        cases.rows.clear()
+        cases.by_stamp.clear()
+        cases.ids = series(cases.sobject.prefix)
+        cases.in_id_order, cases._last_id = True, ""
+        for index in (*cases.indexes.values(), *cases.references.values()):
+            index.clear()
+
+    def rows(self, side: Side) -> Iterator[tuple[str, dict[str, Any]]]:
+        """All rows as they are newest, whether readers see them yet or not: id and the columns that the flow maps."""
+        if side is Side.SERVICENOW:
+            data = self.world.servicenow.platform.store.data("incident")
+            at = data.table.position
+            for sys_id, row in data.by_id.items():
+                yield sys_id, {name: row[at[name]] for name in COLUMNS[side]}
+        else:
+            table = self.world.salesforce.platform.org.tables["Case"]
+            for id, case in table.rows.items():
+                yield id, {name: case.values[table.slots[name]] for name in COLUMNS[side]}
+
+    def unseen_until(self, side: Side, id: str) -> datetime | None:
+        """When a row's newest version comes into sight of readers; None if it is."""
+        flight = self.sides[side].platform.commits._flights.get((NAMES[side], id))
+        return flight.until if flight is not None and flight.until > self.clock.now() else None
+
+    def stamp(self, side: Side) -> str:
+        return stamp(self.sides[side].platform.clock.now())
+
+
+COLUMNS = {
+    Side.SERVICENOW: (
+        "short_description", "u_symptom", "description", "state", "correlation_id", "sys_mod_count", "sys_updated_on",
+    ),
+    Side.SALESFORCE: (
+        "Subject", "SuppliedName", "Description", "Status", "ServiceNow_Sys_Id__c", "LastModifiedDate", "SystemModstamp",
+    ),
+}  # fmt: skip

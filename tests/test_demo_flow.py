@@ -1,0 +1,127 @@
+"""The demo's own configuration, both ways, over the sandbox pair: what its text tells people to try does happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sync.configuration.apply import apply, known_names
+from sync.configuration.export import export
+from sync.configuration.live import check_live
+from sync.configuration.parse import parse
+from sync.management.commands.demo import FILE
+from sync.models import Conflict, Flow, RecordLink, Run
+from sync.sandbox.pair import Pair, PairConfig, start_pair
+from tests.engine.conftest import run_now
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with start_pair(PairConfig(incidents=40)) as running:
+        yield running
+
+
+@pytest.fixture
+def flow(pair: Pair) -> Flow:
+    """As `manage.py demo` configures it; nothing of it is stored for later."""
+    held = pair.credentials
+    environ = {
+        "SERVICENOW_URL": pair.servicenow.url, "SERVICENOW_CLIENT_ID": held.servicenow.client_id,
+        "SERVICENOW_CLIENT_SECRET": held.servicenow.client_secret, "SALESFORCE_URL": pair.salesforce.url,
+        "SALESFORCE_CLIENT_ID": held.salesforce.client_id, "SALESFORCE_CLIENT_SECRET": held.salesforce.client_secret,
+        "SANDBOX_CA_BUNDLE": str(pair.ca_file),
+    }  # fmt: skip
+    parsed = parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=environ)
+    assert check_live(parsed, environ) == []
+    assert apply(parsed, environ=environ).notices == []
+    return Flow.objects.get()
+
+
+def quiet(flow: Flow, pair: Pair) -> Run:
+    pair.servicenow.reset_counters()
+    pair.salesforce.reset_counters()
+    run = run_now(flow)
+    assert (pair.servicenow.counters.writes, pair.salesforce.counters.writes) == (0, 0)
+    return run
+
+
+def row(pair: Pair, table: str, id: str) -> dict[str, Any]:
+    key, platform = ("Id", pair.salesforce) if table == "Case" else ("sys_id", pair.servicenow)
+    (found,) = platform.rows(table, **{key: id})
+    return dict(found)
+
+
+def test_the_demo_settles_in_one_run_and_then_is_silent(flow: Flow, pair: Pair) -> None:
+    run = run_now(flow)
+
+    open_ones = sum(incident["active"] == "true" for incident in pair.servicenow.rows("incident"))
+    assert (run.status, run.created, run.failed, run.conflicts) == ("succeeded", open_ones, 0, 0)
+    assert quiet(flow, pair).status == "succeeded"
+
+
+def test_a_case_edited_on_salesforces_page_changes_its_incident(flow: Flow, pair: Pair) -> None:
+    run_now(flow)
+    link = RecordLink.objects.order_by("servicenow_number").first()
+    assert link is not None
+    pair.salesforce.edit(
+        "Case", link.salesforce_id, by="abel.tuter", Status="Resolved", Priority="Critical", Description="Mended.",
+        OwnerId=pair.salesforce.rows("User", Username="fred.luddy@acme.example")[0]["Id"],
+    )  # fmt: skip
+
+    run = run_now(flow)
+
+    incident = row(pair, "incident", link.servicenow_id)
+    assert run.directions["to_servicenow"]["updated"] == 1
+    assert (incident["state"], incident["impact"], incident["urgency"], incident["priority"]) == (
+        "6",
+        "1",
+        "1",
+        "1",
+    )
+    assert incident["close_notes"]
+    assert incident["description"] == "Mended."
+    (owner,) = pair.servicenow.rows("sys_user", sys_id=incident["assigned_to"])
+    assert owner["user_name"] == "fred.luddy"
+    quiet(flow, pair)
+
+
+def test_an_escalated_case_becomes_an_incident(flow: Flow, pair: Pair) -> None:
+    run_now(flow)
+    case = pair.salesforce.add(
+        "Case", by="abel.tuter", Subject="The whole site is offline", Priority="Critical", IsEscalated=True
+    )
+
+    run = run_now(flow)
+
+    assert run.status == "succeeded"
+    incident = row(pair, "incident", RecordLink.objects.get(salesforce_id=case["Id"]).servicenow_id)
+    assert (incident["short_description"], incident["priority"]) == ("The whole site is offline", "1")
+    assert row(pair, "Case", case["Id"])["ServiceNow_Number__c"] == incident["number"]
+    quiet(flow, pair)
+
+
+def test_a_subject_changed_on_both_sides_waits_for_a_person(flow: Flow, pair: Pair) -> None:
+    run_now(flow)
+    link = RecordLink.objects.order_by("servicenow_number").first()
+    assert link is not None
+    pair.salesforce.edit("Case", link.salesforce_id, by="abel.tuter", Subject="Theirs")
+    pair.servicenow.edit("incident", link.servicenow_id, by="fred.luddy", short_description="Ours")
+
+    run_now(flow)
+
+    assert [(conflict.field, conflict.state) for conflict in Conflict.objects.all()] == [("Subject", "open")]
+
+
+def test_the_demos_file_comes_out_of_an_export_as_it_went_in(flow: Flow, pair: Pair) -> None:
+    text = export()
+    assert "close_notes: Closed by the customer desk in Salesforce." in text
+    assert "servicenow: true" in text
+
+    parsed = parse(text, file="export.yaml", known=known_names(), environ={})
+
+    assert [str(change) for change in apply(parsed, environ={}).changes] == []
+    assert export() == text
