@@ -58,7 +58,8 @@ def _waiting_work(now: datetime) -> Iterator[tuple[str, int]]:
     """Runs without a living lease, be it a lost ring or a worker that died; questions nobody answered."""
     alone = unattended(now)
     for run in Run.objects.active().filter(pk__in=alone):
-        if now - (run.progress_at or run.created_at) > LOST_AFTER:
+        # A free part is rung for although others get on: that is how a new worker joins.
+        if run.parts or now - (run.progress_at or run.created_at) > LOST_AFTER:
             yield "sync.tasks.execute_run", run.pk
     asked = Question.objects.filter(state=QuestionState.ASKED, asked_at__lt=now - LOST_AFTER)
     for number in asked.order_by("pk").values_list("pk", flat=True)[:100]:

@@ -8,6 +8,9 @@ from django_q.tasks import async_task
 from integration_console.logs import run_id as logged_run
 from integration_console.processes import told_to_stop
 from sync.engine.execute import NEXT_SLICE, SLICE, execute
+from sync.models import Run
+
+MOST_HELPERS = 32
 
 
 def execute_run(run_id: int) -> None:
@@ -17,11 +20,17 @@ def execute_run(run_id: int) -> None:
     """
     token = logged_run.set(run_id)
     try:
-        run = execute(run_id, slice_seconds=SLICE, stopping=told_to_stop)
+        run = execute(run_id, slice_seconds=SLICE, stopping=told_to_stop, ring=call_helpers)
         if run.is_active and run.step == NEXT_SLICE:
             async_task("sync.tasks.execute_run", run_id)
     finally:
         logged_run.reset(token)
+
+
+def call_helpers(run: Run) -> None:
+    """One ring for each part: who comes when none is free goes again."""
+    for _ in range(min(run.parts, MOST_HELPERS)):
+        async_task("sync.tasks.execute_run", run.pk)
 
 
 def answer_question(question_id: int) -> None:

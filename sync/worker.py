@@ -24,7 +24,8 @@ from django_q.tasks import async_task
 from integration_console.processes import Child, manage
 from sync import schedules
 from sync.doorbell import Doorbell
-from sync.models import LaneLease, Worker
+from sync.engine import lease as leases
+from sync.models import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +157,8 @@ class Supervisor:
         return (self._clock() - self._silent_since).total_seconds()
 
     def _idle_capable(self) -> bool:
-        """Whether fewer lanes are worked in than the queue has processes, so that a canary finds one free."""
-        held = LaneLease.objects.filter(until__gt=self._clock()).exclude(token="").count()
-        return held < int(settings.Q_CLUSTER["workers"])
+        """Whether fewer lanes and parts are worked in than the queue has processes, so that a canary finds one free."""
+        return leases.at_work(self._clock()) < int(settings.Q_CLUSTER["workers"])
 
     def _start(self) -> None:
         self._silent_since = self._started_at = self._clock()

@@ -140,9 +140,11 @@ class Connector(Protocol):
 
     def count(self, name: str, condition: str) -> int: ...
 
-    def tally(
-        self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None
-    ) -> Tally:
+    def size(self, query: ChangeQuery) -> int:
+        """How many rows `changes` would page through: one call, no rows."""
+        ...
+
+    def tally(self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None) -> Tally:
         """Marks of the records in scope that were created in [born_from, born_before): one call, no rows."""
         ...
 

@@ -117,6 +117,10 @@ class ChangeQuery:
     until: datetime | None = None
     born_from: datetime | None = None  # creation stamp, inclusive, whole seconds
     born_before: datetime | None = None  # exclusive
+    id_from: str = (
+        ""  # inclusive, by the order of characters; ServiceNow alone, whose sys_ids are hexadecimal
+    )
+    id_before: str = ""  # exclusive
     page_size: int = 1000
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -16,9 +17,11 @@ from django.utils import timezone
 from sync.connectors.base import Connector
 from sync.core.records import Side
 from sync.engine import lease as leases
+from sync.engine import parts
 from sync.engine.connect import CallLog, open_connector
-from sync.engine.context import DEFAULT_PAGE, build, forget_schema
+from sync.engine.context import DEFAULT_PAGE, Context, build, forget_schema
 from sync.engine.garbage import seldom_collected
+from sync.engine.parts import LOAD_FROM, Cut, Load, PartRunner, PartStore
 from sync.engine.reconcile import Reconciler
 from sync.engine.runner import Runner, SliceEnded
 from sync.engine.store import Store
@@ -38,16 +41,19 @@ from sync.models import Connection, Flow, Run
 from sync.models.base import Lane
 from sync.models.connection import ConnectionHealth
 from sync.models.flow import FlowHealth
-from sync.models.run import FROM_CHECKPOINT, RECONCILING, RunQuerySet, RunStatus
+from sync.models.run import FROM_CHECKPOINT, RECONCILING, RunKind, RunQuerySet, RunStatus
 
 logger = logging.getLogger(__name__)
 
 SLICE = 120.0  # seconds; the queue's own timeout is 300
 BUDGET_PAUSE = timedelta(minutes=15)
+STUMBLE = timedelta(minutes=1)  # after a fault that may pass, before a first load goes on
 
 Progress = Callable[[Run], None]
 # Asked at each safe point, and before each write: whether the process was told to stop.
 Stopping = Callable[[], bool]
+# Told that a run was cut into parts, for other workers to join.
+Ring = Callable[[Run], None]
 NEXT_SLICE = "waiting for its next slice"
 
 
@@ -59,10 +65,16 @@ class Slice:
     seconds: float | None
     stopping: Stopping
     page_size: int
+    load_from: int
+    ring: Ring
 
 
 def never() -> bool:
     return False
+
+
+def nobody(run: Run) -> None:
+    """Call no other worker."""
 
 
 def execute(
@@ -72,24 +84,91 @@ def execute(
     slice_seconds: float | None = None,
     stopping: Stopping = never,
     page_size: int = DEFAULT_PAGE,
+    load_from: int = LOAD_FROM,
+    ring: Ring = nobody,
 ) -> Run:
     """Work on the run until it ends, or until the slice is over (the run then stays running, without a lease).
 
     A slice is over after `slice_seconds`, or at the next safe point once `stopping` says so.
-    Delivered twice, the second call finds the lane held or the run ended, and does nothing.
+    Delivered twice, the second call finds the lane held or the run ended, and does nothing. A large resync is cut into
+    parts, of which each call takes one after the other until none is free: any number of workers share them.
     """
+    asked = Slice(progress or (lambda run: None), slice_seconds, stopping, page_size, load_from, ring)
     run = Run.objects.select_related("flow__mapping_ptr", "revision").get(pk=run_id)
-    if not run.is_active:
-        return run
+    if run.is_active and not run.parts:
+        _work_in_lane(run, asked)
+    if run.is_active and run.parts and _work_on_parts(run, asked):
+        _work_in_lane(run, asked)
+    return run
+
+
+def _work_in_lane(run: Run, asked: Slice) -> None:
     lease = leases.take(run.flow, run.lane, timezone.now())
     if lease is None:
-        return run
+        return
     try:
         if _start(run) and not _put_aside(run):
-            _work(run, lease, Slice(progress or (lambda run: None), slice_seconds, stopping, page_size))
+            _work(run, lease, asked)
     finally:
         leases.release(lease)
-    return run
+
+
+def _work_on_parts(run: Run, asked: Slice) -> bool:
+    """Take one part after the other; whether all are done, so that the run can be brought to its end."""
+    if not _start(run) or _put_aside(run):
+        return False
+    if not run.cancel_requested:
+        try:
+            _take_parts(run, asked)
+        except LeaseLostError as error:
+            logger.warning("%s: %s", run, error)
+        except RunAborted:
+            pass  # told below, once the last worker has noticed
+        except SyncError as error:
+            _hold_up(run, error)
+        except Exception as error:
+            logger.exception("%s failed", run)
+            _end(run, RunStatus.FAILED, _unexpected(error))
+            raise
+    step = run.step
+    run.refresh_from_db()
+    if run.is_active and run.cancel_requested:
+        if parts.nobody_works(run, timezone.now()):
+            _end(run, RunStatus.CANCELLED, RunAborted("Cancelled by a person.", code="cancelled"))
+        return False
+    run.step = step if step == NEXT_SLICE else run.step  # of this worker alone
+    return run.status == RunStatus.RUNNING and not parts.left(run)
+
+
+def _take_parts(run: Run, asked: Slice) -> None:
+    queued = asked.seconds is not None
+    deadline = time.monotonic() + asked.seconds if asked.seconds is not None else None
+    taken = parts.claim(run, timezone.now(), queued=queued)
+    if taken is None:
+        return
+    lease = taken[1]
+    try:
+        log = _call_log(run)
+        with _platforms(run, log) as (context, opened):
+            while taken is not None:
+                part, lease = taken
+                store = PartStore(
+                    context=context, now=timezone.now, run=parts.share_of(run, part), lease=lease, calls=log, part=part
+                )  # fmt: skip
+                with seldom_collected():
+                    PartRunner(
+                        context, store.run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline,
+                        lambda share: asked.progress(Run.objects.select_related("flow").get(pk=share.pk)),
+                        page_size=asked.page_size, stopping=asked.stopping, part=part,
+                    )()  # fmt: skip
+                leases.release(lease)
+                if asked.stopping() or (deadline is not None and time.monotonic() > deadline):
+                    raise SliceEnded
+                taken = parts.claim(run, timezone.now(), queued=queued)
+    except SliceEnded:
+        run.step = NEXT_SLICE
+    finally:
+        leases.release(lease)
 
 
 def _start(run: Run) -> bool:
@@ -120,6 +199,9 @@ def _put_aside(run: Run) -> bool:
 def _work(run: Run, lease: leases.Lease, asked: Slice) -> None:
     try:
         _run_slice(run, lease, asked)
+    except Cut:
+        asked.ring(run)
+        return
     except SliceEnded:
         run.step = NEXT_SLICE
         run.save(update_fields=["step", "phases"])
@@ -131,51 +213,75 @@ def _work(run: Run, lease: leases.Lease, asked: Slice) -> None:
         _fail(run, error)
     except Exception as error:
         logger.exception("%s failed", run)
-        unexpected = SyncError(
-            f"{type(error).__name__}: {error}"[:900], code="unexpected",
-            advice="This is a fault of the console. Its log has the details; the next run starts at the checkpoint.",
-        )  # fmt: skip
-        _end(run, RunStatus.FAILED, unexpected)
+        _end(run, RunStatus.FAILED, _unexpected(error))
         raise
     else:
         _succeed(run)
     asked.progress(run)
 
 
-def _run_slice(run: Run, lease: leases.Lease, asked: Slice) -> None:
+def _unexpected(error: Exception) -> SyncError:
+    return SyncError(
+        f"{type(error).__name__}: {error}"[:900], code="unexpected",
+        advice="This is a fault of the console. Its log has the details; the next run starts at the checkpoint.",
+    )  # fmt: skip
+
+
+def _call_log(run: Run) -> CallLog:
     flow = run.flow
     connections = {Side.SERVICENOW: flow.servicenow_connection, Side.SALESFORCE: flow.salesforce_connection}
-    log = CallLog(run, connections, background=run.lane == Lane.BACKFILL)
-    log.ask()
+    return CallLog(run, connections, background=run.lane == Lane.BACKFILL)
+
+
+def _run_slice(run: Run, lease: leases.Lease, asked: Slice) -> None:
+    log = _call_log(run)
     log.counts[Side.SERVICENOW], log.counts[Side.SALESFORCE] = run.calls_servicenow, run.calls_salesforce
-    with ExitStack() as stack:
-        opened: dict[Side, Connector] = {}
-        for side, connection in connections.items():
-            opened[side] = stack.enter_context(closing(open_connector(connection, log)))
-        assert run.revision is not None
-        try:
-            for side in log.circuit.trying:
-                opened[side].server_now()  # one cheap call tells whether the platform is back
-            context = build(flow, run.revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE])
+    try:
+        with _platforms(run, log) as (context, opened):
             store = Store(context=context, now=timezone.now, run=run, lease=lease, calls=log)
             deadline = time.monotonic() + asked.seconds if asked.seconds is not None else None
-            work = Reconciler if run.kind in RECONCILING else Runner
+            work, more = _work_of(run, asked)
             runner = work(
                 context, run, store, opened[Side.SERVICENOW], opened[Side.SALESFORCE], deadline, asked.progress,
-                page_size=asked.page_size, stopping=asked.stopping,
+                page_size=asked.page_size, stopping=asked.stopping, **more,
             )  # fmt: skip
             with seldom_collected():
                 runner()
+    finally:
+        run.calls_servicenow, run.calls_salesforce = (
+            log.counts[Side.SERVICENOW],
+            log.counts[Side.SALESFORCE],
+        )
+
+
+def _work_of(run: Run, asked: Slice) -> tuple[type[Reconciler | Runner], dict[str, Any]]:
+    """What kind of work the run is, with what it is given beside."""
+    if run.kind in RECONCILING:
+        return Reconciler, {}
+    if run.kind == RunKind.RESYNC and not run.params.get("ids"):
+        return Load, {"load_from": asked.load_from}
+    return Runner, {}
+
+
+@contextmanager
+def _platforms(run: Run, log: CallLog) -> Iterator[tuple[Context, Mapping[Side, Connector]]]:
+    """Both platforms, and the flow made ready to run between them; what calls told of them is saved at the end."""
+    log.ask()
+    assert run.revision is not None
+    with ExitStack() as stack:
+        opened: dict[Side, Connector] = {}
+        for side, connection in log.connections.items():
+            opened[side] = stack.enter_context(closing(open_connector(connection, log)))
+        try:
+            for side in log.circuit.trying:
+                opened[side].server_now()  # one cheap call tells whether the platform is back
+            yield build(run.flow, run.revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE]), opened
         except (TransientError, OutcomeUnknownError) as error:
             log.circuit.save()
             if circuit_open := log.circuit.is_open(error.system):
                 raise circuit_open from error
             raise
         finally:
-            run.calls_servicenow, run.calls_salesforce = (
-                log.counts[Side.SERVICENOW],
-                log.counts[Side.SALESFORCE],
-            )
             log.save()
 
 
@@ -201,6 +307,21 @@ def _fail(run: Run, error: SyncError) -> None:
         _defer(run, error)
         return
     _end(run, RunStatus.FAILED, error)
+    _tell_flow(run, error)
+
+
+def _hold_up(run: Run, error: SyncError) -> None:
+    """A first load is hours of work: whatever stops it, it goes on where its parts stand once that is mended."""
+    if isinstance(error, BudgetSpentError | CircuitOpenError):
+        _fail(run, error)
+        return
+    broken = isinstance(error, ConfigurationError)
+    run.resume_at = timezone.now() + (timedelta() if broken else STUMBLE)
+    _end(run, RunStatus.DEFERRED, error)
+    _tell_flow(run, error)
+
+
+def _tell_flow(run: Run, error: SyncError) -> None:
     changes = {"health": FlowHealth.FAILING, "health_message": f"{error} {error.advice}"[:500]}
     if isinstance(error, ConfigurationError):
         # Trying again by itself would only repeat it, and a refused login repeated locks the user.
@@ -262,19 +383,22 @@ def _end(run: Run, status: str, error: SyncError | None) -> None:
     run.step = ""
     if error is not None:
         run.error_code, run.error, run.advice = error.code[:80], str(error)[:1000], error.advice[:500]
-    run.save(
-        update_fields=[
-            "status", "finished_at", "progress_at", "step", "error_code", "error", "advice", "phases",
-            "calls_servicenow", "calls_salesforce", "resume_at",
-        ]
-    )  # fmt: skip
+    names = ["status", "finished_at", "progress_at", "step", "error_code", "error", "advice", "resume_at"]
+    if not run.parts or status in (RunStatus.SUCCEEDED, RunStatus.PARTIAL):
+        names += ["phases", "calls_servicenow", "calls_salesforce"]  # else others count them too
+    run.save(update_fields=names)
     logger.info("%s of %s ended: %s", run, run.flow, status)
 
 
 def unattended(now: datetime) -> list[int]:
-    """Runs that are active although no worker holds their lane: a lost task, a dead worker, or the next slice."""
+    """Runs that are active although no worker holds their lane: a lost task, a dead worker, or the next slice.
+
+    Of those in parts, where a part is free, or all are done.
+    """
     return [
-        run.pk for run in Run.objects.active().order_by("pk") if not leases.held(run.flow_id, run.lane, now)
+        run.pk
+        for run in Run.objects.active().order_by("pk")
+        if not leases.held(run.flow_id, run.lane, now) and not (run.parts and parts.is_attended(run, now))
     ]
 
 
@@ -286,6 +410,8 @@ def resume_deferred(now: datetime) -> list[int]:
         if _is_needless(run):
             deferred.update(resume_at=None)
         elif run.flow.enabled and not run.flow.paused_reason and _queue_again(deferred):
+            if run.parts:  # it may have stopped at what a newer revision has mended
+                Run.objects.filter(pk=run.pk).update(revision=run.flow.revision_id)
             resumed.append(run.pk)
     return resumed
 

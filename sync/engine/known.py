@@ -16,7 +16,7 @@ from sync.core.records import Operation, Side
 from sync.engine import lease as leases
 from sync.engine.context import Context
 from sync.engine.items import Item
-from sync.models import Conflict, DeadLetter, Flow, Intent, RecordLink, Waiting
+from sync.models import Conflict, DeadLetter, Flow, Intent, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState, WaitingReason
 
 T = TypeVar("T")
@@ -38,6 +38,11 @@ class Known:
 
     context: Context
     now: Callable[[], datetime]
+
+    @property
+    def settles(self) -> int:
+        """The run whose own leftovers are looked at; 0: none."""
+        return 0
 
     def links(self, side: Side, ids: Iterable[str]) -> dict[str, RecordLink]:
         """Links of these records of `side`, by their ids there."""
@@ -175,6 +180,8 @@ class Known:
             Intent.objects.open()
             .filter(flow=self.context.flow)
             .exclude(lease_token__in=living)
+            # Whoever goes on with the part of a dead worker reads its records again.
+            .exclude(run__in=Run.objects.active().filter(parts__gt=0).exclude(pk=self.settles))
             .exclude(source_id__in=rows.values("record_id"))
             .select_related("link")[:limit]
         )

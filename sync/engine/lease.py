@@ -1,4 +1,7 @@
-"""Who works in a lane: one conditional update takes it, another renews it; nothing is sent or committed without it."""
+"""Who works in a lane, or on a part of a first load: one conditional update takes it, another renews it.
+
+Nothing is sent or committed without it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from sync.errors import LeaseLostError
-from sync.models import Flow, LaneLease
+from sync.models import Flow, LaneLease, Partition
 
 # Longer than a call's own timeout (65 s) plus the wait for a free slot: a call never outlives its lease.
 DURATION = timedelta(seconds=180)
@@ -24,47 +28,76 @@ class Lease:
     flow_id: int
     lane: str
     token: str
+    partition: int | None = None  # of a first load; None: the whole lane
+
+    def held(self) -> QuerySet[LaneLease] | QuerySet[Partition]:
+        """The row, as long as it is ours."""
+        if self.partition is not None:
+            return Partition.objects.filter(pk=self.partition, token=self.token)
+        return LaneLease.objects.filter(flow_id=self.flow_id, lane=self.lane, token=self.token)
 
 
 def take(flow: Flow, lane: str, now: datetime) -> Lease | None:
     """Take the lane if nobody holds it; None if somebody does. A dead process on this host holds nothing."""
     _ensure_row(flow, lane)
     row = LaneLease.objects.get(flow=flow, lane=lane)
+    token = _take(LaneLease.objects.filter(pk=row.pk), row, now)
+    return Lease(flow.pk, lane, token) if token else None
+
+
+def take_part(flow_id: int, lane: str, part: Partition, now: datetime) -> Lease | None:
+    """Likewise a part of a first load."""
+    token = _take(Partition.objects.filter(pk=part.pk), part, now)
+    return Lease(flow_id, lane, token, part.pk) if token else None
+
+
+def _take(rows: QuerySet[Any], row: LaneLease | Partition, now: datetime) -> str:
+    """The new token; "" if a living worker holds the row."""
     free = Q(token="") | Q(until__lt=now)
     if row.token and _holder_is_dead(row.holder):
         free |= Q(token=row.token)
     token = secrets.token_hex(16)
-    taken = LaneLease.objects.filter(free, pk=row.pk).update(token=token, holder=_me(), until=now + DURATION)
-    return Lease(flow.pk, lane, token) if taken == 1 else None
+    taken = rows.filter(free).update(token=token, holder=_me(), until=now + DURATION)
+    return token if taken == 1 else ""
 
 
 def renew(lease: Lease, now: datetime) -> None:
     """Prolong the lease, inside the caller's transaction. Raises LeaseLostError if it is somebody else's now."""
-    renewed = LaneLease.objects.filter(
-        flow_id=lease.flow_id, lane=lease.lane, token=lease.token, until__gt=now
-    ).update(until=now + DURATION)
-    if renewed != 1:
+    if lease.held().filter(until__gt=now).update(until=now + DURATION) != 1:
         raise LeaseLostError("This run lost its lease to another worker and commits nothing more.")
 
 
 def release(lease: Lease) -> None:
-    LaneLease.objects.filter(flow_id=lease.flow_id, lane=lease.lane, token=lease.token).update(
-        token="", holder="", until=None
-    )
+    lease.held().update(token="", holder="", until=None)
 
 
 def held(flow_id: int, lane: str, now: datetime) -> bool:
     """Whether a living worker holds the lane."""
     row = LaneLease.objects.filter(flow_id=flow_id, lane=lane, until__gt=now).exclude(token="").first()
-    return row is not None and not _holder_is_dead(row.holder)
+    return row is not None and is_held(row, now)
+
+
+def is_held(row: LaneLease | Partition, now: datetime) -> bool:
+    """Whether a living worker holds the row, as far as it was read."""
+    return bool(row.token) and row.until is not None and row.until > now and not _holder_is_dead(row.holder)
+
+
+def at_work(now: datetime) -> int:
+    """How many lanes and parts are held, be their holders living or not."""
+    return sum(
+        rows.filter(until__gt=now).exclude(token="").count()
+        for rows in (LaneLease.objects.all(), Partition.objects.all())
+    )
 
 
 def living_tokens(flow_id: int | None, now: datetime) -> set[str]:
     """Tokens that workers hold now, of one flow or of all."""
-    rows = LaneLease.objects.filter(until__gt=now).exclude(token="")
+    lanes = LaneLease.objects.filter(until__gt=now).exclude(token="")
+    parts = Partition.objects.filter(until__gt=now).exclude(token="")
     if flow_id is not None:
-        rows = rows.filter(flow_id=flow_id)
-    return {row.token for row in rows if not _holder_is_dead(row.holder)}
+        lanes, parts = lanes.filter(flow_id=flow_id), parts.filter(run__flow_id=flow_id)
+    held = [*lanes.values_list("token", "holder"), *parts.values_list("token", "holder")]
+    return {token for token, holder in held if not _holder_is_dead(holder)}
 
 
 def _ensure_row(flow: Flow, lane: str) -> None:

@@ -185,8 +185,7 @@ class Runner:
         else:
             start = self._start(checkpoint)
             cursor = Cursor(start) if isinstance(start, datetime) else None
-        # A flow without links has nothing to follow: only records that enter are read.
-        entered = not self.store.has_links()
+        entered = self._only_entering()
         for page, asked_at in self._prefetched(
             self._connectors[side].changes(self._query(side, cursor, entered))
         ):
@@ -196,6 +195,10 @@ class Runner:
             self._take(side, page, asked_at, entered=entered)
         self._drain()
         self._finish_poll(side, checkpoint)
+
+    def _only_entering(self) -> bool:
+        """A flow without links has nothing to follow: only records that enter are read."""
+        return not self.store.has_links()
 
     def _start(self, checkpoint: Checkpoint) -> datetime | str | None:
         """Where a poll of a side begins: at its watermark, a flow's first one at the very first row, a date, or NOW."""

@@ -47,6 +47,10 @@ class Store(Known):
             self.unsettled[record] = Side(to), Outcome(outcome)
 
     @property
+    def settles(self) -> int:
+        return self.run.pk
+
+    @property
     def dry(self) -> bool:
         return self.run.mode == RunMode.DRY
 
@@ -401,10 +405,14 @@ class Store(Known):
     def _record_totals(self, batch: Batch) -> None:
         hour = self.now().replace(minute=0, second=0, microsecond=0)
         counts = Counter((item.to, item.outcome) for item in batch.items if item.outcome is not None)
-        for (to, outcome), count in counts.items():
+        for (to, outcome), count in sorted(
+            counts.items()
+        ):  # in one order, or two workers wait for each other
             key = {"flow": self.context.flow, "hour": hour, "side": to, "outcome": outcome}
             if not HourlyTotal.objects.filter(**key).update(count=F("count") + count):
-                HourlyTotal.objects.create(**key, count=count)
+                row, fresh = HourlyTotal.objects.get_or_create(**key, defaults={"count": count})
+                if not fresh:  # another worker was quicker
+                    HourlyTotal.objects.filter(pk=row.pk).update(count=F("count") + count)
 
     def _record_run(self, batch: Batch) -> None:
         """Add the page to the run's counts; the row is the progress that pages and bars show."""

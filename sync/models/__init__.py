@@ -8,6 +8,7 @@ from sync.models.event import Event, HourlyTotal, RemoteCall
 from sync.models.flow import Flow, Revision, Schedule
 from sync.models.lane import Checkpoint, LaneLease
 from sync.models.link import Intent, RecordLink
+from sync.models.partition import BulkJob, Partition
 from sync.models.question import Question
 from sync.models.reconciliation import Reconciliation, Sighting, Suspect
 from sync.models.run import Run
@@ -16,6 +17,7 @@ from sync.models.worker import Worker
 
 __all__ = [
     "AuditEntry",
+    "BulkJob",
     "CachedSchema",
     "CallCount",
     "Checkpoint",
@@ -28,6 +30,7 @@ __all__ = [
     "HourlyTotal",
     "Intent",
     "LaneLease",
+    "Partition",
     "Question",
     "Reconciliation",
     "RecordLink",

@@ -105,6 +105,8 @@ class Run(models.Model):
     advice = models.CharField(max_length=500, blank=True)
     cancel_requested = models.BooleanField(default=False)
     slices = models.PositiveIntegerField(default=0)
+    # Into how many parts a first load is cut, for any number of workers; 0: one worker reads all of it.
+    parts = models.PositiveIntegerField(default=0, db_default=0)
     resume_at = models.DateTimeField(null=True)  # a deferred run goes on by itself from then on
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)

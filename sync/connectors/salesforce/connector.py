@@ -70,9 +70,10 @@ class SalesforceConnector:
     def count(self, name: str, condition: str) -> int:
         return int(self._org.query(soql.count(name, condition))["totalSize"])
 
-    def tally(
-        self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None
-    ) -> Tally:
+    def size(self, query: ChangeQuery) -> int:
+        return self.count(query.name, reading.condition(query, query.cursor))
+
+    def tally(self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None) -> Tally:
         return tallying.tally(self._org, name, scope, born_from, born_before)
 
     def history(

@@ -82,9 +82,10 @@ class ServiceNowConnector:
     def count(self, name: str, condition: str) -> int:
         return self._instance.rows(name, query.every(condition), ("sys_id",), limit=1).total
 
-    def tally(
-        self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None
-    ) -> Tally:
+    def size(self, query: ChangeQuery) -> int:
+        return reading.size(self._instance, query)
+
+    def tally(self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None) -> Tally:
         return tallying.tally(self._instance, name, scope, born_from, born_before)
 
     def history(

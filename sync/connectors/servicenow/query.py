@@ -92,10 +92,20 @@ def changes(query: ChangeQuery, cursor: Cursor | None) -> str:
     said within one; the scope is repeated in each. Rows of the same second come first: whether ORDERBY orders the
     union or each part of it is not public, and where a page fills up with later rows, the others would be passed.
     """
-    read = every(query.scope, query.enter, born(query.born_from, query.born_before))
-    return f"{every(read, within(query.since, query.until), _after(cursor))}^{ORDER}".removeprefix(
-        "^"
-    )
+    return f"{condition(query, cursor)}^{ORDER}".removeprefix("^")
+
+
+def condition(query: ChangeQuery, cursor: Cursor | None) -> str:
+    """Which rows a reading still has before it, without their order."""
+    of = (born(query.born_from, query.born_before), _ids(query.id_from, query.id_before))
+    read = every(query.scope, query.enter, *of)
+    return every(read, within(query.since, query.until), _after(cursor))
+
+
+def _ids(start: str, end: str) -> str:
+    """Rows whose sys_id lies in [start, end)."""
+    bounds = [f"sys_id>={escaped(start)}"] if start else []
+    return "^".join([*bounds, f"sys_id<{escaped(end)}"] if end else bounds)
 
 
 def _after(cursor: Cursor | None) -> str:

@@ -45,6 +45,11 @@ def changes(instance: Instance, asked: ChangeQuery) -> Iterator[Page]:
         seen += len(records)
 
 
+def size(instance: Instance, asked: ChangeQuery) -> int:
+    """Rows that match before access control hides some."""
+    return instance.rows(asked.name, query.condition(asked, asked.cursor), ("sys_id",), limit=1).total
+
+
 def _page(
     instance: Instance, asked: ChangeQuery, cursor: Cursor | None, names: Sequence[str]
 ) -> tuple[Rows, bool]:

@@ -24,6 +24,7 @@ from sync.models.base import Lane
 from sync.models.question import QuestionState
 from sync.models.run import IN_BACKFILL, RunKind, RunMode, RunStatus
 from sync.questions import answer
+from sync.tasks import call_helpers
 
 WAIT_SECONDS = 60.0
 _TROUBLE = ("failed", "conflicts", "in_doubt")
@@ -91,7 +92,7 @@ class Command(ConsoleCommand):
             return self._count(flow, asked)
         run = self._request(flow, asked, options["wait"])
         with progress_bar(flow.name) as show, told_by_signal() as stopping:
-            run = execute(run.pk, show, stopping=stopping)
+            run = execute(run.pk, show, stopping=stopping, ring=call_helpers)
             if stopping() and run.is_active:
                 raise CannotRun(
                     f"{run} was told to stop and did so at a safe point. A worker goes on with it.",
@@ -160,6 +161,8 @@ class Command(ConsoleCommand):
         while run.is_active:
             time.sleep(0.5)
             run.refresh_from_db()
+            if run.parts and run.pk in unattended(timezone.now()):
+                run = execute(run.pk)  # a worker left a part behind
         return run
 
 
