@@ -22,6 +22,7 @@ from sync.actor import NOBODY, current_actor
 from sync.core.records import Side
 from sync.cron import next_tick
 from sync.models import (
+    Attachment,
     AuditEntry,
     Conflict,
     Connection,
@@ -308,7 +309,8 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     now = timezone.now()
     with transaction.atomic():
         chosen = _open_ones(letters)
-        for letter in chosen:
+        files = Attachment.objects.plan_again(chosen)
+        for letter in [letter for letter in chosen if letter.pk not in files]:
             Waiting.objects.update_or_create(
                 flow_id=letter.flow_id,
                 side="servicenow" if letter.side == "salesforce" else "salesforce",
@@ -338,8 +340,11 @@ def resync_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, enque
     require(by, "sync.resync_flow")
     with transaction.atomic():
         by_flow: dict[Flow, list[str]] = {}
-        for letter in _open_ones(letters):
-            by_flow.setdefault(letter.flow, []).append(letter.record_id)
+        chosen = _open_ones(letters)
+        files = Attachment.objects.plan_again(chosen)
+        for letter in chosen:
+            about = letter.link.servicenow_id if letter.link and letter.pk in files else letter.record_id
+            by_flow.setdefault(letter.flow, []).append(about)
         return [
             request_run(flow=flow, by=by, kind=RunKind.RESYNC, ids=ids, enqueue=enqueue)
             for flow, ids in by_flow.items()

@@ -176,6 +176,49 @@ _ADVICE: dict[str, Advice] = {
         "Make the two equal, or choose in the flow whose values count when records meet.",
     ),
 }
+_ANY_FILE = Advice(
+    "The platform does not take the file.",
+    "Read its message. Let the platform take such files, or leave them behind in the flow's attachments, then retry.",
+)
+# Of files alone, or of codes that mean something else for a file.
+_FILES: dict[str, Advice] = {
+    "HTTP_413": Advice(
+        "The file is larger than ServiceNow takes.",
+        "Raise com.glide.attachment.max_size there, or lower max_size in the flow's attachments, then retry.",
+    ),
+    "BAD_REQUEST": Advice(
+        "ServiceNow does not take the file.",
+        "Read its message. A type that is not allowed can be added to glide.attachment.extensions, or left behind by "
+        "the flow's attachments; then retry.",
+    ),
+    "FILE_SIZE_LIMIT_EXCEEDED": Advice(
+        "The file is larger than Salesforce takes.",
+        "Lower max_size in the flow's attachments, or make the file smaller.",
+    ),
+    "STORAGE_LIMIT_EXCEEDED": Advice(
+        "The org's file storage is full.", "Free space in Salesforce or add to it, then retry."
+    ),
+    "FILE_NOT_READABLE": Advice(
+        "The integration user may not read the file.",
+        "Let it read the files of the record (ServiceNow: sys_attachment; Salesforce: Query All Files), then retry.",
+    ),
+    "PATIENCE_ENDED": Advice(
+        "The file could not be carried within the flow's patience.",
+        "Read the message. A file that is too large for the line can be left behind by max_size; else retry.",
+    ),
+    **{
+        code: Advice(
+            "The integration user may not add files to the record.",
+            "ServiceNow: give it create on sys_attachment and write on the record. Salesforce: edit access to the record.",
+        )
+        for code in (
+            "ACL",
+            "FORBIDDEN",
+            "INSUFFICIENT_ACCESS",
+            "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+        )
+    },
+}
 # Families of codes that share one answer, longest prefix first.
 _FAMILIES = ("INSUFFICIENT_ACCESS", "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY")
 
@@ -186,3 +229,11 @@ def rule_and_advice(code: str) -> Advice:
         return known
     family = next((name for name in _FAMILIES if code.startswith(name)), "")
     return _ADVICE.get(family, _UNKNOWN)
+
+
+def file_advice(code: str) -> Advice:
+    """The same for a file that was refused."""
+    if known := _FILES.get(code):
+        return known
+    found = rule_and_advice(code)
+    return _ANY_FILE if found is _UNKNOWN else found

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from sync.core.files import File, NewFile, Passing, Stored, Stream
 from sync.core.reconciling import Tally
 from sync.core.records import (
     Change,
@@ -109,6 +110,35 @@ class Call:
 Observer = Callable[[Call], None]
 
 
+class Files(Protocol):
+    """The files on a system's records. Raises only `sync.errors`."""
+
+    @property
+    def longest_name(self) -> int:
+        """Characters of a file's name that the platform keeps."""
+        ...
+
+    def on(self, parents: Sequence[str]) -> Sequence[File]:
+        """All files that these records show, in batches; replaced versions too."""
+        ...
+
+    def since(self, name: str, at: datetime) -> Iterator[Sequence[File]]:
+        """Files that came to records of `name` at `at` or later by the platform's clock, whatever the records' own
+        stamps say; page by page, in no order."""
+        ...
+
+    def open(self, id: str) -> Stream:
+        """The file's bytes as they come; to be closed."""
+        ...
+
+    def add(self, name: str, parent: str, file: NewFile, content: Callable[[], Passing]) -> Stored:
+        """Put a file on a record of `name`, sent while it comes in. `content` is opened anew for each attempt.
+
+        What the source or the content raises comes through as it is; what this platform says as for a write.
+        """
+        ...
+
+
 class Connector(Protocol):
     """One remote system as the engine sees it. Raises only `sync.errors`. Safe to use from several threads."""
 
@@ -179,6 +209,9 @@ class Connector(Protocol):
     def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
         """Users or groups by their key (user_name, group name, Username, queue DeveloperName)."""
         ...
+
+    @property
+    def files(self) -> Files: ...
 
     def probe(self, name: str = "", key_field: str = "") -> Probe:
         """What Test connection says; never raises for what it tests, says it in findings."""

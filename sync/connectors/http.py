@@ -25,6 +25,7 @@ from sync import jsons
 from sync.connectors.addresses import AddressPolicy, GuardedAdapter, checked_origin, tls_context
 from sync.connectors.base import Call, Observer, Profile, Usage
 from sync.connectors.parallel import Lengthening, Limit
+from sync.connectors.streaming import TAKES_WITHIN, Incoming, Outgoing
 from sync.core.records import Side
 from sync.errors import (
     AuthenticationError,
@@ -40,6 +41,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_LOGGED_BYTES = 64 * 1024
 CLIENT_NAME = "integration-console"
 _CHUNK = 256 * 1024
+# A file is wanted as its digest was taken: not packed on the way.
+_AS_IT_IS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 class Purpose(Enum):
@@ -108,7 +111,8 @@ class _Exchange:
     method: str
     path: str
     purpose: Purpose
-    body: bytes
+    body: bytes  # as far as it may be shown
+    size: int = 0  # of all that is sent
     started: float = 0.0  # by the transport's monotonic clock, once it passed the gate
     era: int = 0  # of the limit, when it passed the gate
     answer: Answer | None = None
@@ -174,18 +178,40 @@ class Transport:
         """
         prepared = self._prepared(method, url, dict(headers or {}), dict(params or {}), data)
         body = prepared.body or b""
-        exchange = _Exchange(
-            method, prepared.path_url, purpose, body if isinstance(body, bytes) else body.encode()
+        known = body if isinstance(body, bytes) else body.encode()
+        return self._sent(
+            prepared, _Exchange(method, prepared.path_url, purpose, known, len(known)), judge=judge
         )
+
+    def upload(
+        self, url: str, *, headers: Mapping[str, str], body: Outgoing | bytes, shown: str = ""
+    ) -> Answer:
+        """Post a file while it comes in; like a write otherwise. `shown`: told in place of a path that names the file."""
+        prepared = self._prepared("POST", url, dict(headers), {}, body)
+        exchange = _Exchange("POST", shown or prepared.path_url, Purpose.WRITE, b"", len(body))
+        return self._sent(prepared, exchange, upload=body)
+
+    def _sent(
+        self,
+        prepared: requests.PreparedRequest,
+        exchange: _Exchange,
+        *,
+        judge: Callable[[Answer], SyncError | None] | None = None,
+        upload: Outgoing | bytes = b"",
+    ) -> Answer:
         self.profile.admit()
         try:
             with self.limit.slot() as exchange.era:
                 answer = exchange.answer = self._receive(prepared, exchange)
             if judge is None:
-                _parse(answer, purpose)
-            if fault := judge(answer) if judge else self._dialect.fault(answer, purpose):
+                _parse(answer, exchange.purpose)
+            if fault := judge(answer) if judge else self._dialect.fault(answer, exchange.purpose):
                 raise fault
         except SyncError as error:
+            if isinstance(upload, Outgoing) and error is upload.fault:
+                # What kept the file from coming says nothing of this platform.
+                self._tell(exchange, error, ours=True)
+                raise
             error.system = self._dialect.system
             self._adapt(exchange, error)
             self._tell(exchange, error)
@@ -194,6 +220,45 @@ class Transport:
         self._tell(exchange, None)
         return answer
 
+    def download(self, url: str, *, headers: Mapping[str, str]) -> Incoming:
+        """Ask for a file. Its bytes are read from what is returned, which must be closed; nothing of them is kept.
+
+        Raises as `request` does where the platform answers with anything but a file.
+        """
+        prepared = self._prepared("GET", url, {**headers, **_AS_IT_IS}, {}, None)
+        exchange = _Exchange("GET", prepared.path_url, Purpose.READ, b"")
+        self.profile.admit()
+        try:
+            with self.limit.slot() as exchange.era:
+                response = self._opened(prepared, exchange)
+                if response.status_code == 200:
+                    answer = exchange.answer = self._answered(response, b"", exchange)
+                    where = urlsplit(answer.url).netloc
+                    return Incoming(response, where, lambda fault: self._close(exchange, fault))
+                with response:
+                    content = _bounded_body(response, deadline=time.monotonic() + self.profile.timeout[1])
+                answer = exchange.answer = self._answered(response, content, exchange)
+            _parse(answer, Purpose.READ)
+            raise self._dialect.fault(answer, Purpose.READ) or _no_file(answer)
+        except SyncError as error:
+            self._close(exchange, error)
+            raise
+
+    def _opened(self, prepared: requests.PreparedRequest, exchange: _Exchange) -> requests.Response:
+        exchange.started = self.monotonic()
+        try:
+            return self._session.send(
+                prepared, stream=True, timeout=self.profile.timeout, allow_redirects=False, verify=True
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _lost(Purpose.READ, urlsplit(prepared.url or "").netloc, error) from error
+
+    def _close(self, exchange: _Exchange, error: SyncError | None) -> None:
+        if error is not None:
+            error.system = self._dialect.system
+        self._adapt(exchange, error)
+        self._tell(exchange, error)
+
     def _adapt(self, exchange: _Exchange, error: SyncError | None) -> None:
         """Send fewer calls at once where the platform turns them away, loses them or takes ever longer; else more."""
         answer = exchange.answer
@@ -201,7 +266,7 @@ class Transport:
             if not isinstance(error, BudgetSpentError | ConfigurationError):
                 self.limit.troubled(exchange.era)
             return
-        moved = len(exchange.body) + len(answer.content)
+        moved = exchange.size + len(answer.content)
         what = f"{exchange.method} {exchange.purpose}"
         if error is None and self._lengthening.noticed(what, moved, answer.seconds):
             self.limit.troubled(exchange.era)
@@ -214,7 +279,7 @@ class Transport:
         url: str,
         headers: dict[str, str],
         params: dict[str, str],
-        data: bytes | Mapping[str, str] | None,
+        data: bytes | Mapping[str, str] | Outgoing | None,
     ) -> requests.PreparedRequest:
         try:
             request = requests.Request(method, url, headers=headers, params=params, data=data)
@@ -241,22 +306,34 @@ class Transport:
             status, headers, content = self._carry(prepared)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _lost(exchange.purpose, where, error) from error
+        return self._dated(Answer(status, headers, content, prepared.url or "", 0.0), exchange)
+
+    def _answered(self, response: requests.Response, content: bytes, exchange: _Exchange) -> Answer:
+        headers = response.headers
+        return self._dated(Answer(response.status_code, headers, content, response.url, 0.0), exchange)
+
+    def _dated(self, answer: Answer, exchange: _Exchange) -> Answer:
+        """How long it took and when, by the platform's clock."""
         moment = self.monotonic()
-        at = _date(headers)
-        if at:
-            self._clock.saw(at, moment)
-        return Answer(status, headers, content, prepared.url or "", moment - exchange.started, at=at)
+        answer.seconds, answer.at = moment - exchange.started, _date(answer.headers)
+        if answer.at:
+            self._clock.saw(answer.at, moment)
+        return answer
 
     def _carry(self, prepared: requests.PreparedRequest) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request and read its whole answer: status, headers, body. Raises what requests and urllib3 raise."""
+        connect, read = self.profile.timeout
+        if isinstance(prepared.body, Outgoing):
+            connect = max(connect, TAKES_WITHIN)
         response = self._session.send(
-            prepared, stream=True, timeout=self.profile.timeout, allow_redirects=False, verify=True
+            prepared, stream=True, timeout=(connect, read), allow_redirects=False, verify=True
         )
         with response:
-            content = _bounded_body(response, deadline=time.monotonic() + self.profile.timeout[1])
+            content = _bounded_body(response, deadline=time.monotonic() + read)
         return response.status_code, response.headers, content
 
-    def _tell(self, exchange: _Exchange, error: SyncError | None) -> None:
+    def _tell(self, exchange: _Exchange, error: SyncError | None, *, ours: bool = False) -> None:
+        """`ours`: the call was cut off by us, for a reason that lies elsewhere."""
         answer = exchange.answer
         shown = error is not None and exchange.purpose is not Purpose.TOKEN
         self._observe(
@@ -269,13 +346,21 @@ class Transport:
                 write=exchange.purpose is Purpose.WRITE,
                 request_id=answer.request_id if answer else "",
                 error=error.code if error else "",
-                failed=_is_outage(error, answer),
+                failed=not ours and _is_outage(error, answer),
                 request_body=_cut(exchange.body) if shown else "",
                 response_body=_cut(answer.content) if shown and answer else "",
                 usage=self._dialect.usage(answer.headers) if answer else None,
                 at=answer.at if answer else None,
             )
         )
+
+
+def _no_file(answer: Answer) -> TransientError:
+    return TransientError(
+        f"{urlsplit(answer.url).netloc} answered {answer.status_code} instead of a file.",
+        code="bad_answer",
+        request_id=answer.request_id,
+    )
 
 
 def _is_outage(error: SyncError | None, answer: Answer | None) -> bool:

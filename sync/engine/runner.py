@@ -22,6 +22,7 @@ from sync.core.records import ChangeQuery, Cursor, Operation, Outcome, Page, Rec
 from sync.core.window import Poll, next_watermark
 from sync.engine import tombstones
 from sync.engine.answers import Applying
+from sync.engine.attachments import Carrying
 from sync.engine.context import DEFAULT_PAGE, Context
 from sync.engine.deciding import Deciding
 from sync.engine.deleting import TOMBSTONE, Policy
@@ -91,6 +92,9 @@ class Runner:
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
         self._redo_all("settling")
+        for _ in Carrying(self.context, self.store, self._connectors, self.stopping)():
+            self._recorded += 1
+            self._safe_point()
 
     def _pause(self) -> None:
         """What is under way is recorded with its checkpoint, behind which the next slice goes on."""

@@ -1,5 +1,6 @@
 """One file per noun; each model with its QuerySet."""
 
+from sync.models.attachment import Attachment
 from sync.models.attention import Conflict, DeadLetter, Waiting
 from sync.models.audit import AuditEntry
 from sync.models.budget import CallCount
@@ -16,6 +17,7 @@ from sync.models.schema import CachedSchema
 from sync.models.worker import Worker
 
 __all__ = [
+    "Attachment",
     "AuditEntry",
     "BulkJob",
     "CachedSchema",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, quote, urlsplit
 
 from sync.connectors.auth import Authoriser
@@ -50,6 +50,9 @@ class ReadOnlyTransport(Transport):
         return super().request(
             method, url, purpose=purpose, headers=headers, params=params, data=data, judge=judge
         )
+
+    def upload(self, url: str, *, headers: Mapping[str, str], body: object, shown: str = "") -> NoReturn:
+        raise NotARead(f"A probe only reads: no file was sent to {urlsplit(url).path}.")
 
 
 def refuse_writes(

@@ -1,7 +1,7 @@
 """A process that forks a worker for each flow and kind of run named to it, which it does to its end, unless it is killed.
 
 It answers with the worker's process id as soon as it exists and, asked by an empty line, with its exit status (minus
-the number of the signal that ended it). Forked rather than started anew, because a worker that begins at once can be killed often.
+the number of the signal that ended it) and the most memory it had (KiB). Forked rather than started anew, because a worker that begins at once can be killed often.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def serve() -> None:
             os._exit(0)
         say(pid)
         sys.stdin.readline()  # until then the id is the worker's, even if it has ended
-        _, status = os.waitpid(pid, 0)
-        say(os.waitstatus_to_exitcode(status))
+        _, status, used = os.wait4(pid, 0)
+        say(os.waitstatus_to_exitcode(status), used.ru_maxrss)
 
 
-def say(number: int) -> None:
-    sys.stdout.write(f"{number}\n")
+def say(*numbers: int) -> None:
+    sys.stdout.write(" ".join(map(str, numbers)) + "\n")
     sys.stdout.flush()
 
 

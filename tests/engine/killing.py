@@ -16,7 +16,7 @@ from typing import IO
 from django.db import connection
 from django.db.models import F
 
-from sync.models import Connection, Flow, Intent, RecordLink, Run, Waiting
+from sync.models import Attachment, Connection, Flow, Intent, RecordLink, Run, Waiting
 from sync.sandbox.pair import Pair
 
 # Longer than a request may still be executed after its worker died, and than claims and leases last.
@@ -32,6 +32,7 @@ class Worker:
         assert forking.stdout is not None
         self._orders: IO[str] = forking.stdin
         self._answers: IO[str] = forking.stdout
+        self.peak = 0  # KiB that the last worker had in memory at most
 
     def start(self, flow: Flow, kind: str = "manual") -> int:
         self._orders.write(f"{flow.name} {kind}\n")
@@ -42,7 +43,8 @@ class Worker:
         """Its exit status, once it has ended; minus 9 if it was killed."""
         self._orders.write("\n")
         self._orders.flush()
-        return int(self._answers.readline())
+        status, self.peak = map(int, self._answers.readline().split())
+        return status
 
     def killed_when(self, flow: Flow, reached: Callable[[], bool], kind: str = "manual") -> bool:
         """Start it and kill it once `reached` holds; False if it ended before."""
@@ -125,6 +127,7 @@ def let_time_pass() -> None:
     """While no worker lives: what was in doubt can be executed no more, and what waited is due."""
     for model, *stamps in (
         (Intent, "at"), (Waiting, "due_at"), (RecordLink, "claim_until"), (Run, "resume_at"),
+        (Attachment, "at", "sealed_at", "due_at"),
         (Connection, "blocked_until", "circuit_open_until", "circuit_tried_until"),
     ):  # fmt: skip
         model.objects.update(**{stamp: F(stamp) - LATER for stamp in stamps})

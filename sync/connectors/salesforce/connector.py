@@ -11,6 +11,7 @@ from sync.connectors.parallel import Workers
 from sync.connectors.retry import Retry
 from sync.connectors.salesforce import deletions, history, metadata, probing, reading, soql, tallying, writing
 from sync.connectors.salesforce.dialect import SalesforceDialect
+from sync.connectors.salesforce.files import SalesforceFiles
 from sync.connectors.salesforce.org import Org
 from sync.connectors.unreadable import HISTORIES
 from sync.core.reconciling import Tally
@@ -98,6 +99,10 @@ class SalesforceConnector:
 
     def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
         return metadata.people(self._org, self._workers, kind, keys)
+
+    @property
+    def files(self) -> SalesforceFiles:
+        return SalesforceFiles(self._org, self._workers)
 
     def probe(self, name: str = "", key_field: str = "") -> Probe:
         return probing.probe(self._org, name, key_field)

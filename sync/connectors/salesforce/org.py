@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 from sync.connectors.auth import Authoriser
 from sync.connectors.base import Token, TokenStore
 from sync.connectors.http import CLIENT_NAME, Purpose, Transport
 from sync.connectors.retry import Retry
+from sync.connectors.streaming import Incoming, Outgoing
+from sync.core.files import Passing
 from sync.core.records import Side
 from sync.errors import TransientError
 
@@ -45,6 +48,31 @@ class Org:
 
     def write(self, path: str, *, method: str, data: bytes | None, headers: Mapping[str, str]) -> Any:
         return self._retry.briefly(lambda: self._call(path, method, data, Purpose.WRITE, headers))
+
+    def download(self, path: str) -> Incoming:
+        """The bytes of a file as they come; to be closed."""
+        return self._retry.run(
+            lambda: self.authoriser.run(
+                lambda token: self.transport.download(
+                    self._url(token, path), headers={**_CALL_OPTIONS, **self.authoriser.headers(token)}
+                )
+            )
+        )
+
+    def upload(
+        self, path: str, content: Callable[[], Passing], body: Callable[[Passing], Outgoing], kind: str
+    ) -> Any:
+        """Post a body made while it is sent; each attempt opens the content anew. `kind`: its content type."""
+
+        def send(token: Token) -> Any:
+            headers = {**_CALL_OPTIONS, "Content-Type": kind, **self.authoriser.headers(token)}
+            with closing(content()) as opened:
+                return self.transport.upload(self._url(token, path), headers=headers, body=body(opened)).data
+
+        return self._retry.briefly(lambda: self.authoriser.run(send))
+
+    def _url(self, token: Token, path: str) -> str:
+        return f"{token.instance_url}/services/data/v{self.version}/{path}"
 
     def get(self, path: str, *, token: Token | None = None) -> Any:
         """The parsed answer of a path outside the data API, with a token or without."""

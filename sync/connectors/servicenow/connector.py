@@ -21,6 +21,7 @@ from sync.connectors.servicenow import (
     writing,
 )
 from sync.connectors.servicenow.dialect import ServiceNowDialect
+from sync.connectors.servicenow.files import ServiceNowFiles
 from sync.connectors.servicenow.instance import Instance
 from sync.connectors.unreadable import HISTORIES
 from sync.core.reconciling import Tally
@@ -110,6 +111,10 @@ class ServiceNowConnector:
 
     def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
         return metadata.people(self._instance, self._workers, kind, keys)
+
+    @property
+    def files(self) -> ServiceNowFiles:
+        return ServiceNowFiles(self._instance, self._workers)
 
     def probe(self, name: str = "", key_field: str = "") -> Probe:
         return probing.probe(self._instance, self.profile, name, key_field)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from sync.connectors.auth import Authoriser
-from sync.connectors.base import TokenStore
+from sync.connectors.base import Token, TokenStore
 from sync.connectors.http import Answer, Purpose, Transport, unusable
 from sync.connectors.retry import Retry
 from sync.connectors.servicenow import query
+from sync.connectors.streaming import Incoming, Outgoing
+from sync.core.files import NewFile, Passing
 from sync.errors import SchemaError
 
 # Version 2 answers an empty list with 200; version 1 would answer 404.
 TABLES = "/api/now/v2/table/"
 STATS = "/api/now/stats/"
+FILES = "/api/now/attachment/"
 # Raw values in UTC and references as plain ids; the Link header would repeat a long query.
 _SHAPE = {
     "sysparm_display_value": "false",
@@ -96,6 +100,37 @@ class Instance:
         result = answer.data.get("result") if isinstance(answer.data, dict) else None
         if not isinstance(result, dict) or not result.get("sys_id"):
             unusable(answer, Purpose.WRITE, "no stored record")
+        return result
+
+    def download(self, id: str) -> Incoming:
+        """The bytes of an attachment as they come; to be closed."""
+        url = f"{self.transport.origin}{FILES}{quote(id, safe='')}/file"
+        return self._retry.run(
+            lambda: self.authoriser.run(
+                lambda token: self.transport.download(url, headers=self.authoriser.headers(token))
+            )
+        )
+
+    def attach(
+        self, table: str, record: str, file: NewFile, content: Callable[[], Passing]
+    ) -> dict[str, Any]:
+        """Send a file while it comes in; returns the row that describes it. Each attempt opens the content anew."""
+        place = {"table_name": query.name(table), "table_sys_id": record}
+        path = f"{FILES}file?{encoded({**place, 'file_name': file.name})}"
+        shown = f"{FILES}file?{encoded(place)}"  # logs are clear, and a name is content
+
+        def send(token: Token) -> Answer:
+            headers = {"Content-Type": file.content_type, **self.authoriser.headers(token)}
+            with closing(content()) as opened:
+                body = Outgoing(opened, file.size) if file.size else b""
+                return self.transport.upload(
+                    self.transport.origin + path, headers=headers, body=body, shown=shown
+                )
+
+        answer = self._retry.briefly(lambda: self.authoriser.run(send))
+        result = answer.data.get("result") if isinstance(answer.data, dict) else None
+        if not isinstance(result, dict) or not result.get("sys_id"):
+            unusable(answer, Purpose.WRITE, "no stored file")
         return result
 
     def _call(self, method: str, path: str, purpose: Purpose, body: bytes | None = None) -> Answer:

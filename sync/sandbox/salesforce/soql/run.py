@@ -19,7 +19,7 @@ from sync.sandbox.salesforce.soql.plan import plan
 from sync.sandbox.salesforce.soql.polymorphic import typeofs
 from sync.sandbox.salesforce.soql.select import Renderer, renderer
 from sync.sandbox.salesforce.soql.sorting import sort, sortable
-from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Order, Path, Query
+from sync.sandbox.salesforce.soql.syntax import And, Comparison, Condition, Join, Order, Path, Query
 from sync.sandbox.salesforce.soql.tokens import excerpt
 from sync.sandbox.salesforce.store import Row, Stored
 
@@ -133,11 +133,11 @@ def _view(org: Org, query: Query) -> View:
 
 
 def _refuse_unfiltered(view: View, where: Condition | None) -> None:
-    """Refuse a query of an object that may only be asked about known records."""
+    """Refuse a query of an object that may only be asked about known records, or those that another query finds."""
     wanted = view.sobject.must_filter_by
     parts = where.children if isinstance(where, And) else (where,)
     narrowed = any(
-        isinstance(part, Comparison)
+        isinstance(part, Comparison | Join)
         and part.operator in ("=", "IN")
         and part.path.parts[-1].lower() in {name.lower() for name in wanted}
         for part in parts
