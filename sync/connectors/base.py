@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from sync.core.files import File, NewFile, Passing, Stored, Stream
+from sync.core.notes import Entry, EntryPage
 from sync.core.reconciling import Tally
 from sync.core.records import (
     Change,
@@ -195,6 +196,21 @@ class Connector(Protocol):
         None: our user may not read it, or there is none. A field that the platform does not follow has no entries,
         so that only what an entry says is proof.
         """
+        ...
+
+    def entries(self, stream: str, since: datetime) -> Iterator[EntryPage]:
+        """Headers of all that was said at `since` or later, on whatever record; see `sync.core.notes` for streams."""
+        ...
+
+    def entries_by(
+        self,
+        stream: str,
+        *,
+        ids: Sequence[str] = (),
+        parents: Sequence[str] = (),
+        since: datetime | None = None,
+    ) -> Sequence[Entry]:
+        """Whole entries, by their own ids or by the records they stand on, oldest first by (creation, id)."""
         ...
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:

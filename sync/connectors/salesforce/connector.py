@@ -9,11 +9,22 @@ from sync.connectors.base import Observer, Profile, TokenStore
 from sync.connectors.http import Transport
 from sync.connectors.parallel import Workers
 from sync.connectors.retry import Retry
-from sync.connectors.salesforce import deletions, history, metadata, probing, reading, soql, tallying, writing
+from sync.connectors.salesforce import (
+    deletions,
+    history,
+    journal,
+    metadata,
+    probing,
+    reading,
+    soql,
+    tallying,
+    writing,
+)
 from sync.connectors.salesforce.dialect import SalesforceDialect
 from sync.connectors.salesforce.files import SalesforceFiles
 from sync.connectors.salesforce.org import Org
 from sync.connectors.unreadable import HISTORIES
+from sync.core.notes import Entry, EntryPage
 from sync.core.reconciling import Tally
 from sync.core.records import (
     Change,
@@ -90,6 +101,19 @@ class SalesforceConnector:
         self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
     ) -> Sequence[Deletion]:
         return deletions.deleted(self._org, name, since, ids)
+
+    def entries(self, stream: str, since: datetime) -> Iterator[EntryPage]:
+        return journal.headers(self._org, stream, since)
+
+    def entries_by(
+        self,
+        stream: str,
+        *,
+        ids: Sequence[str] = (),
+        parents: Sequence[str] = (),
+        since: datetime | None = None,
+    ) -> Sequence[Entry]:
+        return journal.entries(self._org, self._workers, stream, ids, parents, since)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         return self._workers.stream(lambda part: writing.send(self._org, name, part), writing.batches(batch))

@@ -36,7 +36,7 @@ def changes(org: Org, query: ChangeQuery) -> Iterator[Page]:
     cursor = query.cursor
     while True:
         text = soql.select(names, query.name, condition(query, cursor), order=_ORDER, limit=limit)
-        data, read_at = _timed_query(org, text)
+        data, read_at = timed_query(org, text)
         records = tuple(record(row, query.number_field, query.fields) for row in data["records"])
         _check_order(records, cursor)
         last = data.get("done") is True and data["totalSize"] < limit
@@ -63,7 +63,7 @@ def condition(query: ChangeQuery, cursor: Cursor | None) -> str:
     )
 
 
-def _timed_query(org: Org, text: str) -> tuple[Mapping[str, Any], datetime]:
+def timed_query(org: Org, text: str) -> tuple[Mapping[str, Any], datetime]:
     """A query's answer and a server time not later than its look-up: the answer's date less all the time it took."""
     started = org.transport.monotonic()
     data = org.query(text)

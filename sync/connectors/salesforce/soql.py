@@ -43,13 +43,14 @@ def both(*conditions: str) -> str:
     return " AND ".join(f"({condition})" for condition in conditions if condition.strip())
 
 
-def after(cursor: Cursor | None) -> str:
+def after(cursor: Cursor | None, field: str = "SystemModstamp") -> str:
+    """Rows behind the cursor by (`field`, Id)."""
     if cursor is None:
         return ""
     at = stamp(cursor.at.replace(microsecond=0))
     if not cursor.id:
-        return f"SystemModstamp >= {at}"
-    return f"(SystemModstamp = {at} AND Id > {quoted(cursor.id)}) OR SystemModstamp > {at}"
+        return f"{field} >= {at}"
+    return f"({field} = {at} AND Id > {quoted(cursor.id)}) OR {field} > {at}"
 
 
 def within(since: datetime | None, until: datetime | None) -> str:

@@ -13,6 +13,7 @@ from sync.connectors.retry import Retry
 from sync.connectors.servicenow import (
     deletions,
     history,
+    journal,
     metadata,
     probing,
     query,
@@ -24,6 +25,7 @@ from sync.connectors.servicenow.dialect import ServiceNowDialect
 from sync.connectors.servicenow.files import ServiceNowFiles
 from sync.connectors.servicenow.instance import Instance
 from sync.connectors.unreadable import HISTORIES
+from sync.core.notes import Entry, EntryPage
 from sync.core.reconciling import Tally
 from sync.core.records import (
     Change,
@@ -102,6 +104,19 @@ class ServiceNowConnector:
         self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
     ) -> Sequence[Deletion]:
         return deletions.deleted(self._instance, name, since, ids)
+
+    def entries(self, stream: str, since: datetime) -> Iterator[EntryPage]:
+        return journal.headers(self._instance, stream, since)
+
+    def entries_by(
+        self,
+        stream: str,
+        *,
+        ids: Sequence[str] = (),
+        parents: Sequence[str] = (),
+        since: datetime | None = None,
+    ) -> Sequence[Entry]:
+        return journal.entries(self._instance, self._workers, stream, ids, parents, since)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         return self._workers.stream(lambda write: writing.send(self._instance, name, write), batch)

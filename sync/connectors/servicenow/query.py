@@ -99,7 +99,7 @@ def condition(query: ChangeQuery, cursor: Cursor | None) -> str:
     """Which rows a reading still has before it, without their order."""
     of = (born(query.born_from, query.born_before), _ids(query.id_from, query.id_before))
     read = every(query.scope, query.enter, *of)
-    return every(read, within(query.since, query.until), _after(cursor))
+    return every(read, within(query.since, query.until), after(cursor))
 
 
 def _ids(start: str, end: str) -> str:
@@ -108,13 +108,14 @@ def _ids(start: str, end: str) -> str:
     return "^".join([*bounds, f"sys_id<{escaped(end)}"] if end else bounds)
 
 
-def _after(cursor: Cursor | None) -> str:
+def after(cursor: Cursor | None, column: str = "sys_updated_on") -> str:
+    """Rows behind the cursor by (`column`, sys_id); two parts of a union."""
     if cursor is None:
         return ""
     at = stamp(cursor.at.replace(microsecond=0))
     if not cursor.id:
-        return f"sys_updated_on>={at}"
-    return f"sys_updated_on={at}^sys_id>{escaped(cursor.id)}^NQsys_updated_on>{at}"
+        return f"{column}>={at}"
+    return f"{column}={at}^sys_id>{escaped(cursor.id)}^NQ{column}>{at}"
 
 
 def within(since: datetime | None, until: datetime | None) -> str:

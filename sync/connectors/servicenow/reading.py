@@ -53,15 +53,21 @@ def size(instance: Instance, asked: ChangeQuery) -> int:
 def _page(
     instance: Instance, asked: ChangeQuery, cursor: Cursor | None, names: Sequence[str]
 ) -> tuple[Rows, bool]:
+    condition = query.changes(asked, cursor)
+    return visible_page(instance, asked.name, condition, names, max(1, min(asked.page_size, MAX_LIMIT)))
+
+
+def visible_page(
+    instance: Instance, table: str, condition: str, names: Sequence[str], limit: int
+) -> tuple[Rows, bool]:
     """The next rows that are visible, and whether nothing follows them.
 
     Where all rows of a page are hidden, the cursor cannot advance. The same page is then asked for again with a
     larger limit, and only beyond the largest by offset: an offset skips a row when an earlier one moves away.
     """
-    limit, offset = max(1, min(asked.page_size, MAX_LIMIT)), 0
-    condition = query.changes(asked, cursor)
+    offset = 0
     while True:
-        part = instance.rows(asked.name, condition, names, limit=limit, offset=offset)
+        part = instance.rows(table, condition, names, limit=limit, offset=offset)
         last = offset + limit >= part.total
         if part.rows or last:
             return part, last
