@@ -16,6 +16,7 @@ from mappings.spec import Environment, PeopleSpec
 from sync import people
 from sync.connectors.base import Connector
 from sync.core.merge import Policy
+from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
 from sync.core.records import FieldSchema, Schema, Side
 from sync.errors import ConfigurationError, SchemaError
@@ -37,6 +38,7 @@ class Context:
     salesforce_schema: Schema
     servicenow_schema: Schema | None = None  # asked only where ServiceNow is written
     salesforce_org: str = ""
+    exchange: Exchange = NOTHING  # what is carried of comments and work notes
 
     @property
     def table(self) -> str:
@@ -185,6 +187,7 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     Raises ConfigurationError or SchemaError, naming what to change, for a flow that must not start.
     """
     data = revision.snapshot
+    exchange = exchange_of(data["options"].get("comments"), data["direction"], data["salesforce_object"])
     schema, people_known = _ask_both(flow, data, servicenow, salesforce)
     _check_key(data, schema)
     writes_back = data["direction"] != "to_salesforce"
@@ -203,7 +206,8 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
         ) from error
     _check_fields(mapping, schema)
     flow.salesforce_connection.refresh_from_db(fields=["org_id", "own_user"])  # the first login told them
-    context = Context(flow, revision, data, mapping, schema, here, flow.salesforce_connection.org_id)
+    org = flow.salesforce_connection.org_id
+    context = Context(flow, revision, data, mapping, schema, here, org, exchange)
     _check_creation(context)
     return context
 

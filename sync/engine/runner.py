@@ -29,6 +29,7 @@ from sync.engine.deleting import TOMBSTONE, Policy
 from sync.engine.grounds import SEND_WITHIN, Look
 from sync.engine.items import Answers, Batch, Item, NewIntent
 from sync.engine.naming import find_named
+from sync.engine.notes import Notes
 from sync.engine.store import Store
 from sync.errors import RunAborted, SyncError, TransientError
 from sync.models import Checkpoint, Run
@@ -92,6 +93,8 @@ class Runner:
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
         self._redo_all("settling")
+        if self.run.lane == Lane.LIVE:
+            self._carry_entries()
         for _ in Carrying(self.context, self.store, self._connectors, self.stopping)():
             self._recorded += 1
             self._safe_point()
@@ -110,6 +113,11 @@ class Runner:
         self._poll = None
         with suppress(SyncError):
             self._drain()
+
+    def _carry_entries(self) -> None:
+        asked_for_less = self.run.kind == RunKind.RETRY or bool(self.run.params.get("ids"))
+        notes = Notes(self.context, self.store, self._connectors, self._safe_point, self.stopping)
+        notes(poll=not asked_for_less)
 
     # Reading
 

@@ -5,6 +5,7 @@ from sync.models.attention import Conflict, DeadLetter, Waiting
 from sync.models.audit import AuditEntry
 from sync.models.budget import CallCount
 from sync.models.connection import Connection, ConnectionToken
+from sync.models.entry import JournalEntry
 from sync.models.event import Event, HourlyTotal, RemoteCall
 from sync.models.flow import Flow, Revision, Schedule
 from sync.models.lane import Checkpoint, LaneLease
@@ -31,6 +32,7 @@ __all__ = [
     "Flow",
     "HourlyTotal",
     "Intent",
+    "JournalEntry",
     "LaneLease",
     "Partition",
     "Question",

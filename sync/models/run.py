@@ -98,6 +98,8 @@ class Run(models.Model):
     calls_servicenow = models.PositiveIntegerField(default=0)
     calls_salesforce = models.PositiveIntegerField(default=0)
     directions = models.JSONField(default=dict, blank=True)  # the same counts per direction
+    # Comments and work notes carried (in a dry run: that would be), by direction and kind: {"to_salesforce": {"comments": 3}}.
+    entries = models.JSONField(default=dict, db_default={}, blank=True)
     phases = models.JSONField(default=dict, blank=True)  # seconds by phase
 
     error_code = models.CharField(max_length=80, blank=True)
