@@ -180,7 +180,7 @@ def _check_ends(flow: FlowDoc, path: str, remarks: Remarks) -> None:
             there.line, f"{path}.salesforce", "Give the key field: external_id or lookup, one of them."
         )
     for column, text in flow_problems(flow_columns(flow)):
-        part, where = _PLACES.get(column, ("", column))
+        part, where = _PLACES.get(column, (column.partition(".")[0] if "." in column else "", column))
         line = getattr(flow, part).line if part else flow.line
         remarks.problem(line or flow.line, f"{path}.{where}", text)
 

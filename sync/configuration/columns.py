@@ -7,14 +7,17 @@ from typing import Any
 from mappings.models import FieldRow, UserTable, ValueMap
 from sync.configuration.documents import (
     GUARD,
+    Comments,
     ConnectionDoc,
     Deletions,
     FieldDoc,
     FlowDoc,
+    Said,
     UserTableDoc,
     ValueMapDoc,
 )
 from sync.connectors.addresses import checked_origin
+from sync.core.notes import KINDS, OFF, Place, leaks
 from sync.models import Connection, Flow
 from sync.models.flow import KeyStrategy
 
@@ -75,7 +78,12 @@ def flow_columns(doc: FlowDoc) -> Columns:
         "create_in_salesforce": doc.create.salesforce,
         "create_in_servicenow": doc.create.servicenow,
         **{name: getattr(doc, name) for name in FLOW_SAME},
-        "options": {**doc.options, **with_guard(doc.guard), **with_deletions(doc.deletions)},
+        "options": {
+            **doc.options,
+            **with_guard(doc.guard),
+            **with_deletions(doc.deletions),
+            **with_comments(doc.comments),
+        },
     }
 
 
@@ -106,6 +114,25 @@ def with_deletions(doc: Deletions) -> Columns:
     closing = {side: dict(values) for side in SIDES if (values := getattr(doc.close, side))}
     found = {**policies, **({"close": closing} if closing else {})}
     return {"deletions": found} if found else {}
+
+
+def with_comments(doc: Comments) -> Columns:
+    """What is carried, as the engine reads it; what says nothing is left out, and so is a tick that nothing needs."""
+    found = {
+        kind.value: _said(kind, getattr(doc, kind)) for kind in KINDS if getattr(doc, kind).salesforce != OFF
+    }
+    if not found:
+        return {}
+    return {"comments": {**found, **({"before_link": "carry"} if doc.before_link == "carry" else {})}}
+
+
+def _said(kind: Place, doc: Said) -> Columns:
+    wanted = doc.public.reason.strip() if leaks(kind, Place(doc.salesforce)) else ""
+    return {
+        "salesforce": doc.salesforce,
+        **({"direction": doc.direction} if doc.direction else {}),
+        **({"public": {"reason": wanted}} if wanted else {}),
+    }
 
 
 def _servicenow_key(doc: FlowDoc) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sync.core.notes import OFF
+
 GUARD = "live"  # where Salesforce is written only over what was read: two-way fields of the live lane
 
 
@@ -143,6 +145,34 @@ class Deletions:
 
 
 @dataclass(frozen=True, slots=True)
+class Public:
+    """A person's word that internal entries may become public, and why."""
+
+    line: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where a journal column's entries go in Salesforce, and come from. `direction` "": the flow's."""
+
+    line: int = 0
+    salesforce: str = OFF
+    direction: str = ""
+    public: Public = field(default_factory=Public)
+
+
+@dataclass(frozen=True, slots=True)
+class Comments:
+    """`before_link`: what was said before two records were a pair is left or carried."""
+
+    line: int = 0
+    comments: Said = field(default_factory=Said)
+    work_notes: Said = field(default_factory=Said)
+    before_link: str = "leave"
+
+
+@dataclass(frozen=True, slots=True)
 class FlowDoc:
     """`enabled` None: as it is now. `options`: settings kept for features still to come, as they were given."""
 
@@ -168,6 +198,7 @@ class FlowDoc:
     reconcile: str = "0 3 * * *"  # cron in the flow's time zone; "": never
     guard: str = GUARD
     deletions: Deletions = field(default_factory=Deletions)
+    comments: Comments = field(default_factory=Comments)
     fields: tuple[FieldDoc, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -143,6 +143,7 @@ def _flow(row: Flow) -> Part:
         "schedule": schedule.cron if schedule else "",
         **{name: getattr(row, name) for name in ("time_zone", "start", "overlap", "patience", "reconcile")},
         "deletions": _deletions(row.options.get("deletions")),
+        "comments": _comments(row.options.get("comments")),
         "guard": "strict" if row.options.get("guard") == "strict" else GUARD,
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
         **{name: value for name, value in row.options.items() if name in TO_COME},
@@ -169,12 +170,17 @@ _FLOW_DEFAULTS: Part = {
         "reconcile",
         "guard",
     ]
-} | {"create": {}, "deletions": {}}
+} | {"create": {}, "deletions": {}, "comments": {}}
 
 
 def _deletions(stored: Any) -> Part:
     known = stored if isinstance(stored, dict) else {}
     return {name: known[name] for name in ("servicenow", "salesforce", "close") if known.get(name)}
+
+
+def _comments(stored: Any) -> Part:
+    known = stored if isinstance(stored, dict) else {}
+    return {name: known[name] for name in ("comments", "work_notes", "before_link") if known.get(name)}
 
 
 def _servicenow_end(row: Flow) -> Part:

@@ -16,6 +16,7 @@ from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import InMemoryTokenStore
 from sync.connectors.base import Call, Connector, Profile, TokenStore
 from sync.connectors.registry import open_connector
+from sync.core.notes import KINDS, OFF
 from sync.core.records import Schema, Side
 from sync.engine.connect import profile_of
 from sync.engine.tokens import StoredToken, secrets_of
@@ -88,6 +89,10 @@ def _servicenow_names(flow: FlowDoc) -> Iterator[_Name]:
     if end.field:
         yield _Name(end.line, f"{path}.servicenow.field", end.field)
     yield from _closing(flow, flow.deletions.close.servicenow)
+    for kind in KINDS:
+        said = getattr(flow.comments, kind)
+        if said.salesforce != OFF:
+            yield _Name(said.line, f"{path}.comments.{kind}", kind)
 
 
 def _closing(flow: FlowDoc, names: Iterable[str]) -> Iterator[_Name]:

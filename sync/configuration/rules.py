@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from sync.core import notes
+
 GUARDS = {
     "live": "live: two-way fields, in the live lane",
     "strict": "strict: every field, in a resync too",
@@ -20,6 +22,8 @@ DELETION_POLICIES = {
     "unlink": "unlink it: it is on its own from then on",
     "delete": "delete it, too",
 }
+# What was said on two records before they were a pair.
+BEFORE_LINK = {"leave": "leave it where it is", "carry": "carry it, too"}
 _NAMES = {"servicenow": "ServiceNow", "salesforce": "Salesforce"}
 _OTHER = {"servicenow": "salesforce", "salesforce": "servicenow"}
 STARTS = ("everything", "now")
@@ -47,7 +51,9 @@ def flow_problems(flow: Mapping[str, Any]) -> Iterator[Problem]:
     if problem := start_problem(flow.get("start") or ""):
         yield "start", problem
     yield from _key_problems(flow)
-    yield from deletion_problems((flow.get("options") or {}).get("deletions") or {})
+    options = flow.get("options") or {}
+    yield from deletion_problems(options.get("deletions") or {})
+    yield from comment_problems(flow, options.get("comments") or {})
     if not flow.get("create_in_servicenow"):
         return
     if flow.get("direction") == "to_salesforce":
@@ -87,3 +93,13 @@ def deletion_problems(deletions: Mapping[str, Any]) -> Iterator[Problem]:
         if deletions.get(side) == "close" and not closing.get(other):
             text = f"Say which values close a record of {_NAMES[other]} whose counterpart was deleted."
             yield f"deletions.{side}", text
+
+
+def comment_problems(flow: Mapping[str, Any], comments: Mapping[str, Any]) -> Iterator[Problem]:
+    """Told as `comments.<key>`: above all, that an internal entry would become public."""
+    direction, salesforce_object = (
+        flow.get("direction") or "to_salesforce",
+        flow.get("salesforce_object") or "",
+    )
+    for where, problem in notes.problems(comments, direction, salesforce_object):
+        yield f"comments.{where}", problem

@@ -11,8 +11,9 @@ from mappings.transforms import TRANSFORMS
 from sync.configuration import documents, readers
 from sync.configuration.problems import did_you_mean
 from sync.configuration.readers import Place, Read, at_most, choice, flag, name, number, text
-from sync.configuration.rules import DELETION_POLICIES, GUARDS
+from sync.configuration.rules import BEFORE_LINK, DELETION_POLICIES, GUARDS
 from sync.configuration.tree import Items, Keys, Node
+from sync.core import notes
 
 DIRECTIONS = ("to_salesforce", "to_servicenow", "both")
 POLICIES = ("newest", "servicenow", "salesforce", "ask")
@@ -207,8 +208,26 @@ DELETIONS = Shape(
         Key("close", CLOSING.read),
     ),
 )
+PUBLIC = Shape(documents.Public, (Key("reason", at_most(500), required=True),))
+
+
+def _said(kind: notes.Place) -> Read:
+    keys = (
+        Key("salesforce", choice(*notes.CHANNELS[kind], notes.OFF), required=True),
+        Key("direction", choice("", *DIRECTIONS)),
+        *((Key("public", PUBLIC.read),) if kind is notes.Place.WORK_NOTES else ()),
+    )
+    return Shape(documents.Said, keys).read
+
+
+COMMENTS = Shape(
+    documents.Comments,
+    (
+        *(Key(kind.value, _said(kind)) for kind in notes.KINDS),
+        Key("before_link", choice(*BEFORE_LINK)),
+    ),
+)
 TO_COME = {
-    "comments": "comments are not carried yet",
     "attachments": "attachments are not carried yet",
     "bulk": "bulk interfaces are not used yet",
 }
@@ -232,6 +251,7 @@ FLOW = Shape(
         Key("start", readers.start),
         Key("guard", choice(*GUARDS)),
         Key("deletions", DELETIONS.read),
+        Key("comments", COMMENTS.read),
         Key("time_zone", readers.time_zone),
         Key("overlap", readers.seconds),
         Key("patience", readers.seconds),

@@ -31,7 +31,7 @@ def test_a_new_file_creates_all_it_names_and_publishes_the_flow(bring_in, acme):
     assert flow.revision.number == 1
     assert [row.salesforce for row in flow.rows.all()] == ["Subject", "Status", "OwnerId", "Origin"]
     assert flow.schedule.cron == "*/1 * * * *"
-    assert flow.options == {"comments": {"comments": "CaseComment"}}
+    assert flow.options == {"bulk": {"from": 5000}}
 
 
 def test_applying_twice_changes_nothing_and_publishes_nothing(bring_in, acme):

@@ -117,3 +117,27 @@ def test_policies_for_deletions_and_the_nightly_comparison_come_out_as_they_went
 
     assert "reconcile: '' → '0 3 * * *'" in plan.changes[0].details
     assert "deletions" not in export()
+
+
+def test_what_is_carried_of_comments_comes_out_as_it_went_in(bring_in, acme):
+    work_notes = (
+        "{salesforce: published_comment, direction: to_salesforce, public: {reason: Acme reads them}}"
+    )
+    given = f"    comments: {{comments: {{salesforce: feed_public}}, work_notes: {work_notes}, before_link: carry}}\n"
+    bring_in(acme.replace("    schedule:", f"{given}    schedule:"))
+
+    told = {
+        "salesforce": "published_comment",
+        "direction": "to_salesforce",
+        "public": {"reason": "Acme reads them"},
+    }
+    wanted = {"comments": {"salesforce": "feed_public"}, "work_notes": told, "before_link": "carry"}
+    assert Flow.objects.get().options["comments"] == wanted
+    text = export()
+    assert bring_in(text, environ={}).changes == []
+    assert export() == text
+
+    bring_in(acme.replace("    schedule:", "    comments: {work_notes: {salesforce: off}}\n    schedule:"))
+
+    assert "comments" not in Flow.objects.get().options
+    assert "comments:" not in export()

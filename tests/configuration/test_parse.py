@@ -111,7 +111,7 @@ def test_a_feature_still_to_come_is_a_notice(read, acme):
     notices = [notice.at("acme.yaml") for notice in read(acme).notices]
 
     assert notices == [
-        "acme.yaml:30, flows[incidents-to-cases].comments: stored; comments are not carried yet."
+        "acme.yaml:30, flows[incidents-to-cases].bulk: stored; bulk interfaces are not used yet."
     ]
 
 
@@ -132,7 +132,7 @@ def both_ways(acme: str) -> str:
 
 
 def test_a_flow_goes_both_ways_and_nothing_of_it_waits(read, acme):
-    text = both_ways(acme).replace("    comments: {comments: CaseComment}\n", "")
+    text = both_ways(acme).replace("    bulk: {from: 5000}\n", "")
 
     parsed = read(text)
 
@@ -173,6 +173,14 @@ BOTH_CREATE = "create: {salesforce: true, servicenow: true}"
         ("table: incident", COALESCE, ".servicenow", ""),
         ("    schedule:", "    deletions: {servicenow: close}\n    schedule:", ".deletions.close", "which values close a record of Salesforce"),
         ("    schedule:", "    deletions: {salesforce: drop}\n    schedule:", ".deletions.salesforce", "'drop' is not one of ignore"),
+        ("    schedule:", "    comments: {work_notes: {salesforce: published_comment}}\n    schedule:",
+         ".comments.work_notes.public", "seen by customers"),
+        ("    schedule:", "    comments: {work_notes: {salesforce: feed_public, public: {reason: ''}}}\n    schedule:",
+         ".comments.work_notes.public", "give the reason"),
+        ("    schedule:", "    comments: {comments: {salesforce: unpublished_comment}}\n    schedule:",
+         ".comments.comments.salesforce", "is not one of published_comment, feed_public, off"),
+        ("    schedule:", "    comments: {comments: {salesforce: feed_public, public: {reason: No}}}\n    schedule:",
+         ".comments.comments", "There is no key 'public' here"),
         ("    schedule:", "    reconcile: nightly\n    schedule:", ".reconcile", "is not a schedule"),
         ("servicenow: state, salesforce: Status", "servicenow: short_description, salesforce: Status",
          "fields[1].servicenow", "fields[0] writes short_description already."),
