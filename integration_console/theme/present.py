@@ -14,13 +14,15 @@ from django.utils.safestring import SafeString
 # The colour of every status word. Colour never stands alone: a badge always shows the word.
 TONES: Mapping[str, str] = {
     **dict.fromkeys(
-        ("succeeded", "healthy", "ok", "active", "resolved", "by_rule", "answered", "alive"), "green"
+        ("succeeded", "healthy", "ok", "active", "resolved", "by_rule", "answered", "alive", "done"), "green"
     ),
     **dict.fromkeys(("created", "updated", "adopted"), "green"),
     **dict.fromkeys(("partial", "behind", "conflict", "conflicts", "warning", "open"), "amber"),
-    **dict.fromkeys(("failed", "failing", "error", "blocked", "deleted_sn", "deleted_sf", "silent"), "red"),
-    **dict.fromkeys(("running", "retried", "asked"), "blue"),
-    **dict.fromkeys(("paused", "cancelled", "deferred", "deleted", "ignored", "unlinked"), "slate"),
+    **dict.fromkeys(
+        ("failed", "failing", "error", "blocked", "deleted_sn", "deleted_sf", "silent", "refused"), "red"
+    ),
+    **dict.fromkeys(("running", "retried", "asked", "planned", "sent"), "blue"),
+    **dict.fromkeys(("paused", "cancelled", "deferred", "deleted", "ignored", "unlinked", "left"), "slate"),
     "in_doubt": "violet",
 }
 SIDES: Mapping[str, tuple[str, str]] = {

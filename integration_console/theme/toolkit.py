@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Textarea: TypeAlias = forms.Textarea
     PasswordInput: TypeAlias = forms.PasswordInput
     Select: TypeAlias = forms.Select
+    Switch: TypeAlias = forms.CheckboxInput
     NumberInput: TypeAlias = forms.NumberInput
     UserCreationForm: TypeAlias = auth_forms.UserCreationForm[Any]
     UserChangeForm: TypeAlias = auth_forms.UserChangeForm[Any]
@@ -52,6 +53,7 @@ else:
     from unfold.widgets import UnfoldAdminSelectWidget as Select
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+    from unfold.widgets import UnfoldBooleanSwitchWidget as Switch
 
 from unfold.enums import ActionVariant
 
@@ -75,6 +77,7 @@ __all__ = [
     "NumberInput",
     "PasswordInput",
     "Select",
+    "Switch",
     "TabularInline",
     "TextInput",
     "Textarea",

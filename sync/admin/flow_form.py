@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from integration_console.theme.toolkit import Select, Textarea, TextInput
+from sync.admin.comments import COMMENTS_PLACES, CommentsForm
 from sync.admin.deletions import PLACES, DeletionsForm
 from sync.configuration.columns import with_guard
 from sync.configuration.documents import GUARD
@@ -16,7 +17,7 @@ from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
 PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-OPTIONS = ("guard", "deletions")
+OPTIONS = ("guard", "deletions", "comments")
 CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
 # What either side can be asked by; what is stored already is offered as well.
 KEYS = {
@@ -45,7 +46,7 @@ HELP = {
 }
 
 
-class FlowForm(DeletionsForm):
+class FlowForm(DeletionsForm, CommentsForm):
     guard = forms.ChoiceField(
         choices=list(GUARDS.items()),
         initial=GUARD,
@@ -102,7 +103,7 @@ class FlowForm(DeletionsForm):
         if "guard" in data:
             data["options"] = self.instance.options = self._options(data)
         for found, problem in flow_problems(data):
-            column = PLACES.get(found, found)
+            column = {**PLACES, **COMMENTS_PLACES}.get(found, found)
             if column in self.fields and column not in self.errors:
                 self.add_error(column, problem)
         return data
@@ -110,4 +111,4 @@ class FlowForm(DeletionsForm):
     def _options(self, data: dict[str, Any]) -> dict[str, Any]:
         """The settings that have no column of their own, beside those that the form does not show."""
         kept = {name: value for name, value in self.instance.options.items() if name not in OPTIONS}
-        return {**kept, **with_guard(data["guard"] or GUARD), **self.deletions(data)}
+        return {**kept, **with_guard(data["guard"] or GUARD), **self.deletions(data), **self.comments(data)}

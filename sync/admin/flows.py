@@ -23,6 +23,7 @@ from sync import revisions, services
 from sync.admin import counted, counts
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
+from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
 from sync.admin.deletions import ALLOW, CONTROLS, DeletionsShown
 from sync.admin.flow_form import FlowForm
 from sync.configuration.documents import GUARD
@@ -79,7 +80,7 @@ class RevisionInline(ShownInline):
 
 
 @admin.register(Flow)
-class FlowAdmin(DeletionsShown, ConfigurationAdmin):
+class FlowAdmin(CommentsShown, DeletionsShown, ConfigurationAdmin):
     form = FlowForm
     inlines = (FieldRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
@@ -117,6 +118,7 @@ class FlowAdmin(DeletionsShown, ConfigurationAdmin):
             },
         ),
         ("Deletions", {"classes": ["tab"], "fields": CONTROLS}),
+        ("Comments", {"classes": ["tab"], "fields": COMMENTS_CONTROLS}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
@@ -151,7 +153,7 @@ class FlowAdmin(DeletionsShown, ConfigurationAdmin):
 
     def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change and {"guard", *CONTROLS}.intersection(form.changed_data):
+        if change and {"guard", *CONTROLS, *COMMENTS_CONTROLS}.intersection(form.changed_data):
             obj.save(update_fields=["options"])  # where these are kept
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

@@ -18,6 +18,7 @@ from integration_console.theme.admin import ReadOnlyAdmin, paged
 from integration_console.theme.toolkit import PRIMARY
 from sync import services
 from sync.admin.base import link_to, links_out, page_url, person, rules
+from sync.admin.comments import entries_of
 from sync.admin.deletions import ending
 from sync.admin.mapped import compiled
 from sync.admin.values import opened
@@ -28,6 +29,7 @@ from sync.models import Conflict, Event, RecordLink, Waiting
 from sync.models.link import LinkState
 
 EVENTS_A_PAGE = 20
+ENTRIES_A_PAGE = 10
 CASE_DIGITS = 8  # a Case number as Salesforce shows it: 00001042
 
 SYNC_NOW = rules(
@@ -149,6 +151,7 @@ class RecordLinkAdmin(ReadOnlyAdmin):
             "ending": ending(obj),
             "parked": parked_fields(obj, with_values=shown["is_open"]),
             "page": page,
+            "entries": paged(entries_of(obj), request.GET.get("c"), ENTRIES_A_PAGE),
             "dead_letters": obj.dead_letters.filter(state="open"),
             "conflicts": Conflict.objects.filter(link=obj, state="open").defer("values_sealed"),
             "waiting": Waiting.objects.filter(

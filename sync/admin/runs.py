@@ -148,7 +148,29 @@ class RunAdmin(ReadOnlyAdmin):
 
 
 def live_context(run: Run) -> dict[str, Any]:
-    return {"run": run, "progress": progress(run), "counts": counts(run), "explained": explained(run)}
+    return {
+        "run": run,
+        "progress": progress(run),
+        "counts": counts(run) + entry_counts(run),
+        "explained": explained(run),
+    }
+
+
+# How a run's comments and work notes are told; a dry run tells those that it would carry.
+_ENTRY_COUNTS = {
+    ("to_salesforce", "comments"): "comments to Salesforce",
+    ("to_salesforce", "work_notes"): "work notes to Salesforce",
+    ("to_servicenow", "comments"): "comments to ServiceNow",
+    ("to_servicenow", "work_notes"): "work notes to ServiceNow",
+}
+
+
+def entry_counts(run: Run) -> list[tuple[str, int, str]]:
+    return [
+        (name, run.entries[way][kind], "")
+        for (way, kind), name in _ENTRY_COUNTS.items()
+        if (run.entries or {}).get(way, {}).get(kind)
+    ]
 
 
 def counts(run: Run) -> list[tuple[str, int, str]]:

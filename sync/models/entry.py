@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from sync.core.notes import PUBLIC
+from sync.core.records import Side
 from sync.encryption import Sealed
 from sync.models.attention import DeadLetter
 from sync.models.base import SideChoices, UUIDKey
@@ -85,6 +87,18 @@ class JournalEntry(UUIDKey):
                 fields=["flow", "status"], condition=Q(status__in=UNDER_WAY), name="entries_under_way"
             ),
         ]
+
+    @property
+    def way(self) -> dict[str, str]:
+        """Where it goes, as an event tells it."""
+        return {"side": Side(self.side).other.value}
+
+    @property
+    def seen_by(self) -> str:
+        """Who sees it where it was sent; "" while it was not."""
+        if not self.target_place:
+            return ""
+        return "customers" if self.target_place in PUBLIC else "colleagues"
 
     def __str__(self) -> str:
         numbered = f", part {self.part} of {self.parts}" if self.parts > 1 else ""

@@ -165,4 +165,5 @@ class Run(models.Model):
             "api_calls": {"servicenow": self.calls_servicenow, "salesforce": self.calls_salesforce},
             "seconds": self.seconds,
             "directions": self.directions,
+            **({"entries": self.entries} if self.entries else {}),
         }

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sync import services
-from sync.core import notes
-from sync.models import Checkpoint, DeadLetter, Event, Flow, JournalEntry, RecordLink
-from sync.models.link import LinkState
+from sync.models import Flow, JournalEntry
 from sync.sandbox.pair import Pair
 from tests.engine.both import make_both
 from tests.engine.conftest import run_now
-from tests.engine.killing import let_time_pass
 
 BOTH = {
     "comments": {"salesforce": "published_comment"},
@@ -82,7 +77,11 @@ def test_comments_and_work_notes_go_both_ways_each_to_its_place_and_none_comes_b
         "to_servicenow": {"comments": 1, "work_notes": 1},
     }
     first, _, text = case_comments(pair, IsPublished=True)[1].partition("\n")
-    assert (first.startswith("Abel Tuter · 20"), "· ServiceNow [sync:" in first, text) == (True, True, "Please call me")
+    assert (first.startswith("Abel Tuter · 20"), "· ServiceNow [sync:" in first, text) == (
+        True,
+        True,
+        "Please call me",
+    )
     assert case_comments(pair, IsPublished=False)[1].endswith("\nThe user is difficult")
     assert journal(pair)[1].startswith("Beth Anglin · 20")
     assert journal(pair)[1].endswith("\nWe are on our way")
