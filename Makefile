@@ -5,6 +5,8 @@ MANAGE := $(BIN)/python manage.py
 # Linters load the settings, which want keys: a clone without .env lends them those of the tests.
 TESTING := DJANGO_SETTINGS_MODULE=tests.settings
 export PYTHON
+# Compiled modules are kept: tests start dozens of processes, and pytest compiles each test's assertions.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help environment development keys setup demo sandbox worker test simulate check lint types imports migrations lock clean
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,30 @@ from django.db.models.signals import post_migrate
 from sync import services
 from sync.models import Connection, Flow
 
+# Files that take longest, longest first: begun last, one of them would keep a single process busy at the end.
+LONGEST = (
+    "simulation/test_schedules", "test_worker", "console/test_browser", "test_demo", "engine/test_both_ways",
+    "engine/test_trouble", "engine/test_kills", "engine/test_reconcile", "engine/test_adversary",
+    "console/test_pages", "engine/test_history", "engine/test_overtaken", "engine/test_breaker",
+)  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One process more than there are cores, because many a story waits: for a page, a process, a lease."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    turns = {root / f"{name}.py": turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
+    _skip_what_wants_services(items)
+
+
+def _skip_what_wants_services(items: list[pytest.Item]) -> None:
     """Tests marked `services` want PostgreSQL and Redis; without their addresses they say so and are skipped."""
     if os.environ.get("REDIS_URL") and os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return
