@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -32,19 +34,28 @@ class Worker:
         assert forking.stdout is not None
         self._orders: IO[str] = forking.stdin
         self._answers: IO[str] = forking.stdout
+        self._alive: int | None = None
         self.peak = 0  # KiB that the last worker had in memory at most
 
     def start(self, flow: Flow, kind: str = "manual") -> int:
         self._orders.write(f"{flow.name} {kind}\n")
         self._orders.flush()
-        return int(self._answers.readline())
+        self._alive = int(self._answers.readline())
+        return self._alive
 
     def ended(self) -> int:
         """Its exit status, once it has ended; minus 9 if it was killed."""
         self._orders.write("\n")
         self._orders.flush()
         status, self.peak = map(int, self._answers.readline().split())
+        self._alive = None
         return status
+
+    def stop(self) -> None:
+        """End what a test that failed has left at work."""
+        if self._alive is not None:
+            os.kill(self._alive, signal.SIGKILL)
+            self.ended()
 
     def killed_when(self, flow: Flow, reached: Callable[[], bool], kind: str = "manual") -> bool:
         """Start it and kill it once `reached` holds; False if it ended before."""
@@ -90,22 +101,35 @@ class Moment:
 
 @contextmanager
 def worker_on_the_test_database() -> Iterator[Worker]:
+    worker = Worker(_forking_on(database_url()))
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+@cache
+def _forking_on(database: str) -> subprocess.Popen[str]:
+    """What forks the workers. It holds nothing of a test, so one serves all of them, until this process ends."""
     environment = {
         **os.environ,
-        "DATABASE_URL": database_url(),
+        "DATABASE_URL": database,
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "LOG_LEVEL": "CRITICAL",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "tests.engine.killable"]
-    with subprocess.Popen(
+    forking = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         start_new_session=True,
-    ) as forking:  # fmt: skip
-        try:
-            yield Worker(forking)
-        finally:
-            os.killpg(forking.pid, signal.SIGKILL)  # with the worker of a test that failed
+    )  # fmt: skip
+    atexit.register(_end, forking)
+    return forking
+
+
+def _end(forking: subprocess.Popen[str]) -> None:
+    os.killpg(forking.pid, signal.SIGKILL)
+    forking.communicate()
 
 
 def database_url() -> str:
