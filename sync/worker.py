@@ -85,11 +85,12 @@ class Supervisor:
         self._cluster: Child | None = None
         self._pause = SHORT  # seconds before a queue that ended is started again
         self._silent_since = self._started_at = clock()  # start of the queue, or the last canary's return
+        self._canary = Every(canary_every, self._send_canary)
         self._duties = (
             Every(TICK, self._tick),
             Every(SWEEP, self._sweep),
             Every(HEARTBEAT, self._report),
-            Every(canary_every, self._send_canary),
+            self._canary,
             Every(TICK, self._watch),
         )
 
@@ -170,6 +171,7 @@ class Supervisor:
         row = Worker.objects.filter(name=self.name)
         row.update(restarts=(row.values_list("restarts", flat=True).first() or 0) + 1)
         self._start()
+        self._canary.due = 0.0  # whether the new queue works is known as soon as it does
 
     def _end(self) -> None:
         if self._cluster is not None and not self._cluster.stop(grace=self.patience.stop):

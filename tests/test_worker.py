@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -45,43 +45,28 @@ def with_variable(text: str) -> list[int]:
 
 
 class Installation:
-    """A migrated database of its own, and workers that run on it."""
+    """Workers on the test's database, and all that they have started."""
 
-    def __init__(self, directory: Path) -> None:
-        self.database = directory / "worker.sqlite3"
-        self.environ = {
-            **os.environ,
-            "DATABASE_URL": f"sqlite:///{self.database}",
-            "REDIS_URL": "",
-            "WORKERS": "1",
-        }
-        for command in (["migrate", "--skip-checks"], ["createcachetable"]):
-            subprocess.run([*manage(*command), "-v0"], env=self.environ, check=True)
+    def __init__(self, mark: str) -> None:
+        self._environ = {"REDIS_URL": "", "STARTED_BY": mark}
+        self._mark = mark
 
-    @contextmanager
-    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        process = subprocess.Popen(
-            manage("worker"), env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    def worker(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        return worker_of_its_own(**self._environ)
 
-    def row(self, process: subprocess.Popen[bytes]) -> tuple[str | None, int]:
+    def row(self, process: subprocess.Popen[bytes]) -> tuple[datetime | None, int]:
         """When the canary last came through the worker's queue, and how often the queue was restarted."""
-        with closing(sqlite3.connect(self.database, timeout=20)) as database:
-            query = "SELECT canary_at, restarts FROM sync_worker WHERE name LIKE ?"
-            return database.execute(query, [f"%:{process.pid}"]).fetchone() or (None, 0)
+        rows = Worker.objects.filter(name__endswith=f":{process.pid}")
+        return rows.values_list("canary_at", "restarts").first() or (None, 0)
 
     def processes(self) -> list[int]:
-        return with_variable(str(self.database))
+        return with_variable(f"STARTED_BY={self._mark}")
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory) -> Installation:
-    return Installation(tmp_path_factory.mktemp("worker"))
+@pytest.fixture
+def installation(transactional_db, tmp_path) -> Installation:
+    call_command("createcachetable", verbosity=0)
+    return Installation(str(tmp_path))
 
 
 @pytest.fixture
@@ -160,16 +145,14 @@ def test_a_worker_that_is_told_to_stop_leaves_its_run_to_the_next_one_within_sec
 
 
 @contextmanager
-def worker_of_its_own() -> Iterator[subprocess.Popen[bytes]]:
+def worker_of_its_own(**environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker on the test's own database."""
-    environ = {
-        **os.environ,
-        "DATABASE_URL": database_url(),
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "WORKERS": "1",
-    }
+    held = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "tests.settings", "WORKERS": "1"}
     process = subprocess.Popen(
-        manage("worker"), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        manage("worker"),
+        env={**os.environ, **held, **environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield process
