@@ -190,6 +190,8 @@ class Migration(migrations.Migration):
                 'ordering': ('-created_at',),
                 'permissions': [('view_payload', 'Can see field values'), ('sync_recordlink', 'Can sync one record now')],
                 'default_permissions': ('view',),
+                'indexes': [models.Index(fields=['servicenow_number'], name='links_by_incident'), models.Index(fields=['salesforce_number'], name='links_by_case'), models.Index(fields=['flow', 'state'], name='links_of_a_flow')],
+                'constraints': [models.UniqueConstraint(fields=('servicenow_id', 'servicenow_connection', 'servicenow_table', 'salesforce_connection', 'salesforce_object'), name='one_link_a_servicenow_end'), models.UniqueConstraint(fields=('salesforce_id', 'salesforce_connection', 'salesforce_object', 'servicenow_connection', 'servicenow_table'), name='one_link_a_salesforce_end')],
             },
         ),
         migrations.CreateModel(
@@ -208,6 +210,7 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ('-number',),
                 'default_permissions': ('view',),
+                'constraints': [models.UniqueConstraint(fields=('flow', 'number'), name='one_revision_a_number')],
             },
         ),
         migrations.AddField(
@@ -260,6 +263,8 @@ class Migration(migrations.Migration):
                 'ordering': ('-id',),
                 'permissions': [('cancel_run', 'Can cancel a run')],
                 'default_permissions': ('view',),
+                'indexes': [models.Index(fields=['flow', '-id'], name='runs_of_a_flow')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ('queued', 'running'))), fields=('flow', 'lane'), name='one_active_run_a_flow_and_lane')],
             },
         ),
         migrations.CreateModel(
@@ -305,6 +310,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
+                'constraints': [models.UniqueConstraint(condition=models.Q(('conditional', False), ('settled_at', None)), fields=('source_id', 'flow', 'side'), name='one_open_intent_a_record')],
             },
         ),
         migrations.CreateModel(
@@ -330,6 +336,7 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ('-id',),
                 'default_permissions': ('view',),
+                'indexes': [models.Index(fields=['run', 'outcome'], name='events_of_a_run'), models.Index(fields=['link', '-id'], name='events_of_a_record')],
             },
         ),
         migrations.CreateModel(
@@ -361,6 +368,7 @@ class Migration(migrations.Migration):
                 'ordering': ('-last_at',),
                 'permissions': [('retry_deadletter', 'Can retry dead letters'), ('ignore_deadletter', 'Can ignore dead letters')],
                 'default_permissions': ('view',),
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('flow', 'side', 'record_id'), name='one_open_dead_letter_a_record')],
             },
         ),
         migrations.CreateModel(
@@ -383,6 +391,7 @@ class Migration(migrations.Migration):
                 'ordering': ('-at',),
                 'permissions': [('resolve_conflict', 'Can resolve conflicts')],
                 'default_permissions': ('view',),
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('link', 'row'), name='one_open_conflict_a_field')],
             },
         ),
         migrations.CreateModel(
@@ -402,6 +411,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
+                'constraints': [models.UniqueConstraint(fields=('flow', 'lane', 'side'), name='one_checkpoint_a_side')],
             },
         ),
         migrations.CreateModel(
@@ -416,6 +426,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': ('view', 'change'),
+                'indexes': [models.Index(fields=['next_at'], name='schedule_due')],
             },
         ),
         migrations.CreateModel(
@@ -436,6 +447,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'waiting record',
                 'ordering': ('due_at', 'id'),
                 'default_permissions': ('view',),
+                'constraints': [models.UniqueConstraint(fields=('flow', 'side', 'record_id'), name='one_wait_a_record')],
             },
         ),
         migrations.CreateModel(
@@ -481,69 +493,5 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
                 'constraints': [models.UniqueConstraint(fields=('flow', 'lane'), name='one_lease_a_lane')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='recordlink',
-            index=models.Index(fields=['servicenow_number'], name='links_by_incident'),
-        ),
-        migrations.AddIndex(
-            model_name='recordlink',
-            index=models.Index(fields=['salesforce_number'], name='links_by_case'),
-        ),
-        migrations.AddIndex(
-            model_name='recordlink',
-            index=models.Index(fields=['flow', 'state'], name='links_of_a_flow'),
-        ),
-        migrations.AddConstraint(
-            model_name='recordlink',
-            constraint=models.UniqueConstraint(fields=('servicenow_id', 'servicenow_connection', 'servicenow_table', 'salesforce_connection', 'salesforce_object'), name='one_link_a_servicenow_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='recordlink',
-            constraint=models.UniqueConstraint(fields=('salesforce_id', 'salesforce_connection', 'salesforce_object', 'servicenow_connection', 'servicenow_table'), name='one_link_a_salesforce_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='revision',
-            constraint=models.UniqueConstraint(fields=('flow', 'number'), name='one_revision_a_number'),
-        ),
-        migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['flow', '-id'], name='runs_of_a_flow'),
-        ),
-        migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('queued', 'running'))), fields=('flow', 'lane'), name='one_active_run_a_flow_and_lane'),
-        ),
-        migrations.AddConstraint(
-            model_name='intent',
-            constraint=models.UniqueConstraint(condition=models.Q(('conditional', False), ('settled_at', None)), fields=('source_id', 'flow', 'side'), name='one_open_intent_a_record'),
-        ),
-        migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['run', 'outcome'], name='events_of_a_run'),
-        ),
-        migrations.AddIndex(
-            model_name='event',
-            index=models.Index(fields=['link', '-id'], name='events_of_a_record'),
-        ),
-        migrations.AddConstraint(
-            model_name='deadletter',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('flow', 'side', 'record_id'), name='one_open_dead_letter_a_record'),
-        ),
-        migrations.AddConstraint(
-            model_name='conflict',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('link', 'row'), name='one_open_conflict_a_field'),
-        ),
-        migrations.AddConstraint(
-            model_name='checkpoint',
-            constraint=models.UniqueConstraint(fields=('flow', 'lane', 'side'), name='one_checkpoint_a_side'),
-        ),
-        migrations.AddIndex(
-            model_name='schedule',
-            index=models.Index(fields=['next_at'], name='schedule_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='waiting',
-            constraint=models.UniqueConstraint(fields=('flow', 'side', 'record_id'), name='one_wait_a_record'),
         ),
     ]
