@@ -27,11 +27,7 @@ def page(chromium, live_server, transactional_db):
         viewport={"width": 1280, "height": 900}, base_url=live_server.url, ignore_https_errors=True
     )
     page = context.new_page()
-    page.goto("/admin/")
-    page.get_by_label("Username").fill("alice")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Overview").wait_for()
+    test_browser.come_back(context, live_server.url)
     yield page
     context.close()
 
