@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 
-from django.db.models import F
 from django.utils import timezone
 
 from sync.connectors.base import Call, Usage
 from sync.core.budget import DAY, HOUR, Told, Window, clock_hour, hour_of, rolling_day
 from sync.core.records import Side
+from sync.engine import bulk
 from sync.errors import BudgetSpentError
 from sync.models import CallCount, Connection
 
@@ -61,6 +61,7 @@ class Ledger:
         self._background = background
         self._clock = clock
         self._lock = Lock()
+        self._begun: set[tuple[object, datetime]] = set()  # hours in which old counts were thrown away
 
     def admit(self, side: Side) -> None:
         """Spend one call of the grant. Raises BudgetSpentError when it is used up: the call must not leave."""
@@ -121,12 +122,22 @@ class Ledger:
             with self._lock:
                 pending, account.pending = account.pending, {}
                 told, account.told_anew = (account.told if account.told_anew else None), False
-            for key, counted in sorted(pending.items()):
-                _add(account.connection, key, counted)
+            self._add(account.connection, pending)
             if told is not None:
                 self._show(account.connection, told[0].used, told[1])
             elif any(counted.allowed for counted in pending.values()):
                 self._show_rules(account.connection, max(hour for hour, _ in pending))
+
+    def _add(self, connection: Connection, pending: Mapping[Key, Counted]) -> None:
+        rows = [
+            (connection.pk, hour, rule, counted.calls, counted.allowed)
+            for (hour, rule), counted in sorted(pending.items())
+        ]
+        bulk.add(CallCount, ("connection_id", "hour", "rule"), "calls", rows, latest="allowed")
+        begun = {(connection.pk, hour) for hour, _ in pending} - self._begun
+        self._begun |= begun
+        for _, hour in begun:
+            CallCount.objects.filter(connection=connection, hour__lt=hour - KEPT).delete()
 
     def _stored(self) -> Mapping[object, dict[Key, Counted]]:
         """The counts of the last day, by connection; none are read where no limit is known."""
@@ -173,9 +184,8 @@ class Ledger:
         return _error(side, f"{text} More are free at {until:%H:%M} UTC.", until, now)
 
     def _show(self, connection: Connection, used: int, allowed: int) -> None:
-        Connection.objects.filter(pk=connection.pk).update(
-            calls_used=used, calls_allowed=allowed, calls_seen_at=self._clock()
-        )
+        told = {"calls_used": used, "calls_allowed": allowed, "calls_seen_at": self._clock()}
+        bulk.change(Connection, told, id=connection.pk)
 
     def _show_rules(self, connection: Connection, hour: datetime) -> None:
         """Of several rules, the one that most is used of."""
@@ -248,21 +258,6 @@ def _sum(stored: Mapping[Key, Counted], pending: Mapping[Key, Counted]) -> dict[
         old = total.get(key, Counted())
         total[key] = Counted(old.calls + new.calls, new.allowed or old.allowed)
     return total
-
-
-def _add(connection: Connection, key: Key, counted: Counted) -> None:
-    hour, rule = key
-    changes: dict[str, object] = {"calls": F("calls") + counted.calls}
-    if counted.allowed is not None:
-        changes["allowed"] = counted.allowed
-    row = CallCount.objects.filter(connection=connection, hour=hour, rule=rule)
-    if row.update(**changes):
-        return
-    CallCount.objects.filter(connection=connection, hour__lt=hour - KEPT).delete()
-    CallCount.objects.get_or_create(
-        connection=connection, hour=hour, rule=rule
-    )  # another worker may be first
-    row.update(**changes)
 
 
 def _error(side: Side, text: str, until: datetime, now: datetime) -> BudgetSpentError:

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from sync.core.records import Operation, Side
+from sync.engine import bulk
 from sync.engine import lease as leases
 from sync.engine.context import Context
 from sync.engine.items import Item
@@ -83,7 +84,7 @@ class Known:
         flows = {self.context.flow.pk, *(self.neighbours if of_neighbours else ())}
         mine = Intent.objects.open().filter(flow__in=flows)
         found: dict[str, list[Intent]] = defaultdict(list)
-        if mine.exists():
+        if any(bulk.holds(Intent, flow_id=flow, settled_at=None) for flow in flows):
             for part in chunks(list(source_ids)):
                 for intent in mine.filter(source_id__in=part):
                     found[intent.source_id].append(intent)
@@ -108,7 +109,7 @@ class Known:
         """Open dead letters by the record that was written from."""
         mine = DeadLetter.objects.filter(flow=self.context.flow, state=DeadLetterState.OPEN)
         found: dict[str, list[DeadLetter]] = defaultdict(list)
-        if mine.exists():
+        if bulk.holds(DeadLetter, flow_id=self.context.flow.pk, state=DeadLetterState.OPEN):
             for part in chunks(ends_of(items)):
                 for letter in mine.filter(record_id__in=part):
                     found[letter.record_id].append(letter)
@@ -121,7 +122,8 @@ class Known:
             Q(link=None) | Q(link__synced_at=None) | Q(link__synced_at__lte=F("last_at"))
         )
         found: dict[str, list[DeadLetter]] = defaultdict(list)
-        if mine.filter(state__in=(DeadLetterState.OPEN, DeadLetterState.IGNORED)).exists():
+        told = (DeadLetterState.OPEN, DeadLetterState.IGNORED)
+        if any(bulk.holds(DeadLetter, flow_id=self.context.flow.pk, state=state) for state in told):
             for part in chunks(ends_of(items)):
                 for letter in mine.filter(aside | Q(state=DeadLetterState.OPEN), record_id__in=part):
                     found[letter.record_id].append(letter)
@@ -147,7 +149,7 @@ class Known:
         }
 
     def has_links(self) -> bool:
-        return RecordLink.objects.filter(flow=self.context.flow).exists()
+        return bulk.holds(RecordLink, flow_id=self.context.flow.pk)
 
     def numbered(self, numbers: Sequence[str]) -> dict[str, str]:
         """The sys_id of the pair that people call by such a number on either side, by number."""
@@ -175,6 +177,8 @@ class Known:
             .order_by("due_at", "id")
             .values_list("side", "record_id", "reason")[:limit]
         ]
+        if not bulk.holds(Intent, flow_id=self.context.flow.pk, settled_at=None):
+            return waiting
         living = leases.living_tokens(self.context.flow.pk, self.now())
         left = (
             Intent.objects.open()

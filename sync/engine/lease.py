@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
+from sync.engine import bulk
 from sync.errors import LeaseLostError
 from sync.models import Flow, LaneLease, Partition
 
@@ -33,14 +33,23 @@ class Lease:
     def held(self) -> QuerySet[LaneLease] | QuerySet[Partition]:
         """The row, as long as it is ours."""
         if self.partition is not None:
-            return Partition.objects.filter(pk=self.partition, token=self.token)
-        return LaneLease.objects.filter(flow_id=self.flow_id, lane=self.lane, token=self.token)
+            return Partition.objects.filter(**self.key, token=self.token)
+        return LaneLease.objects.filter(**self.key, token=self.token)
+
+    @property
+    def model(self) -> type[LaneLease] | type[Partition]:
+        return LaneLease if self.partition is None else Partition
+
+    @property
+    def key(self) -> dict[str, Any]:
+        if self.partition is not None:
+            return {"id": self.partition}
+        return {"flow_id": self.flow_id, "lane": self.lane}
 
 
 def take(flow: Flow, lane: str, now: datetime) -> Lease | None:
     """Take the lane if nobody holds it; None if somebody does. A dead process on this host holds nothing."""
-    _ensure_row(flow, lane)
-    row = LaneLease.objects.get(flow=flow, lane=lane)
+    row = LaneLease.objects.filter(flow=flow, lane=lane).first() or _new_row(flow, lane)
     token = _take(LaneLease.objects.filter(pk=row.pk), row, now)
     return Lease(flow.pk, lane, token) if token else None
 
@@ -63,7 +72,8 @@ def _take(rows: QuerySet[Any], row: LaneLease | Partition, now: datetime) -> str
 
 def renew(lease: Lease, now: datetime) -> None:
     """Prolong the lease, inside the caller's transaction. Raises LeaseLostError if it is somebody else's now."""
-    if lease.held().filter(until__gt=now).update(until=now + DURATION) != 1:
+    until, model = {"until": now + DURATION}, lease.model
+    if bulk.change(model, until, **lease.key, token=lease.token, until__gt=now) != 1:
         raise LeaseLostError("This run lost its lease to another worker and commits nothing more.")
 
 
@@ -100,12 +110,8 @@ def living_tokens(flow_id: int | None, now: datetime) -> set[str]:
     return {token for token, holder in held if not _holder_is_dead(holder)}
 
 
-def _ensure_row(flow: Flow, lane: str) -> None:
-    try:
-        with transaction.atomic():
-            LaneLease.objects.get_or_create(flow=flow, lane=lane)
-    except IntegrityError:
-        pass  # another worker made it at the same moment
+def _new_row(flow: Flow, lane: str) -> LaneLease:
+    return LaneLease.objects.get_or_create(flow=flow, lane=lane)[0]  # another worker may be first
 
 
 def _me() -> str:

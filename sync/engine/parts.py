@@ -242,9 +242,9 @@ class PartStore(Store):
         row.poll_run_id = self.run.pk if row.poll_started else None
         return row
 
-    def save_poll(self, side: Side, poll: Poll | None) -> None:
-        columns = poll_columns(poll, self.run)
-        del columns["poll_run"]
+    def save_poll(self, side: Side, poll: Poll | None, **more: object) -> None:
+        columns = poll_columns(poll, self.run) | more
+        del columns["poll_run_id"]
         Partition.objects.filter(pk=self.part.pk).update(**columns)
 
     def finish_poll(self, side: Side, poll: Poll, watermark: datetime | None) -> None:

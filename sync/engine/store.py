@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q
 
 from sync.core.records import Cursor, Outcome, Side
 from sync.core.retry import backoff
@@ -102,12 +102,14 @@ class Store(Known):
                 setattr(row, name, value)
         return row
 
-    def save_poll(self, side: Side, poll: Poll | None) -> None:
-        """Inside the caller's transaction. None: the side was read to its end by this run."""
+    def save_poll(self, side: Side, poll: Poll | None, **more: object) -> None:
+        """Inside the caller's transaction. None: the side was read to its end by this run. `more`: columns beside it."""
         if self.dry:
             self._position("sides")[side] = _poll_kept(poll)
         else:
-            self._checkpoints(side).update(**poll_columns(poll, self.run))
+            changes = poll_columns(poll, self.run) | more
+            flow = self.context.flow.pk
+            bulk.change(Checkpoint, changes, flow_id=flow, lane=self.run.lane, side=side, stream="")
 
     def begin_poll(self, side: Side, poll: Poll) -> None:
         with transaction.atomic():
@@ -118,12 +120,8 @@ class Store(Known):
         """The side was read to its end by this run. A backfill leaves no watermark behind, a dry run nothing."""
         with transaction.atomic():
             leases.renew(self.lease, self.now())
-            self.save_poll(side, None)
-            if watermark is not None and not self.dry:
-                self._checkpoints(side).update(watermark=watermark, completed_at=poll.started)
-
-    def _checkpoints(self, side: Side) -> QuerySet[Checkpoint]:
-        return Checkpoint.objects.filter(flow=self.context.flow, lane=self.run.lane, side=side, stream="")
+            moved = {"watermark": watermark, "completed_at": poll.started} if watermark is not None else {}
+            self.save_poll(side, None, **moved)
 
     # Transaction 1: claims, new links, settled bases, intents
 
@@ -320,7 +318,7 @@ class Store(Known):
         self.save_run("failed", "error_code", "error", "advice")
 
     def cancelled(self) -> bool:
-        return Run.objects.filter(pk=self.run.pk, cancel_requested=True).exists()
+        return bulk.holds(Run, id=self.run.pk, cancel_requested=True)
 
     def _record_links(self, batch: Batch) -> None:
         linked = [item for item in batch.items if item.link is not None]
@@ -346,9 +344,12 @@ class Store(Known):
     def _record_attention(self, batch: Batch) -> None:
         """Open, update and close dead letters, conflicts and waits of the records that came to rest."""
         touched = [item for item in batch.items if item.outcome is not None and self._is_whole(item)]
-        now = self.now()
-        asked = self._asked_since(batch)
-        self._close_waiting(touched, asked)
+        if not touched:
+            return
+        now, asked = self.now(), set[str]()
+        if bulk.holds(Waiting, flow_id=self.context.flow.pk):
+            asked = self._asked_since(batch)
+            self._close_waiting(touched, asked)
         waiting = [item for item in touched if item.later and asked.isdisjoint(ends_of([item]))]
         rows.upsert_waiting(self.context.flow, waiting, now, self.rng)
         at_rest = [item for item in touched if item.failure is None and item.later is None and not item.known]
@@ -384,8 +385,6 @@ class Store(Known):
 
     def _close_waiting(self, items: Sequence[Item], asked: Collection[str]) -> None:
         waits = Waiting.objects.filter(flow=self.context.flow)
-        if not waits.exists():
-            return
         ended = ends_of(item for item in items if item.later is None)
         for part in chunks([end for end in ended if end not in asked]):
             waits.filter(record_id__in=part).delete()
@@ -396,23 +395,18 @@ class Store(Known):
             waits.filter(record_id__in=part).delete()
 
     def _close_letters(self, ids: Sequence[str]) -> None:
-        open_ones = DeadLetter.objects.filter(flow=self.context.flow, state=DeadLetterState.OPEN)
-        if not open_ones.exists():
+        if not bulk.holds(DeadLetter, flow_id=self.context.flow.pk, state=DeadLetterState.OPEN):
             return
+        open_ones = DeadLetter.objects.filter(flow=self.context.flow, state=DeadLetterState.OPEN)
         for part in chunks(ids):
             open_ones.filter(record_id__in=part).update(state=DeadLetterState.CLOSED, closed_at=self.now())
 
     def _record_totals(self, batch: Batch) -> None:
         hour = self.now().replace(minute=0, second=0, microsecond=0)
         counts = Counter((item.to, item.outcome) for item in batch.items if item.outcome is not None)
-        for (to, outcome), count in sorted(
-            counts.items()
-        ):  # in one order, or two workers wait for each other
-            key = {"flow": self.context.flow, "hour": hour, "side": to, "outcome": outcome}
-            if not HourlyTotal.objects.filter(**key).update(count=F("count") + count):
-                row, fresh = HourlyTotal.objects.get_or_create(**key, defaults={"count": count})
-                if not fresh:  # another worker was quicker
-                    HourlyTotal.objects.filter(pk=row.pk).update(count=F("count") + count)
+        rows = [(self.context.flow.pk, hour, to, outcome, count) for (to, outcome), count in counts.items()]
+        # In one order, or two workers wait for each other.
+        bulk.add(HourlyTotal, ("flow_id", "hour", "side", "outcome"), "count", sorted(rows))
 
     def _record_run(self, batch: Batch) -> None:
         """Add the page to the run's counts; the row is the progress that pages and bars show."""
@@ -454,13 +448,13 @@ class Store(Known):
         setattr(self.run, name, getattr(self.run, name) + by)
 
     def save_run(self, *names: str) -> None:
-        self.run.save(update_fields=list(names))
+        bulk.update([self.run], names)
 
 
 def poll_columns(poll: Poll | None, run: Run) -> dict[str, object]:
     """Columns of a checkpoint; None: nothing is under way, `run` has read the side to its end."""
     return {
-        "poll_run": run,
+        "poll_run_id": run.pk,
         "poll_started": poll.started if poll else None,
         "poll_at": poll.cursor.at if poll and poll.cursor else None,
         "poll_id": poll.cursor.id if poll and poll.cursor else "",
