@@ -12,12 +12,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import Any
+
+from tests.simulation.portions import Failure, begin, parts_without, play_some
 
 PORTION = 50
 say = partial(print, flush=True)
-Failure = tuple[int, list[str]]
 
 
 def main() -> int:
@@ -58,35 +59,20 @@ def _play_all(asked: argparse.Namespace) -> Iterator[tuple[int, list[Failure]]]:
         for first in range(asked.start, end, PORTION)
     ]
     played = 0
-    with multiprocessing.get_context("spawn").Pool(asked.jobs, _begin) as pool:
-        for (first, last, *_), failures in zip(portions, pool.imap(_play_some, portions), strict=True):
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(asked.jobs, spawned, begin) as pool:
+        for (first, last, *_), failures in zip(portions, pool.map(play_some, portions), strict=True):
             played += last - first
             yield played, failures
 
 
-def _begin() -> None:
-    from tests.simulation.database import set_up
-
-    set_up()
-
-
-def _play_some(portion: tuple[int, int, str, str]) -> list[Failure]:
-    from tests.simulation.play import Play, the_bench
-    from tests.simulation.schedule import draw
-
-    first, end, flow, weakened = portion
-    parts = _parts(weakened)
-    found = ((seed, Play(the_bench(), draw(seed, flow), parts).run()) for seed in range(first, end))
-    return [(seed, broken) for seed, broken in found if broken]
-
-
 def _replay(seed: int, flow: str, weakened: str) -> int:
-    _begin()
+    begin()
     from tests.simulation.play import Play, the_bench
     from tests.simulation.schedule import Schedule, draw
     from tests.simulation.shrinking import shrink
 
-    parts, schedule = _parts(weakened), draw(seed, flow)
+    parts, schedule = parts_without(weakened), draw(seed, flow)
 
     def breaks(candidate: Schedule) -> bool:
         return bool(Play(the_bench(), candidate, parts).run())
@@ -98,13 +84,6 @@ def _replay(seed: int, flow: str, weakened: str) -> int:
     broken = play.run()
     say("\n".join([*play.ledger.story, "", str(play.schedule), "", *(f"BROKEN: {each}" for each in broken)]))
     return 1
-
-
-def _parts(weakened: str) -> Any:
-    from tests.simulation.weakened import WEAKENED
-    from tests.simulation.workers import Parts
-
-    return WEAKENED[weakened] if weakened else Parts()
 
 
 if __name__ == "__main__":
