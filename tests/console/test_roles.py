@@ -44,7 +44,7 @@ def asked(browser: Client, page: admin.ModelAdmin, name: str) -> list[HttpRespon
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_refused_every_action_that_it_does_not_hold(as_role, busy, role):
+def test_a_role_is_refused_every_action_that_it_does_not_hold(as_role, in_use, role):
     browser = as_role(role)
     person = User.objects.get(username=role.replace(" ", "."))
     before, refused, offered = everything(), 0, 0
@@ -65,7 +65,7 @@ def test_a_role_is_refused_every_action_that_it_does_not_hold(as_role, busy, rol
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_refused_every_choice_of_rows_that_it_does_not_hold(as_role, busy, role):
+def test_a_role_is_refused_every_choice_of_rows_that_it_does_not_hold(as_role, in_use, role):
     browser = as_role(role)
     request = RequestFactory().get("/")
     request.user = User.objects.create_superuser("root")
@@ -82,7 +82,7 @@ def test_a_role_is_refused_every_choice_of_rows_that_it_does_not_hold(as_role, b
     assert everything() == before
 
 
-def test_nobody_sees_a_value_without_the_permission_and_an_entry_in_the_audit_log(as_role, busy):
+def test_nobody_sees_a_value_without_the_permission_and_an_entry_in_the_audit_log(as_role, in_use):
     plant("Hush")
     saw = set()
     for role in ROLES:

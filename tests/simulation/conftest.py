@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import transaction
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.simulation.play import Bench, Play
 from tests.simulation.schedule import Schedule
 from tests.simulation.workers import Parts
+from tests.worlds import rolled_back
 
 
 @pytest.fixture(scope="module")
 def bench(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Bench]:
-    with django_db_blocker.unblock(), transaction.atomic():
+    with rolled_back(django_db_blocker):
         yield Bench.build()
-        transaction.set_rollback(True)
 
 
 Played = Callable[..., Play]

@@ -1,0 +1,77 @@
+"""What the pages that list many rows cost, however many there are."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from sync.models import Waiting, Worker
+from tests.console import seed
+from tests.worlds import rolled_back
+
+pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
+
+# Queries of a list page with 50 rows: six of the session and the menu's badges, the rest its own.
+LIST_QUERIES = {
+    "sync_flow": 11,
+    "sync_run": 11,
+    "sync_recordlink": 11,
+    "sync_deadletter": 13,
+    "sync_conflict": 12,
+    "sync_waiting": 11,
+    "sync_remotecall": 12,
+    "sync_connection": 10,
+    "sync_auditentry": 13,
+    "sync_worker": 10,
+    "mappings_valuemap": 10,
+    "mappings_usertable": 10,
+    "auth_user": 12,
+}
+OVERVIEW_QUERIES = 20
+
+
+@pytest.fixture(scope="module")
+def fifty(django_db_setup, django_db_blocker):
+    """Fifty rows of everything that lists many; no test changes them."""
+    with rolled_back(django_db_blocker):
+        yield fifty_of_each(seed.flow(*seed.connections()))
+
+
+def fifty_of_each(flow):
+    now = timezone.now()
+    for number in range(1, 51):
+        link = seed.link(flow, number)
+        run = seed.run(flow, now - timedelta(minutes=number))
+        seed.dead_letter(link, run)
+        seed.conflict(link)
+        seed.call(run)
+        Waiting.objects.create(flow=flow, side="servicenow", record_id=link.servicenow_id, reason="retry",
+                               since=now, due_at=now)  # fmt: skip
+        Worker.objects.create(name=f"host:{number}", started_at=now, seen_at=now)
+    for number in range(49):
+        seed.flow(flow.servicenow_connection, flow.salesforce_connection, f"flow-{number}")
+    return flow
+
+
+@pytest.mark.parametrize("name", LIST_QUERIES)
+def test_a_list_asks_a_fixed_number_of_queries(root, fifty, name):
+    url = reverse(f"admin:{name}_changelist")
+    root.get(url)
+    with CaptureQueriesContext(connection) as asked:
+        assert root.get(url).status_code == 200
+
+    assert len(asked) <= LIST_QUERIES[name], [query["sql"][:120] for query in asked]
+
+
+def test_the_overview_asks_a_fixed_number_of_queries_however_many_flows(root, fifty):
+    seed.totals(fifty, timezone.now(), random.Random(1))
+    with CaptureQueriesContext(connection) as asked:
+        root.get(reverse("admin:index"))
+
+    assert len(asked) <= OVERVIEW_QUERIES, [query["sql"][:120] for query in asked]
