@@ -465,15 +465,15 @@ class Runner:
             self._finish(self._flying.popleft())
 
     def _safe_point(self) -> None:
-        """Between pages: end if a person cancelled, if the process was told to stop, if the slice is over, or if
-        calls for another page must not be made now.
+        """Between pages: end if a person cancelled or paused, if the process was told to stop, if the slice is over,
+        or if calls for another page must not be made now.
 
         A slice lasts for a page at least, or a run whose beginning takes longer than a slice would never end.
         """
         if self.store.cancelled():
             raise RunAborted("Cancelled by a person.", code="cancelled")
         late = self.deadline is not None and time.monotonic() > self.deadline
-        if self.stopping() or (late and self._recorded):
+        if self.stopping() or (late and self._recorded) or self.store.idle():
             raise SliceEnded
         try:
             self.store.calls.ask()

@@ -22,7 +22,7 @@ from sync.engine.connect import CallLog
 from sync.engine.items import Batch, Failure, Item, Later, NewIntent
 from sync.engine.known import END, Known, chunks, ends_of
 from sync.engine.lease import Lease
-from sync.models import Checkpoint, DeadLetter, HourlyTotal, Intent, RecordLink, Run, Waiting
+from sync.models import Checkpoint, DeadLetter, Flow, HourlyTotal, Intent, RecordLink, Run, Waiting
 from sync.models.attention import DeadLetterState, WaitingReason
 from sync.models.link import LinkState
 from sync.models.run import RunMode
@@ -319,6 +319,10 @@ class Store(Known):
 
     def cancelled(self) -> bool:
         return bulk.holds(Run, id=self.run.pk, cancel_requested=True)
+
+    def idle(self) -> bool:
+        """Whether the flow was paused or disabled since this slice began."""
+        return not bulk.holds(Flow, mapping_ptr_id=self.context.flow.pk, enabled=True, paused_reason="")
 
     def _record_links(self, batch: Batch) -> None:
         linked = [item for item in batch.items if item.link is not None]

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from sync import services
 from sync.connectors.base import Profile
 from sync.core.records import Side
-from sync.engine.execute import NEXT_SLICE, SLICE, execute
+from sync.engine.execute import NEXT_SLICE, SLICE, execute, resume_deferred
 from sync.engine.grounds import SEND_WITHIN
 from sync.models import Checkpoint, DeadLetter, Flow, RecordLink, Run, Waiting
 from sync.models.run import RunKind, RunMode
@@ -195,6 +196,30 @@ def test_what_was_under_way_when_the_worker_was_told_to_stop_is_done_by_the_next
     assert pair.servicenow.counters.writes == 30
     assert not Waiting.objects.exists()
     assert subjects(pair) == {row["short_description"] for row in pair.servicenow.rows("incident")}
+
+
+def test_a_flow_that_is_paused_stops_its_run_between_two_pages_and_goes_on_with_it(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    add_incidents(pair, 30)
+    run = services.request_run(flow=flow, by=None, enqueue=False)
+
+    def pause(run: Run) -> None:
+        if run.created:
+            services.pause_flow(flow=flow, by=None, reason="Change freeze")
+
+    execute(run.pk, page_size=5, progress=pause)
+    aside = execute(run.pk)
+    made = len(pair.salesforce.rows("Case"))
+    services.resume_flow(flow=flow, by=None)
+    resume_deferred(timezone.now())
+    ended = execute(run.pk)
+
+    assert (aside.status, aside.error) == ("deferred", f"{flow.name} is paused: Change freeze")
+    assert 5 <= made <= 15  # what was under way
+    assert (ended.status, ended.created) == ("succeeded", 30)
+    assert len(pair.salesforce.rows("Case")) == 30
 
 
 def test_a_slice_ends_well_before_the_queue_would_kill_it() -> None:
