@@ -22,7 +22,9 @@ TONES: Mapping[str, str] = {
         ("failed", "failing", "error", "blocked", "deleted_sn", "deleted_sf", "silent", "refused"), "red"
     ),
     **dict.fromkeys(("running", "retried", "asked", "planned", "sent"), "blue"),
-    **dict.fromkeys(("paused", "cancelled", "deferred", "deleted", "ignored", "unlinked", "left"), "slate"),
+    **dict.fromkeys(
+        ("paused", "cancelled", "deferred", "deleted", "ignored", "unlinked", "left", "skipped"), "slate"
+    ),
     "in_doubt": "violet",
 }
 SIDES: Mapping[str, tuple[str, str]] = {

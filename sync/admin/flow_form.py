@@ -7,8 +7,10 @@ from typing import Any
 from django import forms
 
 from integration_console.theme.toolkit import Select, Textarea, TextInput
+from sync.admin import deletions, files
 from sync.admin.comments import COMMENTS_PLACES, CommentsForm
-from sync.admin.deletions import PLACES, DeletionsForm
+from sync.admin.deletions import DeletionsForm
+from sync.admin.files import FilesForm
 from sync.configuration.columns import with_guard
 from sync.configuration.documents import GUARD
 from sync.configuration.rules import GUARDS, flow_problems
@@ -17,7 +19,8 @@ from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
 PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-OPTIONS = ("guard", "deletions", "comments")
+OPTIONS = ("guard", "deletions", "comments", "attachments")
+PLACES = {**deletions.PLACES, **files.PLACES}
 CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
 # What either side can be asked by; what is stored already is offered as well.
 KEYS = {
@@ -46,7 +49,7 @@ HELP = {
 }
 
 
-class FlowForm(DeletionsForm, CommentsForm):
+class FlowForm(FilesForm, DeletionsForm, CommentsForm):
     guard = forms.ChoiceField(
         choices=list(GUARDS.items()),
         initial=GUARD,
@@ -111,4 +114,10 @@ class FlowForm(DeletionsForm, CommentsForm):
     def _options(self, data: dict[str, Any]) -> dict[str, Any]:
         """The settings that have no column of their own, beside those that the form does not show."""
         kept = {name: value for name, value in self.instance.options.items() if name not in OPTIONS}
-        return {**kept, **with_guard(data["guard"] or GUARD), **self.deletions(data), **self.comments(data)}
+        return {
+            **kept,
+            **with_guard(data["guard"] or GUARD),
+            **self.deletions(data),
+            **self.comments(data),
+            **self.attachments(data),
+        }

@@ -20,7 +20,7 @@ from integration_console.theme.admin import ConfigurationAdmin, RowsInline, Show
 from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings.admin.rows import FieldRowInline
 from sync import revisions, services
-from sync.admin import counted, counts
+from sync.admin import counted, counts, files
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
 from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
@@ -80,7 +80,7 @@ class RevisionInline(ShownInline):
 
 
 @admin.register(Flow)
-class FlowAdmin(CommentsShown, DeletionsShown, ConfigurationAdmin):
+class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAdmin):
     form = FlowForm
     inlines = (FieldRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
@@ -119,6 +119,7 @@ class FlowAdmin(CommentsShown, DeletionsShown, ConfigurationAdmin):
         ),
         ("Deletions", {"classes": ["tab"], "fields": CONTROLS}),
         ("Comments", {"classes": ["tab"], "fields": COMMENTS_CONTROLS}),
+        ("Attachments", {"classes": ["tab"], "fields": files.CONTROLS}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
@@ -153,7 +154,9 @@ class FlowAdmin(CommentsShown, DeletionsShown, ConfigurationAdmin):
 
     def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change and {"guard", *CONTROLS, *COMMENTS_CONTROLS}.intersection(form.changed_data):
+        if change and {"guard", *CONTROLS, *COMMENTS_CONTROLS, *files.CONTROLS}.intersection(
+            form.changed_data
+        ):
             obj.save(update_fields=["options"])  # where these are kept
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

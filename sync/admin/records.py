@@ -20,6 +20,7 @@ from sync import services
 from sync.admin.base import link_to, links_out, page_url, person, rules
 from sync.admin.comments import entries_of
 from sync.admin.deletions import ending
+from sync.admin.files import file_lines
 from sync.admin.mapped import compiled
 from sync.admin.values import opened
 from sync.core import loops
@@ -150,6 +151,7 @@ class RecordLinkAdmin(ReadOnlyAdmin):
             "events": [_told(event, is_open=shown["is_open"]) for event in page],
             "ending": ending(obj),
             "parked": parked_fields(obj, with_values=shown["is_open"]),
+            "files": file_lines(obj, with_names=shown["is_open"]),
             "page": page,
             "entries": paged(entries_of(obj), request.GET.get("c"), ENTRIES_A_PAGE),
             "dead_letters": obj.dead_letters.filter(state="open"),

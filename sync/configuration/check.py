@@ -192,6 +192,7 @@ _PLACES = {
     "servicenow_key_field": ("servicenow", "servicenow.field"),
     "deletions.servicenow": ("deletions", "deletions.close"),
     "deletions.salesforce": ("deletions", "deletions.close"),
+    "attachments": ("attachments", "attachments.direction"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from mappings.models import FieldRow, UserTable, ValueMap
 from sync.configuration.documents import (
     GUARD,
+    Attachments,
     Comments,
     ConnectionDoc,
     Deletions,
@@ -17,6 +18,7 @@ from sync.configuration.documents import (
     ValueMapDoc,
 )
 from sync.connectors.addresses import checked_origin
+from sync.core.files import USUAL_SIZE
 from sync.core.notes import KINDS, OFF, Place, leaks
 from sync.models import Connection, Flow
 from sync.models.flow import KeyStrategy
@@ -83,6 +85,7 @@ def flow_columns(doc: FlowDoc) -> Columns:
             **with_guard(doc.guard),
             **with_deletions(doc.deletions),
             **with_comments(doc.comments),
+            **with_attachments(doc.attachments, doc.direction),
         },
     }
 
@@ -133,6 +136,19 @@ def _said(kind: Place, doc: Said) -> Columns:
         **({"direction": doc.direction} if doc.direction else {}),
         **({"public": {"reason": wanted}} if wanted else {}),
     }
+
+
+def with_attachments(doc: Attachments | None, direction: str) -> Columns:
+    """Which files are carried, as the engine reads it; what the flow's own `direction` and the defaults say is left out."""
+    if doc is None:
+        return {}
+    wanted = {
+        "direction": doc.direction if doc.direction != direction else "",
+        "max_size": doc.max_size if doc.max_size != USUAL_SIZE else 0,
+        "types": list(doc.types),
+        "except": list(doc.excluded),
+    }
+    return {"attachments": {name: value for name, value in wanted.items() if value}}
 
 
 def _servicenow_key(doc: FlowDoc) -> str:

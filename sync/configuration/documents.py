@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sync.core.files import USUAL_SIZE
 from sync.core.notes import OFF
 
 GUARD = "live"  # where Salesforce is written only over what was read: two-way fields of the live lane
@@ -145,6 +146,17 @@ class Deletions:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachments:
+    """Which files of linked records are carried. `direction` "": the flow's own. `types` empty: all."""
+
+    line: int = 0
+    direction: str = ""
+    max_size: int = USUAL_SIZE  # bytes
+    types: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Public:
     """A person's word that internal entries may become public, and why."""
 
@@ -199,6 +211,7 @@ class FlowDoc:
     guard: str = GUARD
     deletions: Deletions = field(default_factory=Deletions)
     comments: Comments = field(default_factory=Comments)
+    attachments: Attachments | None = None  # None: no files are carried
     fields: tuple[FieldDoc, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from mappings.models.valuemap import parse_along
 from sync.configuration.documents import GUARD, Create, FlowDoc, Limits
 from sync.configuration.schema import TO_COME
 from sync.connectors.auth import METHODS
+from sync.core.files import exact_size
 from sync.core.records import Side
 from sync.models import Connection, Flow, Schedule
 from sync.models.flow import KeyStrategy
@@ -144,6 +145,7 @@ def _flow(row: Flow) -> Part:
         **{name: getattr(row, name) for name in ("time_zone", "start", "overlap", "patience", "reconcile")},
         "deletions": _deletions(row.options.get("deletions")),
         "comments": _comments(row.options.get("comments")),
+        "attachments": _attachments(row.options.get("attachments")),
         "guard": "strict" if row.options.get("guard") == "strict" else GUARD,
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
         **{name: value for name, value in row.options.items() if name in TO_COME},
@@ -170,7 +172,7 @@ _FLOW_DEFAULTS: Part = {
         "reconcile",
         "guard",
     ]
-} | {"create": {}, "deletions": {}, "comments": {}}
+} | {"create": {}, "deletions": {}, "comments": {}, "attachments": None}
 
 
 def _deletions(stored: Any) -> Part:
@@ -181,6 +183,14 @@ def _deletions(stored: Any) -> Part:
 def _comments(stored: Any) -> Part:
     known = stored if isinstance(stored, dict) else {}
     return {name: known[name] for name in ("comments", "work_notes", "before_link") if known.get(name)}
+
+
+def _attachments(stored: Any) -> Part | None:
+    """None: no files are carried; an empty part: all that the defaults allow."""
+    if not isinstance(stored, dict):
+        return None
+    known = {name: stored[name] for name in ("direction", "max_size", "types", "except") if stored.get(name)}
+    return known | ({"max_size": exact_size(known["max_size"])} if "max_size" in known else {})
 
 
 def _servicenow_end(row: Flow) -> Part:

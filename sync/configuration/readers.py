@@ -9,8 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sync.configuration.problems import Remarks, did_you_mean
-from sync.configuration.rules import start_problem
+from sync.configuration.rules import patterns_problem, start_problem
 from sync.configuration.tree import Items, Keys, Node, Scalar
+from sync.core.files import parse_size
 from sync.cron import CronError, parse_cron
 
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,80}")
@@ -126,6 +127,23 @@ def seconds(node: Node, place: Place) -> int | None:
         place.problem(node, "Expected a time like 300, 90s, 5m, 2h or 1d.")
         return None
     return total
+
+
+def file_size(node: Node, place: Place) -> int | None:
+    size = parse_size(node.text) if isinstance(node, Scalar) else None
+    if size is None:
+        place.problem(node, "Expected a size like 25 MB, 900 KB or 1.5 GB; at most 2 GB.")
+    return size
+
+
+def patterns(node: Node, place: Place) -> tuple[str, ...] | None:
+    """Patterns of names or types of files, as a list or with commas between."""
+    value = columns(node, place) or ""
+    found = tuple(part for part in value.split(", ") if part)
+    if problem := patterns_problem(found):
+        place.problem(node, problem)
+        return None
+    return found
 
 
 def start(node: Node, place: Place) -> str | None:

@@ -5,7 +5,8 @@ Pure. Settings have the names of the model's columns, so that both can be asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +29,8 @@ _NAMES = {"servicenow": "ServiceNow", "salesforce": "Salesforce"}
 _OTHER = {"servicenow": "salesforce", "salesforce": "servicenow"}
 STARTS = ("everything", "now")
 LONGEST_START = 32  # characters
+LONGEST_PATTERN = 80
+_PATTERN = re.compile(rf"[^\x00-\x1f\x7f,]{{1,{LONGEST_PATTERN}}}")
 
 Problem = tuple[str, str]  # column, sentence
 
@@ -54,6 +57,7 @@ def flow_problems(flow: Mapping[str, Any]) -> Iterator[Problem]:
     options = flow.get("options") or {}
     yield from deletion_problems(options.get("deletions") or {})
     yield from comment_problems(flow, options.get("comments") or {})
+    yield from attachment_problems(options.get("attachments") or {}, flow.get("direction") or "")
     if not flow.get("create_in_servicenow"):
         return
     if flow.get("direction") == "to_salesforce":
@@ -103,3 +107,20 @@ def comment_problems(flow: Mapping[str, Any], comments: Mapping[str, Any]) -> It
     )
     for where, problem in notes.problems(comments, direction, salesforce_object):
         yield f"comments.{where}", problem
+
+
+def attachment_problems(attachments: Mapping[str, Any], direction: str) -> Iterator[Problem]:
+    """A flow writes nothing to a side, so it puts no files there either."""
+    wanted = attachments.get("direction") or direction
+    if direction != "both" and wanted != direction:
+        yield "attachments", f"{wanted} is wider than the flow's {direction}; files go where the flow writes."
+
+
+def patterns_problem(patterns: Sequence[str]) -> str:
+    """Why one of them cannot be a pattern of file names or types; "" if all can."""
+    bad = next((each for each in patterns if not _PATTERN.fullmatch(each)), None)
+    return (
+        ""
+        if bad is None
+        else f"{bad!r} is no pattern like *.pdf or image/*, of at most {LONGEST_PATTERN} characters."
+    )

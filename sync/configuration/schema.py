@@ -14,6 +14,7 @@ from sync.configuration.readers import Place, Read, at_most, choice, flag, name,
 from sync.configuration.rules import BEFORE_LINK, DELETION_POLICIES, GUARDS
 from sync.configuration.tree import Items, Keys, Node
 from sync.core import notes
+from sync.core.files import USUAL_SIZE
 
 DIRECTIONS = ("to_salesforce", "to_servicenow", "both")
 POLICIES = ("newest", "servicenow", "salesforce", "ask")
@@ -227,8 +228,25 @@ COMMENTS = Shape(
         Key("before_link", choice(*BEFORE_LINK)),
     ),
 )
+
+
+def _attachments(
+    line: int, direction: str = "", max_size: int = USUAL_SIZE, types: tuple[str, ...] = (), **more: Any
+) -> documents.Attachments:
+    """`except` is a word of Python's own."""
+    return documents.Attachments(line, direction, max_size, types, more.get("except", ()))
+
+
+ATTACHMENTS = Shape(
+    _attachments,
+    (
+        Key("direction", choice(*DIRECTIONS)),
+        Key("max_size", readers.file_size),
+        Key("types", readers.patterns),
+        Key("except", readers.patterns),
+    ),
+)
 TO_COME = {
-    "attachments": "attachments are not carried yet",
     "bulk": "bulk interfaces are not used yet",
 }
 FLOW = Shape(
@@ -252,6 +270,7 @@ FLOW = Shape(
         Key("guard", choice(*GUARDS)),
         Key("deletions", DELETIONS.read),
         Key("comments", COMMENTS.read),
+        Key("attachments", ATTACHMENTS.read),
         Key("time_zone", readers.time_zone),
         Key("overlap", readers.seconds),
         Key("patience", readers.seconds),

@@ -190,6 +190,27 @@ def shown(size: int) -> str:
     return f"{size} byte{'' if size == 1 else 's'}"
 
 
+_UNITS = {"": 1, "b": 1, "kb": 1024, "mb": MEGABYTE, "gb": 1024 * MEGABYTE}
+_SIZE = re.compile(r"(\d{1,10}(?:\.\d{1,3})?)\s*([kmg]?b?)\Z", re.IGNORECASE)
+LARGEST = 2 * 1024 * MEGABYTE  # that Salesforce takes as multipart
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes of `25 MB`, `900 KB`, `1.5 GB` or a plain number; None for what is no size from 1 byte to 2 GB."""
+    found = _SIZE.match(text.strip())
+    if found is None:
+        return None
+    unit = found[2].lower()
+    size = round(float(found[1]) * _UNITS[unit if unit in _UNITS else f"{unit}b"])
+    return size if 1 <= size <= LARGEST else None
+
+
+def exact_size(size: int) -> str:
+    """The shortest text that `parse_size` reads as this very number."""
+    short = shown(size)
+    return short if size >= 1024 and parse_size(short) == size else str(size)
+
+
 # The bytes passing by
 
 

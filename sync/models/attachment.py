@@ -54,8 +54,8 @@ class Attachment(UUIDKey):
     `content`: {"name", "type", "message"}. `rules`: mark of those by which it was left behind.
     """
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="attachments", db_index=False)
-    link = models.ForeignKey(RecordLink, on_delete=models.CASCADE, related_name="attachments", db_index=False)
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="+", db_index=False)
+    link = models.ForeignKey(RecordLink, on_delete=models.CASCADE, related_name="+", db_index=False)
     side = models.CharField(max_length=12, choices=SideChoices.choices)  # where it was found
     source_id = models.CharField(max_length=32)
     target_id = models.CharField(max_length=32, blank=True)

@@ -141,3 +141,26 @@ def test_what_is_carried_of_comments_comes_out_as_it_went_in(bring_in, acme):
 
     assert "comments" not in Flow.objects.get().options
     assert "comments:" not in export()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "shown"),
+    [
+        ("{}", {}, "attachments: {}"),
+        ("{direction: to_salesforce, max_size: 25 MB}", {}, "attachments: {}"),
+        ("{max_size: 1.5 GB}", {"max_size": 1_610_612_736}, "max_size: 1.5 GB"),
+        ("{max_size: 5000}", {"max_size": 5000}, "max_size: '5000'"),
+        ('{types: [image/*, "*.pdf"], except: "*.exe, *.bat"}',
+         {"types": ["image/*", "*.pdf"], "except": ["*.exe", "*.bat"]}, "- '*.bat'"),
+    ],
+)  # fmt: skip
+def test_rules_for_attachments_come_out_as_they_went_in(bring_in, acme, given, kept, shown):
+    bring_in(acme.replace("    schedule:", f"    attachments: {given}\n    schedule:"))
+
+    assert Flow.objects.get().options["attachments"] == kept
+    text = export()
+    assert shown in text
+    assert bring_in(text, environ={}).changes == []
+    assert export() == text
+    assert bring_in(acme).changes
+    assert "attachments" not in Flow.objects.get().options

@@ -181,6 +181,11 @@ BOTH_CREATE = "create: {salesforce: true, servicenow: true}"
          ".comments.comments.salesforce", "is not one of published_comment, feed_public, off"),
         ("    schedule:", "    comments: {comments: {salesforce: feed_public, public: {reason: No}}}\n    schedule:",
          ".comments.comments", "There is no key 'public' here"),
+        ("    schedule:", "    attachments: {max_size: huge}\n    schedule:", ".attachments.max_size", "a size like 25 MB"),
+        ("    schedule:", "    attachments: {max_size: 3 GB}\n    schedule:", ".attachments.max_size", "at most 2 GB"),
+        ("    schedule:", '    attachments: {types: ["a\\tb"]}\n    schedule:', ".attachments.types", "is no pattern like *.pdf"),
+        ("    schedule:", "    attachments: {direction: up}\n    schedule:", ".attachments.direction", "'up' is not one of"),
+        ("    schedule:", "    attachments: all\n    schedule:", ".attachments", "Expected keys like direction"),
         ("    schedule:", "    reconcile: nightly\n    schedule:", ".reconcile", "is not a schedule"),
         ("servicenow: state, salesforce: Status", "servicenow: short_description, salesforce: Status",
          "fields[1].servicenow", "fields[0] writes short_description already."),
@@ -202,6 +207,14 @@ def test_nothing_is_created_in_servicenow_by_a_flow_that_does_not_write_there(re
     found = problems(read, acme.replace("servicenow: false", "servicenow: true"))
 
     assert any("writes nothing to ServiceNow, so it can create nothing there" in line for line in found)
+
+
+def test_files_go_nowhere_that_the_flow_does_not_write(read, acme):
+    found = problems(read, acme.replace("    schedule:", "    attachments: {direction: both}\n    schedule:"))
+
+    assert any(
+        ".attachments.direction" in line and "wider than the flow's to_salesforce" in line for line in found
+    )
 
 
 @pytest.mark.parametrize(
