@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
@@ -42,6 +43,8 @@ from sync.models.question import QuestionKind, QuestionState
 from sync.models.run import IN_BACKFILL, RunKind, RunMode, RunStatus
 
 if TYPE_CHECKING:
+    from sync.backup.restoring import Contents
+    from sync.backup.saving import Progress, Summary
     from sync.probing import Report
 
 
@@ -420,3 +423,39 @@ def look_at_payload(*, target: Conflict | DeadLetter | Event | RecordLink, by: U
     )
     if not seen.exists():
         audit.record("payload.opened", target)
+
+
+# The whole console: at the command line alone, whose user holds the database and its keys anyway
+
+
+def back_up(*, file: Path, history: bool, replace: bool, progress: Progress) -> Summary:
+    """Write the console to an encrypted file (sync.backup). Raises BackupError, and then there is no file."""
+    from sync.backup import saving
+
+    made = saving.save(file, history=history, replace=replace, progress=progress)
+    audit.record(
+        "console.backed_up", label=file.name,
+        after={"file": file.name, "made_at": made.made_at, "history": history, "rows": made.rows, "key": made.key},
+    )  # fmt: skip
+    return made
+
+
+def restore(*, contents: Contents, resume: bool, progress: Progress) -> list[str]:
+    """Bring what a file was found to hold into this empty console; returns the flows that were in use, which are paused
+    now unless `resume`. Raises BackupError, and then the console is as empty as it was."""
+    from sync.backup import restoring
+
+    restoring.restore(contents, progress=progress)
+    reason = f"Restored from the backup of {contents.made_at:%Y-%m-%d %H:%M} UTC. Look whether all is as it should be, then resume."
+    with transaction.atomic():
+        entries = AuditEntry.objects.count()
+        names = restoring.finish(contents, reason="" if resume else reason)
+        audit.record(
+            "console.restored", label=Path(contents.file).name,
+            after={
+                "file": Path(contents.file).name, "made_at": contents.made_at, "rows": contents.rows,
+                "flows": names, "resumed": resume,
+                "note": f"What was logged after entry {entries:,}, between the backup and its restoration, is lost.",
+            },
+        )  # fmt: skip
+    return names

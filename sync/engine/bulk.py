@@ -116,7 +116,7 @@ def _converted(
 def _insert_plan(
     model: type[models.Model], columns: tuple[str, ...], vendor: str
 ) -> tuple[str, list[Converter | None], list[Any]]:
-    fields: dict[str, Any] = {field.attname: field for field in model._meta.concrete_fields}
+    fields: dict[str, Any] = {field.attname: field for field in model._meta.local_concrete_fields}
     named = [fields.pop(name) for name in columns]
     empty = []
     for field in fields.values():
@@ -215,7 +215,7 @@ def _converter(field: Any, vendor: str) -> Converter | None:
         return _hex if vendor == "sqlite" else None
     if isinstance(field, models.DateTimeField):
         return _naive if vendor == "sqlite" else None
-    if isinstance(field, models.CharField | models.TextField):
+    if isinstance(field, models.CharField | models.TextField) and not field.null:
         return str  # an enumeration's member is a str to Python, but not to every driver
     if isinstance(field, models.BinaryField | models.IntegerField | models.BooleanField):
         return None

@@ -135,6 +135,8 @@ class Deciding(Meeting, Settling):
                     item.rest(Outcome.UNCHANGED)
             elif item.found or item.retried or self._lacks_key(item) or (look_up and two_way):
                 continue
+            elif self.recovery.touched(item.side, item.record):
+                continue  # it may have moved and come back, and its counterpart have been given what it was meanwhile
             elif unchanged(rows, item.record.values, item.known_base(), canonical, item.side):
                 item.rest(Outcome.UNCHANGED)
 

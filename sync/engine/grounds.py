@@ -15,6 +15,7 @@ from sync.engine.context import Context
 from sync.engine.history import (
     Asking,
 )
+from sync.engine.recovery import Recovery
 from sync.engine.store import Store
 from sync.models import Conflict
 
@@ -41,12 +42,14 @@ class Grounds:
     connectors: Mapping[Side, Connector]
     _rows: dict[str, CompiledRow] = field(init=False)
     _asking: Asking = field(init=False)
+    recovery: Recovery = field(init=False)
     _choices: dict[Any, list[Conflict]] = field(default_factory=dict)
     withheld: dict[Side, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rows = {row.id: row for row in self.context.rows}
         self._asking = Asking(self.context, self.store, self.connectors)
+        self.recovery = Recovery(self.context, self.store, self.connectors)
 
     def _look(self, side: Side) -> Look:
         return Look(self.store.now(), self.connectors[side].server_now())

@@ -34,12 +34,18 @@ class Meeting(Planning):
         self._rest_newborn(side, items)
         self._meet_named(side, [item for item in items if not item.at_rest], look)
         open_ones = [item for item in items if not item.at_rest and item.link is None]
+        keyed = side.other is Side.SALESFORCE or self.context.creates(side.other)
+        looked_up = self.recovery.is_on and keyed
+        if looked_up:
+            # It may have been linked since the backup, and have ceased to enter since then.
+            self._pair_by_key(side, open_ones, look)
+            open_ones = [item for item in open_ones if not item.at_rest and item.link is None]
         if not entered:
             self._drop_outsiders(side, open_ones, named=look_up)
         open_ones = [item for item in open_ones if not item.at_rest]
         harmless = self.context.repeats_are_harmless(side.other)
-        wanted = [item for item in open_ones if look_up or item.found or not harmless]
-        if wanted:
+        if not looked_up:
+            wanted = [item for item in open_ones if look_up or item.found or not harmless]
             self._pair_by_key(side, wanted, look)
         for item in open_ones:
             if not item.at_rest and not item.writes and item.link is None:
@@ -108,6 +114,8 @@ class Meeting(Planning):
 
     def _pair_by_key(self, side: Side, items: Sequence[Item], look: Look) -> None:
         """Search the other side for records that carry these keys; nothing is ever created while one might exist."""
+        if not items:
+            return
         to = side.other
         looks = {side: look, to: self._look(to)}
         keys = {item.record.id: self.context.key_of(to, item.record.id) for item in items}

@@ -28,6 +28,7 @@ class Planning(Grounds):
     def _merge(self, item: Item, looks: Mapping[Side, Look]) -> None:
         """Plan the pair as both sides stand now."""
         adopting = item.new_link
+        self.recovery.forget_doubtful(item)
         reckoning: dict[str, Reckoning] = {}
         plan = plan_pair(
             self.context.rows, values_on(item, Side.SERVICENOW), values_on(item, Side.SALESFORCE), item.known_base(),

@@ -93,6 +93,7 @@ class Runner:
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
         self._redo_all("settling")
+        self._deciding.recovery.end()
         if self.run.lane == Lane.LIVE:
             self._carry_entries()
         for _ in Carrying(self.context, self.store, self._connectors, self.stopping)():
@@ -210,7 +211,7 @@ class Runner:
 
     def _only_entering(self) -> bool:
         """A flow without links has nothing to follow: only records that enter are read."""
-        return not self.store.has_links()
+        return not self.store.has_links() and not self._deciding.recovery.is_on
 
     def _start(self, checkpoint: Checkpoint) -> datetime | str | None:
         """Where a poll of a side begins: at its watermark, a flow's first one at the very first row, a date, or NOW."""

@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError, connection
 
 from sync.actor import Actor, acting_as
+from sync.backup.sealed import BackupError
 from sync.encryption import DecryptionError, keyring
 from sync.errors import SyncError
 from sync.models import Connection
@@ -114,6 +115,8 @@ def readable_failures() -> Iterator[None]:
         raise CannotRun(str(error), code="refused") from error
     except (ImproperlyConfigured, DecryptionError) as error:
         raise CannotRun(str(error), code="configuration") from error
+    except BackupError as error:
+        raise CannotRun(str(error), code="backup") from error
     except SyncError as error:
         said = f"{error} {error.advice}".strip()
         raise CannotRun(said, code=error.code, advice=error.advice) from error

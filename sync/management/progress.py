@@ -1,4 +1,4 @@
-"""A run's progress for people: a bar on a terminal, silence elsewhere."""
+"""Progress for people: a bar on a terminal, silence elsewhere."""
 
 from __future__ import annotations
 
@@ -30,3 +30,15 @@ def progress_bar(name: str) -> Iterator[Callable[[Run], None]]:
             yield show
         finally:
             logger.setLevel(level)
+
+
+@contextmanager
+def counting_bar(name: str, unit: str = " rows") -> Iterator[Callable[[int, int], None]]:
+    """The same for work of a known size: called with how much is done, and of how much."""
+    with tqdm(desc=name, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

@@ -130,6 +130,9 @@ class Flow(Mapping):
         help_text="When both sides are compared whole: five fields of cron in the flow's time zone; empty: never.",
     )
     reconcile_at = models.DateTimeField(null=True, editable=False)  # when it is due next
+    # Of a restored console, until both sides were read again: the moment of the backup. What changed since then on a
+    # platform, the bases do not know (sync.engine.recovery).
+    restored_from = models.DateTimeField(null=True, editable=False)
     # Settings whose features are still to come, kept as they were given: guard, deletions, comments, ...
     options = models.JSONField(default=dict, blank=True)
 
