@@ -21,6 +21,7 @@ from mappings.models import (
     Mapping as FieldMapping,
 )
 from sync.models import (
+    Attachment,
     AuditEntry,
     Checkpoint,
     Conflict,
@@ -31,6 +32,7 @@ from sync.models import (
     Flow,
     HourlyTotal,
     Intent,
+    JournalEntry,
     Reconciliation,
     RecordLink,
     RemoteCall,
@@ -125,6 +127,8 @@ TABLES = (
     Table(RecordLink, blank={"claim_token": "", "claim_until": None}, mend=_in_step),
     Table(Intent, of_run=("run_id",)),
     Table(Waiting),
+    Table(Attachment),
+    Table(JournalEntry, blank={"lease_token": ""}, of_run=("run_id",)),
     Table(Conflict, of_run=("run_id",)),
     Table(DeadLetter, of_run=("run_id",)),
     # Their findings and marks are not kept: the next one reads everything.
@@ -155,6 +159,8 @@ LEFT_OUT = {
     "django_q.Schedule": "likewise",
     "django_q.OrmQ": "likewise",
     "sync.LaneLease": "held by processes that are no more",
+    "sync.Partition": "a first load that had not ended is asked for anew",
+    "sync.BulkJob": "likewise",
     "sync.Question": "answers of the moment",
     "sync.CachedSchema": "asked of the platform again",
     "sync.CallCount": "the platform tells what is left of its window",

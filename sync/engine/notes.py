@@ -22,6 +22,7 @@ from sync.core.window import Poll, next_watermark
 from sync.engine.context import Context
 from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN
 from sync.engine.notebook import Came, Notebook
+from sync.engine.recovery import Recovery
 from sync.engine.store import Store
 from sync.errors import SchemaError, SyncError
 from sync.models import JournalEntry, RecordLink
@@ -44,10 +45,12 @@ class Notes:
     safe_point: Callable[[], None]
     stopping: Callable[[], bool]
     book: Notebook = field(init=False)
+    _recovery: Recovery = field(init=False)
     _authors: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.book = Notebook(self.store)
+        self._recovery = Recovery(self.context, self.store, self.connectors)
 
     def __call__(self, *, poll: bool) -> None:
         """Bring to rest what is under way; with `poll`, find what was said since the last look."""
@@ -112,7 +115,9 @@ class Notes:
         in_force = self.book.in_force_since()
 
         def since(link: RecordLink) -> datetime:
-            return (max(link.created_at, in_force) + ahead).replace(microsecond=0)
+            # A restored console makes links anew that were made before it was lost.
+            made_at = min(link.created_at, self._recovery.backup_at or link.created_at)
+            return (max(made_at, in_force) + ahead).replace(microsecond=0)
 
         return since
 
@@ -225,8 +230,25 @@ class Notes:
             if others:
                 self.book.record([], others)
             for side in Side:
-                if mine := [row for row in ready if row.side == side.other]:
+                if mine := self._not_there_yet(side, [row for row in ready if row.side == side.other]):
                     self._send(side, mine)
+
+    def _not_there_yet(self, to: Side, rows: Sequence[JournalEntry]) -> Sequence[JournalEntry]:
+        """Those that the console which was lost has not carried already: what it had made since the backup shows its mark."""
+        since = self._recovery.since(to) if rows else None
+        if since is None:
+            return rows
+        parents = list(dict.fromkeys(row.link.end(to) for row in rows))
+        there: dict[tuple[str, int], str] = {}
+        verify = partial(self.book.verify, source=to.other)
+        for stream in dict.fromkeys(STREAM[Place(row.target_place)] for row in rows):
+            for entry in self.connectors[to].entries_by(stream, parents=parents, since=since):
+                mark = notes.genuine(entry.text, verify)
+                if mark is not None and entry.by == (self.context.own_user(to) or entry.by):
+                    there.setdefault((mark.source, mark.part), entry.id)
+        carried = {row: there[key] for row in rows if (key := (row.source_id, row.part)) in there}
+        self.book.plan([], carried)
+        return [row for row in rows if row not in carried]
 
     def _guarded(self, rows: Sequence[JournalEntry]) -> tuple[list[JournalEntry], list[Came]]:
         """Those that may go, by what the flow says now, each with its place; and what becomes of the others.

@@ -37,12 +37,17 @@ class Recovery:
     def is_on(self) -> bool:
         return self.backup_at is not None
 
-    def touched(self, side: Side, record: Record) -> bool:
-        """Whether the record may have been edited since the backup: by its side's clock, an overlap taken off."""
+    def since(self, side: Side) -> datetime | None:
+        """When the backup was made, by the side's clock, an overlap taken off."""
         if self.backup_at is None:
-            return False
+            return None
         offset = self._connectors[side].server_now() - self._store.now()
-        return record.version.changed_at >= self.backup_at + offset - self._context.overlap
+        return self.backup_at + offset - self._context.overlap
+
+    def touched(self, side: Side, record: Record) -> bool:
+        """Whether the record may have been edited since the backup."""
+        since = self.since(side)
+        return since is not None and record.version.changed_at >= since
 
     def forget_doubtful(self, item: Item) -> None:
         """Take away the base of fields whose unchanged side may have moved and come back unseen."""

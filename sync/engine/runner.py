@@ -93,12 +93,12 @@ class Runner:
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
         self._redo_all("settling")
-        self._deciding.recovery.end()
         if self.run.lane == Lane.LIVE:
             self._carry_entries()
         for _ in Carrying(self.context, self.store, self._connectors, self.stopping)():
             self._recorded += 1
             self._safe_point()
+        self._deciding.recovery.end()
 
     def _pause(self) -> None:
         """What is under way is recorded with its checkpoint, behind which the next slice goes on."""

@@ -269,7 +269,8 @@ def rewritten(
     with file.open("wb") as new:
         writer = Writer(new, {**reader.header, **header}, frame)
         for line in lines:
-            writer.write(jsons.dumps(change(line)))
+            if (changed := change(line)) is not None:
+                writer.write(jsons.dumps(changed))
         writer.close()
 
 
@@ -308,22 +309,31 @@ def test_a_file_of_an_older_release_is_migrated_on_the_way(
 
 
 class Older:
-    """Lines as a release wrote them that had these models."""
+    """Lines as a release wrote them that had these models; none for what it had not."""
 
     def __init__(self, models: Any) -> None:
-        self._models = models
-        self._kept: list[int] = []
+        self._known = {
+            model._meta.label: {column.attname for column in model._meta.local_concrete_fields}
+            for model in models.get_models()
+        }
+        self._kept: list[int] | None = []
 
     def __call__(self, line: Any) -> Any:
-        if isinstance(line, dict) and "table" in line:
-            model = self._models.get_model(line["table"])
-            known = {column.attname for column in model._meta.local_concrete_fields}
-            self._kept = [place for place, name in enumerate(line["columns"]) if name in known]
-            return {**line, "columns": self._of(line["columns"])}
-        return self._of(line) if isinstance(line, list) else line
+        if isinstance(line, list):
+            return None if self._kept is None else self._of(line)
+        if "end" in line:
+            rows = {label: count for label, count in line["end"]["rows"].items() if label in self._known}
+            return {"end": {**line["end"], "rows": rows}}
+        if "table" not in line:
+            return line
+        known = self._known.get(line["table"])
+        self._kept = (
+            None if known is None else [at for at, name in enumerate(line["columns"]) if name in known]
+        )
+        return None if known is None else {**line, "columns": self._of(line["columns"])}
 
     def _of(self, values: list[Any]) -> list[Any]:
-        return [values[place] for place in self._kept]
+        return [values[at] for at in self._kept or ()]
 
 
 def test_a_backup_shows_one_moment_and_holds_nobody_up(command: Any, console: Flow) -> None:

@@ -18,6 +18,7 @@ from sync.models import Conflict, DeadLetter, Flow, Reconciliation, RecordLink
 from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.link import LinkState
 from sync.sandbox.pair import Pair
+from tests.engine.attaching import on_case, on_incident, put_on_incident
 from tests.engine.conftest import run_now
 from tests.engine.elsewhere import Do, elsewhere, here
 
@@ -25,7 +26,11 @@ HOUR = timedelta(hours=1)
 CLOSE = {"salesforce": {"Status": "Closed"}, "servicenow": {"state": "7", "close_code": "Solution provided", "close_notes": "Gone"}}  # fmt: skip
 TWO_WAY = {
     "create_in_servicenow": True, "servicenow_enter": "severity=1", "salesforce_enter": "IsEscalated = true",
-    "options": {"deletions": {"servicenow": "close", "salesforce": "unlink", "close": CLOSE}}, "overlap": 60,
+    "options": {
+        "deletions": {"servicenow": "close", "salesforce": "unlink", "close": CLOSE}, "attachments": {},
+        "comments": {"comments": {"salesforce": "published_comment"}},
+    },
+    "overlap": 60,
 }  # fmt: skip
 
 
@@ -35,6 +40,8 @@ class World:
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
         self.ids: dict[str, str] = {}
+        self.said: list[str] = []
+        self.files: list[tuple[str, str]] = []  # name of the record, of the file
         self.typed: dict[
             tuple[str, str, str], str
         ] = {}  # side, record, field -> the last value somebody typed
@@ -67,6 +74,47 @@ class World:
         for field in ("short_description", "description", "Subject", "Description"):
             if field in fields:
                 self.typed[side, id, field] = fields[field]
+
+    def say(self, name: str, text: str) -> None:
+        self.pair.servicenow.edit("incident", self.ids[name], by="abel.tuter", comments=text)
+        self.said.append(text)
+
+    def answer(self, name: str, text: str) -> None:
+        case = self.of(name)["Id"]
+        self.pair.salesforce.add(
+            "CaseComment", by="beth.anglin", ParentId=case, CommentBody=text, IsPublished=True
+        )
+        self.said.append(text)
+
+    def attach(self, name: str, file: str) -> None:
+        put_on_incident(self.pair, self.ids[name], file, file.encode())
+        self.files.append((name, file))
+
+    def misheard(self) -> list[tuple[str, int, int]]:
+        """What was said and does not stand once on either side."""
+        here = [row["value"] for row in self.pair.servicenow.rows("sys_journal_field", element="comments")]
+        there = [row["CommentBody"] for row in self.pair.salesforce.rows("CaseComment")]
+        counts = [
+            (text, sum(text in each for each in here), sum(text in each for each in there))
+            for text in self.said
+        ]
+        return [each for each in counts if each[1:] != (1, 1)]
+
+    def misfiled(self) -> list[tuple[str, str]]:
+        """Files that are not once on either record, and no other beside them."""
+        names = dict.fromkeys(name for name, _ in self.files)
+        wanted = {
+            name: sorted((file, file.encode()) for of, file in self.files if of == name) for name in names
+        }
+        found = [
+            (
+                name,
+                sorted(on_incident(self.pair, self.ids[name])),
+                sorted(on_case(self.pair, self.of(name)["Id"])),
+            )
+            for name in names
+        ]
+        return [(name, f"{here} {there}") for name, here, there in found if not here == there == wanted[name]]
 
     def lost_edits(self) -> list[tuple[str, str, str, str]]:
         """What somebody typed that stands neither where it was typed nor in a conflict on record."""
@@ -104,6 +152,8 @@ def before_the_backup(world: World, console: Do) -> None:
     world.in_servicenow("asked", description="said the desk")
     world.in_salesforce("asked", Description="said the customer")
     console("run")
+    world.attach("quiet", "quiet.txt")
+    console("run")
     # The last run before the backup sends two writes whose answers never come.
     world.in_servicenow("in doubt", short_description="before the backup")
     world.incident("born in doubt")
@@ -127,6 +177,9 @@ def the_lost_hour(world: World, console: Do) -> None:
     world.in_servicenow("in doubt", short_description="after the backup")
     world.pair.servicenow.edit("incident", world.ids["healed later"], state="2")
     world.incident("new incident")
+    world.say("moved", "said in the lost hour")
+    world.answer("returned", "answered in the lost hour")
+    world.attach("moved", "moved.txt")
     world.case("new case")
     world.pair.servicenow.delete("incident", world.ids["deleted and seen"])
     console("take", side="salesforce")
@@ -146,6 +199,9 @@ def the_lost_hour(world: World, console: Do) -> None:
         "incident", world.ids["new incident"], severity="3"
     )  # it does not enter any more
     world.in_servicenow("new incident", description="and was edited")
+    world.say("new incident", "said to nobody")
+    world.answer("quiet", "answered to nobody")
+    world.attach("new incident", "new.txt")
     world.incident("unseen")
     world.pair.servicenow.delete("incident", world.ids["deleted unseen"])
     world.pair.salesforce.delete("Case", world.of("case deleted")["Id"])
@@ -172,6 +228,8 @@ def after_the_restoration(world: World) -> None:
     assert len(world.pair.salesforce.rows("Case")) == cases + 1
     assert world.doubles() == []
     assert world.lost_edits() == []
+    assert world.misheard() == []
+    assert world.misfiled() == []
     # What was linked in the lost hour is found again, also where it does not enter any more, and followed.
     held = {link.servicenow_id: link for link in RecordLink.objects.filter(state=LinkState.ACTIVE)}
     assert {
