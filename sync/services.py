@@ -30,6 +30,7 @@ from sync.models import (
     DeadLetter,
     Event,
     Flow,
+    JournalEntry,
     Question,
     RecordLink,
     Revision,
@@ -312,8 +313,8 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     now = timezone.now()
     with transaction.atomic():
         chosen = _open_ones(letters)
-        files = Attachment.objects.plan_again(chosen)
-        for letter in [letter for letter in chosen if letter.pk not in files]:
+        apart = Attachment.objects.plan_again(chosen) | JournalEntry.objects.plan_again(chosen)
+        for letter in [letter for letter in chosen if letter.pk not in apart]:
             Waiting.objects.update_or_create(
                 flow_id=letter.flow_id,
                 side="servicenow" if letter.side == "salesforce" else "salesforce",
@@ -344,9 +345,9 @@ def resync_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, enque
     with transaction.atomic():
         by_flow: dict[Flow, list[str]] = {}
         chosen = _open_ones(letters)
-        files = Attachment.objects.plan_again(chosen)
+        apart = Attachment.objects.plan_again(chosen) | JournalEntry.objects.plan_again(chosen)
         for letter in chosen:
-            about = letter.link.servicenow_id if letter.link and letter.pk in files else letter.record_id
+            about = letter.link.servicenow_id if letter.link and letter.pk in apart else letter.record_id
             by_flow.setdefault(letter.flow, []).append(about)
         return [
             request_run(flow=flow, by=by, kind=RunKind.RESYNC, ids=ids, enqueue=enqueue)

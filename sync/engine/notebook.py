@@ -29,6 +29,9 @@ from sync.models.link import LinkState
 
 HISTORY = "entries of new links"  # has a checkpoint of its own, in ServiceNow's name
 PURPOSE = "journal mark"
+FORGETTING = timedelta(
+    minutes=2
+)  # without a poll; then what is new is looked for on the other side before it is sent
 WORDS = {"comments": "Comment", "work_notes": "Work note"}
 
 
@@ -51,9 +54,12 @@ class Notebook:
 
     # How far entries were read
 
-    def watermark(self, side: Side, stream: str) -> datetime:
-        """Where the next poll begins; the first one where the present setting came into force."""
-        return self.store.checkpoint(side, stream).watermark or self._since(same=True)
+    def watermark(self, side: Side, stream: str, ahead: timedelta) -> datetime:
+        """Where the next poll begins; the first one where the present setting came into force.
+
+        `ahead`: by how much the platform's clock is ahead of ours.
+        """
+        return self.store.checkpoint(side, stream).watermark or self._since(same=True) + ahead
 
     def save_watermark(self, side: Side, stream: str, watermark: datetime | None) -> None:
         if self.store.dry or watermark is None:
@@ -61,6 +67,11 @@ class Notebook:
         with self._commit():
             kept = self.store.checkpoint(side, stream)
             Checkpoint.objects.filter(pk=kept.pk).update(watermark=watermark, completed_at=self.store.now())
+
+    def may_have_forgotten(self, side: Side, stream: str) -> bool:
+        """Whether more was read once than this says: it was restored from a backup, or is the first of its kind."""
+        mark = self.store.checkpoint(side, stream).completed_at
+        return mark is None or self.store.now() - mark > FORGETTING
 
     def in_force_since(self) -> datetime:
         """When a person began to have comments or work notes carried; what was said before is not carried by itself."""
@@ -167,7 +178,7 @@ class Notebook:
     def planned(self, limit: int) -> list[JournalEntry]:
         due = Q(due_at=None) | Q(due_at__lte=self.store.now())
         rows = self._mine.filter(due, status=EntryStatus.PLANNED).select_related("link")
-        return list(rows.order_by("pk")[:limit])
+        return list(rows.order_by("written_at", "source_id", "part")[:limit])
 
     def born(self, row: JournalEntry) -> datetime:
         """When it was planned, as its key tells."""

@@ -59,10 +59,10 @@ class Notes:
             return
         self._settle()
         if poll:
-            for stream in exchange.streams:
-                self._poll(SIDE[stream], stream)
             if exchange.before_link and not self.store.dry:
                 self._read_pasts()
+            for stream in exchange.streams:
+                self._poll(SIDE[stream], stream)
         if not self.store.dry:
             self._send_all()
             self._settle()
@@ -71,18 +71,19 @@ class Notes:
     # Finding
 
     def _poll(self, side: Side, stream: str) -> None:
-        before = self.book.watermark(side, stream)
+        before = self.book.watermark(side, stream, self._ahead(side))
+        wary = self.book.may_have_forgotten(side, stream)
         seen: Poll | None = None
         for page in self.connectors[side].entries(stream, before):
             self.safe_point()
             seen = seen or Poll(page.read_at, None, None)
             if page.entries:
                 seen = Poll(seen.started, None, page.entries[-1].at)
-                self._take_headers(side, stream, page.entries)
+                self._take_headers(side, stream, page.entries, wary=wary)
         if seen is not None:
             self.book.save_watermark(side, stream, next_watermark(seen, before, self.context.overlap))
 
-    def _take_headers(self, side: Side, stream: str, headers: Sequence[Entry]) -> None:
+    def _take_headers(self, side: Side, stream: str, headers: Sequence[Entry], *, wary: bool) -> None:
         """Read the texts of those entries that are not known, and that stand on a record of ours."""
         wanted = [entry for entry in headers if self._is_exchanged(entry.place)]
         links = self._living(side, {entry.parent for entry in wanted})
@@ -111,7 +112,7 @@ class Notes:
 
     def _since(self, side: Side) -> Callable[[RecordLink], datetime]:
         """From when on entries of a pair are carried, by the platform's clock, in its whole seconds."""
-        ahead = self.connectors[side].server_now() - self.store.now()
+        ahead = self._ahead(side)
         in_force = self.book.in_force_since()
 
         def since(link: RecordLink) -> datetime:
@@ -121,37 +122,25 @@ class Notes:
 
         return since
 
+    def _ahead(self, side: Side) -> timedelta:
+        """By how much the platform's clock is ahead of ours, within the second that its answers tell."""
+        return self.connectors[side].server_now() - self.store.now()
+
     def _read_pasts(self) -> None:
         """What was said on the records of new links before these were made."""
         self.book.look_back()
         while links := self.book.new_links(LINKS_AT_ONCE):
             self.safe_point()
-            found = {
-                side: [
-                    entry
-                    for stream in dict.fromkeys(STREAM[place] for place in self._places(side))
-                    for entry in self.connectors[side].entries_by(
-                        stream, parents=[link.end(side) for link in links]
-                    )
-                ]
-                for side in Side
-            }
-            # What a console that has lost its memory carried long ago stands there with its mark.
-            carried = {side: self._marks(found[side.other], side) for side in Side}
-            for side in Side:
-                fresh = [entry for entry in found[side] if entry.id not in carried[side]]
-                self._take(side, fresh, {link.end(side): link for link in links})
+            for stream in self.context.exchange.streams:
+                side = SIDE[stream]
+                parents = {link.end(side): link for link in links}
+                said = self.connectors[side].entries_by(stream, parents=list(parents))
+                self._take(side, said, parents, wary=True)
             self.book.read_links_to(links[-1])
 
-    def _places(self, side: Side) -> list[Place]:
-        pairings = self.context.exchange.pairings
-        return [pairing.kind if side is Side.SERVICENOW else pairing.there for pairing in pairings]
-
-    def _marks(self, entries: Iterable[Entry], source: Side) -> set[str]:
-        verify = partial(self.book.verify, source=source)
-        return {mark.source for entry in entries if (mark := notes.genuine(entry.text, verify)) is not None}
-
-    def _take(self, side: Side, entries: Sequence[Entry], links: Mapping[str, RecordLink]) -> None:
+    def _take(
+        self, side: Side, entries: Sequence[Entry], links: Mapping[str, RecordLink], *, wary: bool = False
+    ) -> None:
         """Plan what people have said; what we have said ourselves is recognised, and noted with its row."""
         ids = [entry.id for entry in entries]
         known = {id for id, _ in self.book.known(side, ids)} | self.book.ours(side, ids)
@@ -159,15 +148,35 @@ class Notes:
         said = [
             entry for entry in entries
             if entry.id not in known and entry.id not in claims and entry.text.strip() and entry.parent in links
+            and entry.place in self.context.exchange.sources
         ]  # fmt: skip
+        there = self._carried(side, said, links) if wary and said else {}
         self._name_authors(side, said)
         rows = [row for entry in said for row in self._planned(side, entry, links[entry.parent])]
+        for row in rows:
+            if (id := there.get((row.source_id, row.part))) is not None:
+                row.status, row.target_id, row.text = EntryStatus.DONE, id, None
         if self.store.dry:
-            self.book.tally(rows)
+            self.book.tally([row for row in rows if row.status == EntryStatus.PLANNED])
         else:
             self.book.plan(
                 rows, {row: id for id, row in claims.items() if row is not None and not row.target_id}
             )
+
+    def _carried(
+        self, side: Side, said: Sequence[Entry], links: Mapping[str, RecordLink]
+    ) -> dict[tuple[str, int], str]:
+        """Which parts of these a console that has lost its memory carried before: they stand there with their marks."""
+        verify = partial(self.book.verify, source=side)
+        pairings = {self.context.exchange.sources[entry.place] for entry in said}
+        streams = {STREAM[way[1]] for pairing in pairings if (way := pairing.way(side)) is not None}
+        parents = list({links[entry.parent].end(side.other) for entry in said})
+        found: dict[tuple[str, int], str] = {}
+        for stream in streams:
+            for entry in self.connectors[side.other].entries_by(stream, parents=parents):
+                if (mark := notes.genuine(entry.text, verify)) is not None:
+                    found.setdefault((mark.source, mark.part), entry.id)
+        return found
 
     def _ours(self, side: Side, entries: Sequence[Entry]) -> dict[str, JournalEntry | None]:
         """Which of these entries we have made: id -> its row, None where the row was lost.
@@ -333,10 +342,11 @@ class Notes:
 
     def _look_up(self, stream: str, rows: Sequence[JournalEntry]) -> None:
         side, looked_at = SIDE[stream], self.store.now()
-        ahead = self.connectors[side].server_now() - looked_at
         first = min(row.intent_at for row in rows if row.intent_at is not None)
         parents = list(dict.fromkeys(row.link.end(side) for row in rows))
-        seen = self.connectors[side].entries_by(stream, parents=parents, since=first + ahead - MARGIN)
+        seen = self.connectors[side].entries_by(
+            stream, parents=parents, since=first + self._ahead(side) - MARGIN
+        )
         claims = {row.pk: id for id, row in self._ours(side, seen).items() if row is not None}
         found = {row: claims[row.pk] for row in rows if row.pk in claims}
         self.book.plan([], found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
@@ -34,11 +37,18 @@ SETTLED_BY_LOOKING = (EntryStatus.SENT, EntryStatus.IN_DOUBT)
 
 
 class JournalEntryQuerySet(models.QuerySet["JournalEntry"]):
-    def of_letter(self, letter: DeadLetter) -> JournalEntryQuerySet:
-        """The refused parts that a dead letter tells of; none for a letter about a record."""
-        return self.filter(
-            flow_id=letter.flow_id, source_id=letter.record_id, status=EntryStatus.REFUSED
-        ).exclude(side=letter.side)
+    def plan_again(self, letters: Iterable[DeadLetter]) -> set[UUID]:
+        """Have the refused parts that these letters tell of sent once more; returns the letters that are about entries."""
+        return {
+            letter.pk
+            for letter in letters
+            if self._of(letter).update(status=EntryStatus.PLANNED, due_at=None)
+        }
+
+    def _of(self, letter: DeadLetter) -> JournalEntryQuerySet:
+        """None for a letter about a record."""
+        refused = self.filter(flow_id=letter.flow_id, source_id=letter.record_id, status=EntryStatus.REFUSED)
+        return refused.exclude(side=letter.side)
 
 
 class JournalEntry(UUIDKey):

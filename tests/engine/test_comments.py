@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from sync.models import Flow, JournalEntry
+from sync import services
+from sync.core import notes
+from sync.models import Checkpoint, DeadLetter, Event, Flow, JournalEntry, RecordLink
+from sync.models.link import LinkState
 from sync.sandbox.pair import Pair
 from tests.engine.both import make_both
 from tests.engine.conftest import run_now
+from tests.engine.killing import Worker, let_time_pass, worker_on_the_test_database
+from tests.engine.test_kills import run_on
 
 BOTH = {
     "comments": {"salesforce": "published_comment"},
@@ -89,3 +97,449 @@ def test_comments_and_work_notes_go_both_ways_each_to_its_place_and_none_comes_b
     at_rest(flow, pair)
     assert (len(case_comments(pair)), len(journal(pair)), len(journal(pair, "work_notes"))) == (4, 2, 2)
     assert not JournalEntry.objects.exclude(text_sealed=None).exists()
+
+
+def test_five_hundred_comments_arrive_once_each_though_replies_are_lost(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    pairs = [a_pair_of(flow, pair, number) for number in range(10)]
+    run_now(flow)
+    cases = {row["ServiceNow_Sys_Id__c"]: row["Id"] for row in pair.salesforce.rows("Case")}
+    for number in range(250):
+        say(pair, pairs[number % 10], f"Seen {number} by Abel")
+        answer(pair, cases[pairs[number % 10]], f"Answer {number} by Beth")
+    for platform, seed in ((pair.servicenow, 7), (pair.salesforce, 8)):
+        for kind in ("reset_after", "reset_before"):
+            platform.fault(kind, probability=0.05, times=0, seed=seed)
+    for kind in ("reset_after", "reset_before"):  # for certain: a collection is a single call
+        pair.salesforce.fault(kind, **CASE_COMMENTS)
+
+    for _ in range(4):
+        run_now(flow)
+        let_time_pass()
+    pair.servicenow.clear_faults()
+    pair.salesforce.clear_faults()
+    for _ in range(2):
+        let_time_pass()
+        run_now(flow)
+
+    assert pair.servicenow.counters.faults > 10
+    assert pair.salesforce.counters.faults > 1
+    heard = Counter(notes.body(text) or text for text in case_comments(pair))
+    assert heard == Counter(
+        [f"Seen {n} by Abel" for n in range(250)] + [f"Answer {n} by Beth" for n in range(250)]
+    )
+    written = Counter(notes.body(text) or text for text in journal(pair))
+    assert written == heard
+    assert set(JournalEntry.objects.values_list("status", flat=True)) == {"done"}
+    at_rest(flow, pair)
+
+
+def a_pair_of(flow: Flow, pair: Pair, number: int) -> str:
+    return str(pair.servicenow.add("incident", short_description=f"Printer {number} on fire")["sys_id"])
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+@pytest.mark.parametrize("to", ["salesforce", "servicenow"])
+def test_an_entry_without_answer_is_looked_up_by_its_mark_before_it_is_repeated(
+    both: Callable[..., Flow], pair: Pair, to: str, kind: str
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    if to == "salesforce":
+        say(pair, incident, "Please call me")
+        pair.salesforce.fault(kind, **CASE_COMMENTS)
+    else:
+        answer(pair, case, "Please call me")
+        pair.servicenow.fault(kind, **NOTES)
+
+    first = run_now(flow)
+
+    arrived = kind != "reset_before"
+    row = JournalEntry.objects.get()
+    assert (row.status, first.in_doubt) == (("done", 0) if arrived else ("in_doubt", 1))
+    there = case_comments if to == "salesforce" else journal
+    assert len(there(pair)) == arrived
+    run_now(flow)
+    assert JournalEntry.objects.get().status == row.status  # not repeated while it may still be executed
+    let_time_pass()
+    run_now(flow)
+    assert JournalEntry.objects.get().status == "done"
+    assert [notes.body(text) for text in there(pair)] == ["Please call me"]
+    at_rest(flow, pair)
+
+
+# Worker killed
+
+
+@pytest.fixture
+def worker(both: Callable[..., Flow]) -> Iterator[Worker]:
+    with worker_on_the_test_database() as worker:
+        yield worker
+
+
+@pytest.mark.parametrize("to", ["salesforce", "servicenow"])
+def test_killed_between_sending_and_recording_it_leaves_no_double(
+    both: Callable[..., Flow], pair: Pair, worker: Worker, to: str
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    for number in range(12):
+        say(pair, incident, f"Seen {number}")
+        answer(pair, case, f"Answer {number}")
+    held, where = (pair.salesforce, CASE_COMMENTS) if to == "salesforce" else (pair.servicenow, NOTES)
+    written = held.counters.writes
+    held.fault("truncated", seconds=5, **where)
+    held.fault("status", status=503, seconds=10, after=1, times=0, **where)
+
+    worker.killed_when(flow, lambda: held.counters.writes > written)
+
+    held.clear_faults()
+    for _ in range(3):
+        let_time_pass()
+        run_on(flow)
+    heard = Counter(notes.body(text) or text for text in case_comments(pair))
+    assert heard == Counter([f"Seen {n}" for n in range(12)] + [f"Answer {n}" for n in range(12)])
+    assert Counter(notes.body(text) or text for text in journal(pair)) == heard
+    at_rest(flow, pair)
+
+
+# The leak guard
+
+
+def test_a_flow_that_would_leak_does_not_start(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = both()
+    incident, _ = a_pair(flow, pair)
+    say(pair, incident, "The user is difficult", column="work_notes")
+    # Past file and form, as somebody with the database in hand could.
+    Flow.objects.update(options={"comments": {"work_notes": {"salesforce": "published_comment"}}})
+    services.publish_flow(flow=Flow.objects.get(), by=None)
+
+    run = run_now(flow)
+
+    assert (run.status, run.error_code) == ("failed", "leak_guard")
+    assert case_comments(pair) == []
+
+
+def test_before_it_is_sent_an_internal_entry_is_stopped_whatever_was_planned(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, _ = a_pair(flow, pair)
+    planned = JournalEntry(
+        flow=flow, link=RecordLink.objects.get(), kind="comments", side="servicenow", place="work_notes",
+        source_id="a" * 32, written_at=timezone.now(),
+    )  # fmt: skip
+    planned.text = "The user is difficult"
+    planned.save()
+    say(pair, incident, "Please call me")
+
+    run = run_now(flow)
+
+    assert [notes.body(text) for text in case_comments(pair)] == ["Please call me"]
+    assert (run.status, run.failed) == ("partial", 1)
+    letter = DeadLetter.objects.get()
+    assert (letter.code, letter.state, letter.link) == ("LEAK_GUARD", "open", RecordLink.objects.get())
+    assert "tick that it may become public" in letter.advice
+    services.retry_dead_letters(letters=[letter], by=None)
+    run_on(flow)
+    assert len(case_comments(pair)) == 1
+    assert DeadLetter.objects.get(state="open").code == "LEAK_GUARD"
+
+
+def test_what_was_planned_in_public_goes_where_the_flow_says_now(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    public = {
+        "salesforce": "published_comment",
+        "direction": "to_salesforce",
+        "public": {"reason": "Agreed with Acme"},
+    }
+    flow = both({"work_notes": public})
+    incident, _ = a_pair(flow, pair)
+    say(pair, incident, "First", column="work_notes")
+    run_now(flow)
+    say(pair, incident, "Second", column="work_notes")
+    pair.salesforce.fault("reset_before", **CASE_COMMENTS)
+    run_now(flow)
+    Flow.objects.update(options={"comments": {"work_notes": {"salesforce": "unpublished_comment"}}})
+    services.publish_flow(flow=Flow.objects.get(), by=None)
+    let_time_pass()
+
+    run_now(flow)
+
+    shown = {
+        notes.body(row["CommentBody"]): row["IsPublished"] for row in pair.salesforce.rows("CaseComment")
+    }
+    assert shown == {"First": True, "Second": False}
+
+
+@pytest.mark.parametrize("channel", ["unpublished_comment", "feed_internal"])
+def test_work_notes_stay_internal_in_either_place(
+    both: Callable[..., Flow], pair: Pair, channel: str
+) -> None:
+    flow = both({"comments": {"salesforce": "feed_public"}, "work_notes": {"salesforce": channel}})
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    say(pair, incident, "The user is difficult", column="work_notes")
+    pair.salesforce.add("FeedItem", ParentId=case, Body="To all", Visibility="AllUsers", by="beth.anglin")
+    pair.salesforce.add("FeedItem", ParentId=case, Body="To us", Visibility="InternalUsers", by="beth.anglin")
+    run_now(flow)
+
+    public = [row["Body"] for row in pair.salesforce.rows("FeedItem", Visibility="AllUsers")]
+    public += case_comments(pair, IsPublished=True)
+    assert sum("Please call me" in text for text in public) == 1
+    assert not any("difficult" in text for text in public)
+    internal = [row["Body"] for row in pair.salesforce.rows("FeedItem", Visibility="InternalUsers")]
+    assert sum("difficult" in text for text in internal + case_comments(pair, IsPublished=False)) == 1
+    assert not any("To us" in text for text in journal(pair))
+    assert [notes.body(text) for text in journal(pair)][1:] == ["To all"]
+    assert ("To us" in "".join(journal(pair, "work_notes"))) == (channel == "feed_internal")
+    at_rest(flow, pair)
+
+
+# What is ours, and what is not
+
+
+def test_who_quotes_or_copies_an_entry_of_ours_has_written_one_of_their_own(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    run_now(flow)
+    (ours,) = case_comments(pair)
+    answer(pair, case, ours)
+    answer(pair, case, f"> {ours}\nWe did, twice")
+    say(pair, incident, ours)
+
+    run_now(flow)
+
+    assert [notes.body(text) for text in journal(pair)][2:] == [ours, f"> {ours}\nWe did, twice"]
+    assert len(case_comments(pair)) == 4
+    at_rest(flow, pair)
+
+
+def test_a_console_that_lost_its_rows_knows_its_entries_by_their_marks(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both({**BOTH, "before_link": "carry"})
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    answer(pair, case, "We did")
+    run_now(flow)
+    JournalEntry.objects.all().delete()
+    Checkpoint.objects.exclude(stream="").delete()
+
+    at_rest(flow, pair)
+
+    assert (len(case_comments(pair)), len(journal(pair))) == (2, 2)
+
+
+def test_what_another_flow_carried_here_goes_on(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = both()
+    incident, _ = a_pair(flow, pair)
+    foreign = "Alice · 2026-11-24 01:52 UTC · Salesforce [sync:00a000000000001AAA:1:0123456789abcdef]\nFrom a third system"
+    say(pair, incident, foreign, by="sync.user")
+
+    run_now(flow)
+
+    assert case_comments(pair)[0].endswith("From a third system")
+    at_rest(flow, pair)
+
+
+# Texts
+
+
+def test_a_long_text_arrives_in_numbered_parts_within_the_bytes_of_the_other_side(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    text = "".join(f"{number}: Größe 日本語 👩‍👩‍👧 🇩🇪\n" for number in range(220))
+    say(pair, incident, text)
+    answer(pair, case, "ü" * 2000)
+
+    run = run_now(flow)
+
+    parts = [
+        row["CommentBody"] for row in pair.salesforce.rows("CaseComment") if "[sync:" in row["CommentBody"]
+    ]
+    assert all(len(part.encode()) <= 4000 for part in parts)
+    assert [f"part {n} of {len(parts)}" in part for n, part in enumerate(parts, 1)] == [True] * len(parts)
+    assert "".join(map(notes.body, parts)).strip() == text.strip()
+    assert "".join(notes.body(each) for each in journal(pair)[1:]) == "ü" * 2000
+    assert run.entries == {"to_salesforce": {"comments": 1}, "to_servicenow": {"comments": 1}}
+    at_rest(flow, pair)
+
+
+def test_no_text_stands_in_the_database_in_clear(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = both()
+    incident, _ = a_pair(flow, pair)
+    say(pair, incident, "My password is hunter2")
+    pair.salesforce.fault("reset_before", **CASE_COMMENTS)
+    run_now(flow)
+
+    (row,) = JournalEntry.objects.all()
+    assert row.text.endswith("My password is hunter2")
+    values = [value for value in vars(row).values() if not isinstance(value, bytes | memoryview)]
+    assert not any("hunter2" in str(value) for value in values)
+    assert b"hunter2" not in bytes(row.text_sealed)
+
+
+# When
+
+
+def test_what_was_said_before_the_pair_was_made_is_left_or_carried(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    old = a_pair_of(flow, pair, 1)
+    say(pair, old, "Long ago")
+    say(pair, old, "Long ago, among us", column="work_notes")
+    for platform in (pair.servicenow, pair.salesforce):
+        platform.skew_clock(timedelta(seconds=30))
+    run_now(flow)
+    run_now(flow)
+    assert case_comments(pair) == []
+
+    Flow.objects.update(options={"comments": {**BOTH, "before_link": "carry"}})
+    services.publish_flow(flow=Flow.objects.get(), by=None)
+    run_now(flow)
+
+    assert [notes.body(text) for text in case_comments(pair)] == ["Long ago", "Long ago, among us"]
+    at_rest(flow, pair)
+
+
+def test_an_entry_is_found_even_where_its_record_did_not_move(both: Callable[..., Flow], pair: Pair) -> None:
+    pair.salesforce.turn(comments_touch_case=False)
+    flow = both()
+    _, case = a_pair(flow, pair)
+    run_now(flow)
+    before = pair.salesforce.rows("Case")[0]["SystemModstamp"]
+    answer(pair, case, "We are on our way")
+
+    run_now(flow)
+
+    assert pair.salesforce.rows("Case")[0]["SystemModstamp"] == before
+    assert [notes.body(text) for text in journal(pair)] == ["We are on our way"]
+
+
+def test_entries_are_read_in_batches_and_a_quiet_poll_costs_one_call_a_side_more(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incidents = [a_pair_of(flow, pair, number) for number in range(40)]
+    run_now(flow)
+    for incident in incidents:
+        say(pair, incident, "Please call me")
+    for platform in (pair.servicenow, pair.salesforce):
+        platform.reset_counters()
+
+    run_now(flow)
+
+    assert len(case_comments(pair)) == 40
+    assert pair.salesforce.counters.writes == 40
+    # A poll of records and one of entries a side, the texts, the authors' names, one collection; the Cases that moved.
+    assert (pair.servicenow.counters.calls, pair.salesforce.counters.calls) <= (8, 8)
+    run_now(flow)
+    for platform in (pair.servicenow, pair.salesforce):
+        platform.reset_counters()
+    run_now(flow)
+    assert max(pair.servicenow.counters.calls, pair.salesforce.counters.calls) <= 4
+
+
+def test_a_dry_run_counts_what_it_would_carry_and_writes_nothing(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    answer(pair, case, "We did", published=False)
+    writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
+
+    run = run_now(flow, mode="dry")
+
+    assert run.entries == {"to_salesforce": {"comments": 1}, "to_servicenow": {"work_notes": 1}}
+    assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == writes
+    assert not JournalEntry.objects.exists()
+    assert run_now(flow).entries == run.entries
+
+
+@pytest.mark.parametrize(("direction", "carried"), [("to_salesforce", (2, 1)), ("to_servicenow", (1, 2))])
+def test_a_kind_may_go_one_way_only(
+    both: Callable[..., Flow], pair: Pair, direction: str, carried: tuple[int, int]
+) -> None:
+    flow = both({"comments": {"salesforce": "published_comment", "direction": direction}})
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    answer(pair, case, "We did")
+
+    run_now(flow)
+
+    assert (len(case_comments(pair)), len(journal(pair))) == carried
+    at_rest(flow, pair)
+
+
+# Trouble
+
+
+def test_a_refused_entry_has_a_letter_of_its_own_and_the_record_goes_on(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    pair.servicenow.edit("incident", incident, short_description="Still on fire", by="abel.tuter")
+    pair.salesforce.fault("records", code="FIELD_CUSTOM_VALIDATION_EXCEPTION", **CASE_COMMENTS)
+
+    run = run_now(flow)
+
+    assert pair.salesforce.rows("Case")[0]["Subject"] == "Still on fire"
+    assert (run.status, run.failed, case_comments(pair)) == ("partial", 1, [])
+    letter = DeadLetter.objects.get()
+    assert (letter.state, letter.field, letter.record_number) == (
+        "open",
+        "comment",
+        RecordLink.objects.get().servicenow_number,
+    )
+    assert Event.objects.filter(outcome="failed", field_names="Comment").count() == 1
+    run_now(flow)
+    assert DeadLetter.objects.get().state == "open"  # that the record is at rest says nothing of it
+    services.retry_dead_letters(letters=[letter], by=None)
+    run_on(flow)
+    assert [notes.body(text) for text in case_comments(pair)] == ["Please call me"]
+    assert DeadLetter.objects.get().state == "retried"
+    at_rest(flow, pair)
+
+
+def test_of_a_pair_that_has_ended_nothing_is_carried_any_more(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = make_both(pair, options={"comments": BOTH, "deletions": {"salesforce": "unlink"}}, name="deleting")
+    incident, case = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    pair.salesforce.delete("Case", case)
+
+    run = run_now(flow)
+
+    assert RecordLink.objects.get().state == LinkState.UNLINKED
+    assert (run.failed, DeadLetter.objects.count()) == (0, 0)
+    at_rest(flow, pair)
+
+
+def test_where_nobody_follows_deletions_a_comment_for_a_deleted_case_needs_a_person(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, case = a_pair(flow, pair)
+    pair.salesforce.delete("Case", case)
+    say(pair, incident, "Please call me")
+
+    run_now(flow)
+    run_now(flow)
+
+    row = JournalEntry.objects.get()
+    assert row.status in ("refused", "left")
+    writes = pair.salesforce.counters.writes
+    run_now(flow)
+    assert pair.salesforce.counters.writes == writes
