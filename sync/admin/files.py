@@ -14,6 +14,7 @@ from sync.configuration.columns import with_attachments
 from sync.configuration.documents import Attachments
 from sync.configuration.rules import patterns_problem
 from sync.core.files import USUAL_SIZE, exact_size, parse_size, shown
+from sync.core.records import Side
 from sync.models import Attachment, Flow, RecordLink
 
 CONTROLS = ("files_direction", "files_size", "files_types", "files_except")
@@ -138,6 +139,11 @@ class FileLine:
     row: Attachment
     name: str
     message: str
+
+    @property
+    def side(self) -> str:
+        """Where it goes, as an event says it."""
+        return Side(self.row.side).other
 
 
 def file_lines(link: RecordLink, *, with_names: bool) -> list[FileLine]:

@@ -122,7 +122,7 @@ class Carrying:
     def _found(self, row: Attachment, files: Sequence[File], named: bool) -> File | None:
         name = self._new(row).name
         same = (file for file in files if file.has_content_of(row.sha256, row.md5))
-        return next((file for file in same if not named or same_name(file.name, name)), None)
+        return next((file for file in same if not named or self._is_named(file, name)), None)
 
     def _unknown_there(
         self, side: Side, rows: Sequence[Attachment], *, paired: bool = False
@@ -210,7 +210,7 @@ class Carrying:
     def _carry(self, row: Attachment, there: list[File]) -> TransientError | OutcomeUnknownError | None:
         """Carry one file and write down what came of it; returns what may pass by itself."""
         side, new = Side(row.side), self._new(row)
-        twins = [file for file in there if file.size == row.size and same_name(file.name, new.name)]
+        twins = [file for file in there if file.size == row.size and self._is_named(file, new.name)]
         if not self.filing.intend(row):
             return None
         opened = partial(self._opened, row, twins, time.monotonic() + TAKES_AT_MOST)
@@ -258,6 +258,11 @@ class Carrying:
     def _new(self, row: Attachment) -> NewFile:
         longest = self.connectors[Side(row.side).other].files.longest_name
         return NewFile(safe_name(row.told["name"], characters=longest), row.told["type"], row.size)
+
+    def _is_named(self, file: File, name: str) -> bool:
+        """Whether a name and what was made of it on its way are the same, whichever is the original."""
+        shortest = min(connector.files.longest_name for connector in self.connectors.values())
+        return same_name(*(safe_name(each, characters=shortest) for each in (file.name, name)))
 
     def _opened(self, row: Attachment, twins: Sequence[File], until: float) -> Passing:
         source = self.connectors[Side(row.side)].files.open(row.source_id)

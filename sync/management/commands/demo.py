@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 
 import integration_console.demo
+from integration_console.demo.files import carried, put_files
 from integration_console.demo.logins import Login, make_logins
 from integration_console.demo.place import MARK, claim_directory, environment, forget_database, free_port
 from integration_console.demo.stage import Stage, StageError
@@ -74,11 +75,13 @@ class Command(ConsoleCommand):
             self.say(f"Port {PORT} is taken; the console is on {port}.")
         stage.web(port)
         run = self._run_flow()
+        put_files(run.flow)
+        self._run_flow()
         # Only now: its schedule would take the first run away from under the progress bar.
         stage.worker()
         for connection in Connection.objects.all():
             services.test_connection(connection=connection, by=None)
-        self.say("\n".join(["", outcome(run), *_examples(run)]))
+        self.say("\n".join(["", outcome(run), *_examples(run), *carried(run.flow)]))
         if not once:
             self.say("\n".join(_welcome(port, logins, pair)))
         self.result(run.summary())
@@ -155,6 +158,7 @@ def _welcome(port: int, logins: list[Login], pair: Mapping[str, Any]) -> list[st
         "  Open a Case on the Salesforce page above, change its Status, Priority, Description or Owner, and save it:",
         "  ten seconds later its incident (the number is among the Case's more fields) shows the same on the ServiceNow page.",
         "  Make a new Case there with Escalated set to Yes: it becomes an incident.",
+        "  Add a file to a Case or an incident: it is on the other side ten seconds later, and on the record's page here.",
         "  Change the subject on both sides within ten seconds: the console asks you, on its page Conflicts.",
         "Ctrl-C ends everything.",
     ]
