@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -98,15 +98,21 @@ class MappingSpec:
     time_zone: str = "UTC"
 
 
+def no_counterpart(flow: str, to: str, id: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What compiling needs to know of the world: people, lengths, and where records can be looked at.
 
     `lengths`: greatest number of characters of a target field, by Salesforce or ServiceNow field name; absent = no limit known.
-    `servicenow_record_url`: format string with {id}.
+    `servicenow_record_url`: format string with {id}. `counterpart`: (flow, to which side, id) -> the id on that side of
+    the record which the flow has linked, or "".
     """
 
     people: PeopleSpec = field(default_factory=PeopleSpec)
     salesforce_lengths: Mapping[str, int] = field(default_factory=dict)
     servicenow_lengths: Mapping[str, int] = field(default_factory=dict)
     servicenow_record_url: str = "{id}"
+    counterpart: Callable[[str, str, str], str] = no_counterpart

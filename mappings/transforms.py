@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 from mappings.spec import Environment, FieldSpec, MappingSpec
 from mappings.text import clean, cut, shown, spelled
 
+NOT_YET = "NO_COUNTERPART_YET"  # code of what may have a counterpart later
+
 
 class Unmapped(ValueError):
     """The value has no counterpart; `message` says which, `advice` what to do."""
@@ -199,6 +201,30 @@ def _record_url(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps
     return Steps(forward, None)
 
 
+def _link(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
+    """The counterpart of the record that is referred to, as the flow named by `value` has linked it; empty stays empty.
+
+    Where there is none yet the record waits: parents come before their children.
+    """
+
+    def towards(to: str, empty: Projected) -> Step:
+        def carry(raw: Any) -> Projected:
+            id = as_text(raw)
+            if not id:
+                return empty
+            if found := env.counterpart(row.value, to, id):
+                return Projected(found)
+            raise Unmapped(
+                f"{shown(id)} has no counterpart in the flow {row.value} yet.",
+                code=NOT_YET,
+                advice=f"Look for the record in the flow {row.value}: it may not enter there, or have failed.",
+            )
+
+        return carry
+
+    return Steps(towards("salesforce", EMPTY), towards("servicenow", Projected("")))
+
+
 def _number(row: FieldSpec, mapping: MappingSpec, env: Environment) -> Steps:
     """A number: ServiceNow text to a JSON number and back, without a trailing .0."""
 
@@ -313,6 +339,7 @@ TRANSFORMS: dict[str, Transform] = {
     "user": Transform("user, else fallback", _user, several_sources=True),
     "constant": Transform("constant", _constant, needs_source=False, needs_value=True),
     "record_url": Transform("link to the record", _record_url),
+    "link": Transform("counterpart in another flow", _link, needs_value=True),
     "number": Transform("number", _number),
     "boolean": Transform("boolean", _boolean),
     "datetime": Transform("date and time", _datetime),

@@ -105,6 +105,8 @@ class Applying:
             item.rest(Outcome.ADOPTED if item.operation is Operation.ADOPT else Outcome.UPDATED)
         if item.unfinished and item.failure is None:
             item.later = Later(WaitingReason.CHANGED, "The other side is written next.")
+        elif item.awaited and item.failure is None:
+            item.later = Later(WaitingReason.REFERENCE, item.awaited)
 
     def _born(self, item: Item, result: WriteResult, batch: Batch) -> None:
         for row, value in (item.plan.unborn if item.plan else {}).items():

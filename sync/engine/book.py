@@ -16,11 +16,11 @@ from sync.core.reconciling import DIFFERENCES, Counts, Finding, Span
 from sync.core.records import Cursor, Side
 from sync.engine import bulk
 from sync.engine import lease as leases
-from sync.engine.known import END, chunks
+from sync.engine.bulk import chunks
 from sync.engine.store import Store
 from sync.models import Checkpoint, Reconciliation, RecordLink, Run, Sighting, Suspect
 from sync.models.base import Lane
-from sync.models.link import LinkState
+from sync.models.link import END, LinkState
 from sync.models.reconciliation import UNCHECKED, ReconciliationState
 
 KEPT = 14  # reconciliations of a flow whose findings are kept; the statements stay

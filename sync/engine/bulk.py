@@ -11,12 +11,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import repeat
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, models
 
 Converter = Callable[[Any], Any]
+T = TypeVar("T")
+IN_CHUNK = 900  # parameters a statement may have on every database we support
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + IN_CHUNK] for start in range(0, len(values), IN_CHUNK))
 
 
 def insert(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:

@@ -19,6 +19,7 @@ from sync.core.merge import Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
 from sync.core.records import FieldSchema, Schema, Side
+from sync.engine.references import References
 from sync.errors import ConfigurationError, SchemaError
 from sync.models import CachedSchema, Connection, Flow, Revision
 from sync.revisions import mapping_spec
@@ -39,6 +40,7 @@ class Context:
     servicenow_schema: Schema | None = None  # asked only where ServiceNow is written
     salesforce_org: str = ""
     exchange: Exchange = NOTHING  # what is carried of comments and work notes
+    references: References | None = None  # counterparts in other flows that its rows refer to
 
     @property
     def table(self) -> str:
@@ -192,7 +194,9 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     _check_key(data, schema)
     writes_back = data["direction"] != "to_salesforce"
     here = _schema(flow.servicenow_connection, data["servicenow_table"], servicenow) if writes_back else None
+    references = References(flow)
     environment = Environment(
+        counterpart=references,
         people=people_known,
         salesforce_lengths=_lengths(schema),
         servicenow_lengths=_lengths(here) if here else {},
@@ -207,7 +211,8 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     _check_fields(mapping, schema)
     flow.salesforce_connection.refresh_from_db(fields=["org_id", "own_user"])  # the first login told them
     org = flow.salesforce_connection.org_id
-    context = Context(flow, revision, data, mapping, schema, here, org, exchange)
+    references.follow(mapping.rows)
+    context = Context(flow, revision, data, mapping, schema, here, org, exchange, references)
     _check_creation(context)
     return context
 

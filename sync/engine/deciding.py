@@ -55,6 +55,8 @@ class Deciding(Meeting, Settling):
         that a person wants tried again.
         """
         items = [Item(record, side, side.other) for record in records]
+        if self.context.references is not None:
+            self.context.references.look_up(side, records)
         self._recall(side, items, asked)
         self._leave_to_owners(items)
         if not look_up:

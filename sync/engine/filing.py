@@ -18,14 +18,14 @@ from sync.connectors.advice import file_advice
 from sync.core.files import Digests, File, FileRules, shown
 from sync.core.records import Operation, Outcome, Side
 from sync.engine import lease as leases
+from sync.engine.bulk import chunks
 from sync.engine.failures import NAMES
-from sync.engine.known import END, chunks
 from sync.engine.store import Store
 from sync.errors import RunAborted
 from sync.models import Attachment, Checkpoint, DeadLetter, Event, RecordLink
 from sync.models.attachment import LETTER_FIELD, UNSETTLED, WITHOUT_COPY, AttachmentStatus
 from sync.models.attention import DeadLetterState
-from sync.models.link import LinkState
+from sync.models.link import END, LinkState
 
 # Each side has a checkpoint for what came to it since, and one for the links whose files were read whole.
 FOLLOWED, READ_WHOLE = "attachments", "attached"

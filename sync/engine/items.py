@@ -88,6 +88,7 @@ class Item:
     retried: bool = False  # a person asked: what was parked is tried again
     written: bool = False  # the platform answered that what was planned is done
     revived: bool = False  # a tombstone whose record was restored
+    awaited: str = ""  # what a field refers to has no counterpart yet: the record is looked at again
     unfinished: bool = False  # the other side must be written too, once this one is
     reckoning: str = ""  # how the newest record was found
     reckonings: dict[str, str] = field(default_factory=dict)  # of single fields, where their history is known

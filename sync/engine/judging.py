@@ -11,12 +11,13 @@ from uuid import UUID
 from sync.connectors.base import Connector
 from sync.core.reconciling import Finding
 from sync.core.records import Outcome, Record, Side
+from sync.engine.bulk import chunks
 from sync.engine.context import Context
 from sync.engine.deciding import Deciding
 from sync.engine.failures import NAMES
 from sync.engine.grounds import Look
 from sync.engine.items import Item
-from sync.engine.known import chunks, ends_of
+from sync.engine.known import ends_of
 from sync.engine.store import Store
 from sync.models import RecordLink, Suspect, Waiting
 from sync.models.attention import WaitingReason

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
@@ -15,14 +15,12 @@ from django.db.models import F, Q, QuerySet
 from sync.core.records import Operation, Side
 from sync.engine import bulk
 from sync.engine import lease as leases
+from sync.engine.bulk import chunks
 from sync.engine.context import Context
 from sync.engine.items import Item
 from sync.models import Conflict, DeadLetter, Flow, Intent, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState, WaitingReason
-
-T = TypeVar("T")
-IN_CHUNK = 900  # parameters a statement may have on every database we support
-END = {Side.SERVICENOW: "servicenow_id", Side.SALESFORCE: "salesforce_id"}
+from sync.models.link import END
 
 
 class Due(NamedTuple):
@@ -218,7 +216,3 @@ class Known:
 def ends_of(items: Iterable[Item]) -> list[str]:
     """The ids of both ends of each item, as far as they are known."""
     return [id for item in items for id in (item.id_on(Side.SERVICENOW), item.id_on(Side.SALESFORCE)) if id]
-
-
-def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + IN_CHUNK] for start in range(0, len(values), IN_CHUNK))

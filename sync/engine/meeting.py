@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from mappings.transforms import NOT_YET
 from sync.core.planner import FieldWrite, plan_create
 from sync.core.records import Operation, Outcome, Record, Side
 from sync.engine import failures
@@ -198,8 +199,10 @@ class Meeting(Planning):
         along = self._along(item) if item.to is Side.SERVICENOW else {}
         item.extra = {**along, **self.context.born_with(item.to, item.record.id)}
         item.notes += [f"{write.field}: {write.note}" for write in item.writes if write.note]
-        if plan.problems:
-            # A newborn with a hole would show a false state: nothing is created until the value has a counterpart.
-            item.fail(failures.of_problem(plan.problems[0]))
+        # A newborn with a hole would show a false state: nothing is created until each value has a counterpart.
+        if refused := [problem for problem in plan.problems if problem.code != NOT_YET]:
+            item.fail(failures.of_problem(refused[0]))
+        elif plan.problems:
+            item.wait(Later(WaitingReason.REFERENCE, plan.problems[0].message), Outcome.WAITING)
         else:
             self._check(item)

@@ -19,7 +19,7 @@ from sync.core.records import Operation, Outcome, Side
 from sync.core.retry import backoff
 from sync.encryption import keyring
 from sync.engine import lease as leases
-from sync.engine.known import chunks
+from sync.engine.bulk import chunks
 from sync.engine.store import Store
 from sync.models import Checkpoint, DeadLetter, Event, JournalEntry, RecordLink, Revision, Run
 from sync.models.attention import DeadLetterState

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from mappings.apply import canonical
+from mappings.transforms import NOT_YET
 from sync.core import loops
 from sync.core.planner import Plan, PlanRow, plan_pair, values_of
 from sync.core.records import Operation, Outcome, Side
@@ -41,8 +42,9 @@ class Planning(Grounds):
         item.operation = Operation.ADOPT if adopting else Operation.UPDATE
         for row, pair in plan.agreed.items():
             item.set_base(row, pair)
-        if plan.problems:
-            item.failure = failures.of_problem(plan.problems[0])
+        if refused := [problem for problem in plan.problems if problem.code != NOT_YET]:
+            item.failure = failures.of_problem(refused[0])
+        item.awaited = next((problem.message for problem in plan.problems if problem.code == NOT_YET), "")
         self._park_restless(item, plan)
         if any(problem.code == "ADOPT_REFUSED" for problem in plan.problems):
             item.link, item.new_link, item.base = None, False, None
@@ -51,7 +53,7 @@ class Planning(Grounds):
         if item.at_rest:
             return
         if not item.writes and not item.extra:
-            item.rest(self._quiet_outcome(item, adopting))
+            self._rest_unwritten(item, adopting)
         else:
             item.known = False
             item.notes += [f"{write.field}: {write.note}" for write in item.writes if write.note]
@@ -115,6 +117,13 @@ class Planning(Grounds):
             and self.context.keeps_key_in_salesforce
             and not record.values.get(self.context.key_field)
         )
+
+    def _rest_unwritten(self, item: Item, adopting: bool) -> None:
+        outcome = self._quiet_outcome(item, adopting)
+        if item.awaited and outcome in (Outcome.UNCHANGED, Outcome.ADOPTED):
+            item.wait(Later(WaitingReason.REFERENCE, item.awaited), Outcome.WAITING)
+        else:
+            item.rest(outcome)
 
     def _quiet_outcome(self, item: Item, adopting: bool) -> Outcome:
         assert item.plan is not None

@@ -92,6 +92,8 @@ class Runner:
             self._read_named(self.run.params["ids"])
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
+        if self.run.created and not self.store.dry:
+            self.store.wake_children()
         self._redo_all("settling")
         if self.run.lane == Lane.LIVE:
             self._carry_entries()

@@ -18,13 +18,14 @@ from sync.core.retry import backoff
 from sync.core.window import Poll
 from sync.engine import bulk, rows
 from sync.engine import lease as leases
+from sync.engine.bulk import chunks
 from sync.engine.connect import CallLog
 from sync.engine.items import Batch, Failure, Item, Later, NewIntent
-from sync.engine.known import END, Known, chunks, ends_of
+from sync.engine.known import Known, ends_of
 from sync.engine.lease import Lease
 from sync.models import Checkpoint, DeadLetter, Flow, HourlyTotal, Intent, RecordLink, Run, Waiting
 from sync.models.attention import DeadLetterState, WaitingReason
-from sync.models.link import LinkState
+from sync.models.link import END, LinkState
 from sync.models.run import RunMode
 
 CLAIM = timedelta(seconds=180)
@@ -397,6 +398,14 @@ class Store(Known):
         left = {end for item in waiting for end in ends_of([item]) if end != item.key[1]}
         for part in chunks(list(left.difference(asked))):
             waits.filter(record_id__in=part).delete()
+
+    def wake_children(self) -> None:
+        """Records between the same two systems that wait for a counterpart of another may have it now."""
+        flow = self.context.flow
+        Waiting.objects.filter(
+            reason=WaitingReason.REFERENCE, flow__servicenow_connection=flow.servicenow_connection_id,
+            flow__salesforce_connection=flow.salesforce_connection_id,
+        ).update(due_at=self.now())  # fmt: skip
 
     def _close_letters(self, ids: Sequence[str]) -> None:
         if not bulk.holds(DeadLetter, flow_id=self.context.flow.pk, state=DeadLetterState.OPEN):

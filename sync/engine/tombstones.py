@@ -9,8 +9,8 @@ from django.db import transaction
 
 from sync.core.records import Side
 from sync.engine import lease as leases
+from sync.engine.bulk import chunks
 from sync.engine.failures import NAMES
-from sync.engine.known import chunks
 from sync.engine.store import Store
 from sync.models import Checkpoint, Flow, RecordLink
 from sync.models.link import LinkState

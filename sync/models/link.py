@@ -5,11 +5,15 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from sync.core.records import Side
 from sync.encryption import Sealed
 from sync.models.base import OperationChoices, SideChoices, UUIDKey
 from sync.models.connection import Connection
 from sync.models.flow import Flow
 from sync.models.run import Run
+
+# The column that holds the id on a side.
+END = {Side.SERVICENOW: "servicenow_id", Side.SALESFORCE: "salesforce_id"}
 
 
 class LinkState(models.TextChoices):

@@ -17,7 +17,14 @@ from mappings.transforms import TRANSFORMS, Projected, Unmapped
 
 STATE = ValueMapSpec("state", {"1": "New", "2": "Working", "": "New"}, {"New": "1", "Working": "2"})
 PEOPLE = PeopleSpec({"abel": "005A"}, {"005A": "abel"})
-TWO_WAY = ("copy", "value_map", "user", "number", "boolean", "datetime")
+TWO_WAY = ("copy", "value_map", "user", "link", "number", "boolean", "datetime")
+
+
+LINKED = {("salesforce", "i1"): "500A", ("servicenow", "500A"): "i1"}
+
+
+def counterpart(flow: str, to: str, id: str) -> str:
+    return LINKED.get((to, id), "")
 
 
 def row(
@@ -30,7 +37,9 @@ def row(
             "value_map": "state" if transform == "value_map" else "", "value": "ServiceNow", **changes,
         }
     )  # fmt: skip
-    world = world or Environment(PEOPLE, servicenow_record_url="https://acme.example/{id}")
+    world = world or Environment(
+        PEOPLE, servicenow_record_url="https://acme.example/{id}", counterpart=counterpart
+    )
     return compile_mapping(MappingSpec(direction, (spec,), {"state": STATE}, zone), world).rows[0]
 
 
@@ -99,6 +108,7 @@ there_and_back = {
     "copy": st.text().map(lambda text: canonical(text) or ""),
     "value_map": st.sampled_from(["1", "2"]),
     "user": st.sampled_from(["abel"]),
+    "link": st.sampled_from(["i1", ""]),
     "number": st.integers(-(10**18), 10**18).map(str)
     | st.decimals(-999, 999, places=2).map(lambda number: f"{number.normalize():f}"),
     "boolean": st.sampled_from(["true", "false"]),

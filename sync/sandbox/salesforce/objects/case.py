@@ -91,6 +91,7 @@ register(
             flag("IsEscalated", "Escalated"),
             reference("OwnerId", "Owner ID", "Group", "User", nillable=False, defaulted=True),
             reference("ContactId", "Contact ID", "Contact", on_delete=OnDelete.RESTRICT),
+            reference("ParentId", "Parent Case ID", "Case", on_delete=OnDelete.CLEAR),
             reference("AccountId", "Account ID", "Account", on_delete=OnDelete.RESTRICT),
             reference("ParentId", "Parent Case ID", "Case", on_delete=OnDelete.CLEAR),
             Field("SuppliedEmail", "Email Address", "email", 80),

@@ -1,0 +1,72 @@
+"""Counterparts of records that other flows have linked: a contact's account, an asset's company."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mappings.apply import CompiledRow
+from sync.core.records import Record, Side
+from sync.engine.bulk import chunks
+from sync.errors import ConfigurationError
+from sync.models import Flow, RecordLink
+from sync.models.link import END, LinkState
+
+Key = tuple[str, Side, str]  # flow, the side that is written, the id on the other one
+
+
+@dataclass
+class References:
+    """Of one run. What a page refers to is looked up at once; what else is asked for, one by one.
+
+    Nothing is remembered from page to page: the other flow goes on meanwhile.
+    """
+
+    flow: Flow
+    _rows: Sequence[CompiledRow] = ()
+    _flows: dict[str, int] = field(default_factory=dict)
+    _found: dict[Key, str] = field(default_factory=dict)
+
+    def follow(self, rows: Iterable[CompiledRow]) -> None:
+        """The rows that refer to records of other flows. Raises ConfigurationError for a flow that cannot be meant."""
+        self._rows = [row for row in rows if row.spec.transform == "link"]
+        for row in self._rows:
+            self._flows[row.spec.value] = self._named(row).pk
+
+    def __call__(self, flow: str, to: str, id: str) -> str:
+        """The id on the side `to` of the record that the flow has linked; "" if there is none that both sides have."""
+        key = (flow, Side(to), id)
+        if key not in self._found:
+            self._ask(flow, Side(to), [id])
+        return self._found[key]
+
+    def look_up(self, side: Side, records: Sequence[Record]) -> None:
+        """Everything that these records of `side` refer to, anew."""
+        self._found.clear()
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for row in self._rows:
+            name = row.columns[0] if side is Side.SERVICENOW else row.target
+            wanted[row.spec.value] |= {str(id) for record in records if (id := record.values.get(name))}
+        for flow, ids in wanted.items():
+            self._ask(flow, side.other, sorted(ids))
+
+    def _ask(self, flow: str, to: Side, ids: Sequence[str]) -> None:
+        living = RecordLink.objects.filter(flow_id=self._flows[flow], state=LinkState.ACTIVE)
+        self._found.update(((flow, to, id), "") for id in ids)
+        for part in chunks(ids):
+            pairs = living.filter(**{f"{END[to.other]}__in": part}).values_list(END[to.other], END[to])
+            self._found.update(((flow, to, here), there) for here, there in pairs)
+
+    def _named(self, row: CompiledRow) -> Flow:
+        name = row.spec.value
+        found = Flow.objects.filter(name=name).first()
+        ends = ("servicenow_connection_id", "salesforce_connection_id")
+        if found is None or any(getattr(found, end) != getattr(self.flow, end) for end in ends):
+            raise ConfigurationError(
+                f"The row for {row.target} refers to records of the flow {name}, and there is no such flow between these "
+                "two systems.",
+                code="bad_reference",
+                advice="Name the flow that links those records: one of the same two connections.",
+            )
+        return found
