@@ -63,7 +63,7 @@ class Org:
     `views` is what API users see, `people_views` what persons see, who have field-level security for all.
     """
 
-    def __init__(self, clock: OffsetClock, url: str) -> None:
+    def __init__(self, clock: OffsetClock, url: str, dialect: Dialect) -> None:
         self.clock = clock
         self.url = url
         self.lock = RLock()
@@ -75,7 +75,7 @@ class Org:
         self.approval_locks: set[str] = set()
         self.record_types: dict[str, RecordType] = {}  # by 18-character id
         self.administrator_id = ""  # known once the org is seeded
-        self.dialect = Dialect()
+        self.dialect = dialect
 
     @property
     def dialect(self) -> Dialect:
@@ -89,7 +89,8 @@ class Org:
         for table in self.tables.values():
             table.bin_blocks = dialect.recycle_bin_blocks_unique_values
         self.people_views = self._make_views(dialect.absent_fields)
-        self.views = self._make_views(dialect.absent_fields | dialect.hidden_fields)
+        hidden = dialect.hidden_fields - dialect.absent_fields
+        self.views = self._make_views(dialect.absent_fields | hidden) if hidden else self.people_views
 
     def _make_views(self, missing: frozenset[str]) -> dict[str, View]:
         views = {}

@@ -48,8 +48,7 @@ class SalesforcePlatform:
         self.clock = clock
         self.credentials = credentials
         self.url = url
-        self.org = Org(clock, url)
-        self.org.dialect = dialect or Dialect()
+        self.org = Org(clock, url, dialect or Dialect())
         self.org_id = seed(self.org, credentials)
         self.sessions = Sessions(self.org, credentials, self.org_id)
         self.app = ConnectedApp()

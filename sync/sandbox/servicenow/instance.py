@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import cache
 
 from sync.sandbox.credentials import ServiceNowCredentials
 from sync.sandbox.people import GROUPS, PEOPLE
@@ -10,7 +12,7 @@ from sync.sandbox.platform import PlatformContext
 from sync.sandbox.servicenow.configured import CONFIGURED
 from sync.sandbox.servicenow.delivered import ADMIN_ROLE, DEPARTMENTS, USERS
 from sync.sandbox.servicenow.records import Records
-from sync.sandbox.servicenow.schema import SYSTEM_COLUMNS, Choice, Column, Table
+from sync.sandbox.servicenow.schema import SYSTEM_COLUMNS, Choice, Column, Registry, Table
 from sync.sandbox.servicenow.stamps import stamp
 from sync.sandbox.servicenow.store import Store
 
@@ -36,25 +38,34 @@ def fixed_id(*parts: str) -> str:
 def furnish(records: Records, store: Store, context: PlatformContext) -> None:
     at = stamp(context.clock.now())
     demo = context.credentials.servicenow
-    content: dict[str, list[Values]] = {
-        "sys_db_object": [_table_entry(table) for table in store.registry],
-        "sys_dictionary": [entry for table in store.registry for entry in _dictionary(table)],
-        "sys_choice": [entry for table in store.registry for entry in _choices(table)],
+    own: dict[str, list[Values]] = {
         "sys_properties": _properties(context),
-        "sys_user_role": _roles(),
-        "cmn_department": list(DEPARTMENTS),
-        "sys_user": [*USERS, *(_person(person.user_name) for person in PEOPLE), *_logins(demo)],
-        "sys_user_group": [_group(group.name, group.description) for group in GROUPS],
-        "sys_user_grmember": _members(),
+        "sys_user": _logins(demo),
         "sys_user_has_role": _granted(demo),
     }
-    for name, rows in [*content.items(), *CONFIGURED.items()]:
-        records.load(store.registry[name], (_stamped(name, row, at) for row in rows))
+    stamps = {"sys_created_on": at, "sys_updated_on": at}
+    for name, rows in [*_delivered(store.registry), *((name, _identified(name, own[name])) for name in own)]:
+        records.load(store.registry[name], ({**stamps, **row} for row in rows))
 
 
-def _stamped(table: str, row: Values, at: str) -> Values:
-    identity = fixed_id(table, *row.values())
-    return {"sys_id": identity, "sys_created_on": at, "sys_updated_on": at, **row}
+@cache
+def _delivered(registry: Registry) -> list[tuple[str, list[Values]]]:
+    """What every instance holds, whatever its address, time and logins are; worked out once, not for each instance."""
+    content: dict[str, Sequence[Values]] = {
+        "sys_db_object": [_table_entry(table) for table in registry],
+        "sys_dictionary": [entry for table in registry for entry in _dictionary(table)],
+        "sys_choice": [entry for table in registry for entry in _choices(table)],
+        "sys_user_role": _roles(),
+        "cmn_department": DEPARTMENTS,
+        "sys_user": [*USERS, *(_person(person.user_name) for person in PEOPLE)],
+        "sys_user_group": [_group(group.name, group.description) for group in GROUPS],
+        "sys_user_grmember": _members(),
+    }
+    return [(name, _identified(name, rows)) for name, rows in [*content.items(), *CONFIGURED.items()]]
+
+
+def _identified(table: str, rows: Sequence[Values]) -> list[Values]:
+    return [{"sys_id": fixed_id(table, *row.values()), **row} for row in rows]
 
 
 def _table_entry(table: Table) -> Values:

@@ -198,7 +198,7 @@ class Records:
         return chosen
 
     def _blank(self, table: Table, sys_id: str, by: str, at: str) -> Row:
-        row = [table.default(column) for column in table.columns]
+        row = list(table.defaults)
         row[SYS_ID], row[SYS_CLASS], row[MOD_COUNT] = sys_id, table.name, "0"
         row[CREATED_ON] = row[UPDATED_ON] = at
         row[CREATED_BY] = row[UPDATED_BY] = by

@@ -70,6 +70,11 @@ class Table:
         return (self.parent.columns if self.parent else SYSTEM_COLUMNS) + self.own
 
     @cached_property
+    def defaults(self) -> tuple[str, ...]:
+        """What a new row holds, column by column."""
+        return tuple(self.default(column) for column in self.columns)
+
+    @cached_property
     def position(self) -> dict[str, int]:
         """Where a column's value stands in a row."""
         return {column.name: index for index, column in enumerate(self.columns)}
@@ -110,11 +115,14 @@ class Registry:
 
     def __init__(self) -> None:
         self._tables: dict[str, Table] = {}
+        self._families: dict[str, list[Table]] = {}
 
     def add(self, table: Table) -> Table:
         if table.name in self._tables:
             raise ValueError(f"table {table.name} is registered already")
         self._tables[table.name] = table
+        for ancestor in table.lineage():
+            self._families.setdefault(ancestor.name, []).append(table)
         return table
 
     def get(self, name: str) -> Table | None:
@@ -128,7 +136,7 @@ class Registry:
 
     def family(self, table: Table) -> list[Table]:
         """The table and all that extend it, directly or not."""
-        return [other for other in self if table in other.lineage()]
+        return list(self._families.get(table.name, ()))
 
 
 REGISTRY = Registry()
