@@ -198,6 +198,10 @@ _FILES: dict[str, Advice] = {
     "STORAGE_LIMIT_EXCEEDED": Advice(
         "The org's file storage is full.", "Free space in Salesforce or add to it, then retry."
     ),
+    "REQUIRED_FIELD_MISSING": Advice(
+        "Salesforce takes no empty file.",
+        "Ignore this dead letter, or leave such files behind in the flow's attachments.",
+    ),
     "FILE_NOT_READABLE": Advice(
         "The integration user may not read the file.",
         "Let it read the files of the record (ServiceNow: sys_attachment; Salesforce: Query All Files), then retry.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 
 import pytest
@@ -59,14 +60,14 @@ def test_files_of_both_sides_reach_the_other_one_and_stay_there_once(pair: Pair)
     both = [("fire.png", PICTURE), ("note.txt", NOTE)]
     assert (on_incident(pair, incident), on_case(pair, case)) == (both, both)
     at_rest(flow, pair)
-    row = Attachment.objects.get(side="servicenow")
+    row = Attachment.objects.get(side="servicenow", size=len(PICTURE))
     assert (row.status, row.sha256, row.md5) == (
         "done",
         hashlib.sha256(PICTURE).hexdigest(),
         hashlib.md5(PICTURE, usedforsecurity=False).hexdigest(),
     )
-    (told,) = Event.objects.filter(field_names="attachment", side="salesforce")
-    assert told.detail["notes"] == ["“fire.png” (10 KB): carried to Salesforce."]
+    told = Event.objects.filter(field_names="attachment", side="salesforce").order_by("id")
+    assert told[0].detail["notes"] == ["“fire.png” (10 KB): carried to Salesforce."]
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "truncated", "reset_before", "execute_late"])
@@ -256,11 +257,41 @@ def test_salesforce_refuses_a_file_too(pair: Pair) -> None:
     pair.salesforce.fault("status", method="POST", path="/sobjects/ContentVersion$", status=400, body=said)
     put_on_incident(pair, incident, "a.txt", b"a")
     put_on_incident(pair, incident, "b.txt", b"b")
+    put_on_incident(pair, incident, "empty.txt", b"")
 
     run_now(flow)
 
     assert len(on_case(pair, case)) == 1
-    assert DeadLetter.objects.get().advice == "Free space in Salesforce or add to it, then retry."
+    assert {letter.code: letter.advice for letter in DeadLetter.objects.all()} == {
+        "STORAGE_LIMIT_EXCEEDED": "Free space in Salesforce or add to it, then retry.",
+        "REQUIRED_FIELD_MISSING": "Ignore this dead letter, or leave such files behind in the flow's attachments.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "became", "reason"),
+    [
+        (404, "skipped", "It was deleted before it could be carried."),
+        (403, "refused", "The integration user may not read the file."),
+    ],
+)
+def test_a_file_that_cannot_be_fetched_stops_itself_alone(
+    pair: Pair, status: int, became: str, reason: str
+) -> None:
+    flow = carrying(pair)
+    incident, case = a_pair(flow, pair)
+    pair.servicenow.fault("status", method="GET", path="/attachment/.*/file", status=status, body="{}")
+    code = {404: "NOT_FOUND", 403: "INSUFFICIENT_ACCESS"}[status]
+    said = json.dumps([{"errorCode": code, "message": "no"}])
+    pair.salesforce.fault("status", method="GET", path="/VersionData", status=status, body=said)
+    put_on_incident(pair, incident, "a.txt", b"a")
+    put_on_case(pair, case, "b.txt", b"b")
+    put_on_case(pair, case, "c.txt", b"c")
+
+    run_now(flow)
+
+    assert sorted(statuses()) == sorted(["done", became, became])
+    assert set(Attachment.objects.filter(status=became).values_list("reason", flat=True)) == {reason}
 
 
 HOSTILE = (

@@ -171,7 +171,8 @@ def _asked(flow: Flow, options: dict[str, Any]) -> dict[str, Any]:
     ids = [part.strip() for part in options["ids"].split(",") if part.strip()]
     if options["dead_letters"]:
         letters = DeadLetter.objects.filter(flow=flow, state=DeadLetterState.OPEN)
-        ids += letters.values_list("record_id", flat=True)
+        # A letter may be about a file or a comment of its record.
+        ids += [x.link.servicenow_id if x.link else x.record_id for x in letters.select_related("link")]
         if not ids:
             raise CannotRun(f"{flow.name} has no open dead letters.", code="nothing_to_do")
     since, until = moment(options["since"]), moment(options["until"])
