@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.management import create_contenttypes
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
 from django.db.models.signals import post_migrate
 
 from sync import services
 from sync.models import Connection, Flow
 
+BROUGHT: tuple[type[Model], ...] = (ContentType, Permission, Group, Group.permissions.through)
 # Files that take longest, longest first: begun last, one of them would keep a single process busy at the end.
 LONGEST = (
     "simulation/test_schedules", "test_worker", "console/test_browser", "test_demo", "engine/test_both_ways",
@@ -50,28 +53,24 @@ def _skip_what_wants_services(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The roles come with a migration, and a test with transactions of its own empties every table after it."""
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """A test with transactions of its own empties every table after it: what the migrations brought is put back.
+
+    Row by row as it was. Django would work content types and permissions out again from the models, which takes
+    longer than many a test, and the roles not at all.
+    """
     with django_db_blocker.unblock():
-        roles = {
-            group.name: set(group.permissions.values_list("content_type__app_label", "codename"))
-            for group in Group.objects.all()
-        }
+        brought = {model: list(model._default_manager.values()) for model in BROUGHT}
     last = list(apps.get_app_configs())[-1]
 
-    def make_again(sender: Any, **_: Any) -> None:
-        if sender is not last or Group.objects.exists():
-            return
-        known = {
-            (permission.content_type.app_label, permission.codename): permission
-            for permission in Permission.objects.select_related("content_type")
-        }
-        for name, wanted in roles.items():
-            Group.objects.create(name=name).permissions.add(*(known[key] for key in wanted))
+    def put_back(sender: Any, **_: Any) -> None:
+        if sender is last and not Group.objects.exists():
+            for model, rows in brought.items():
+                model._default_manager.bulk_create(model(**row) for row in rows)
 
-    post_migrate.connect(make_again, weak=False)
-    yield
-    post_migrate.disconnect(make_again)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.connect(put_back, weak=False)
 
 
 @pytest.fixture
