@@ -116,6 +116,29 @@ def test_a_subject_changed_on_both_sides_waits_for_a_person(flow: Flow, pair: Pa
     assert [(conflict.field, conflict.state) for conflict in Conflict.objects.all()] == [("Subject", "open")]
 
 
+def test_what_people_say_on_either_page_stands_on_the_other(flow: Flow, pair: Pair) -> None:
+    run_now(flow)
+    link = RecordLink.objects.order_by("servicenow_number").first()
+    assert link is not None
+    pair.servicenow.edit("incident", link.servicenow_id, by="fred.luddy", comments="Is it better now?")
+    pair.servicenow.edit("incident", link.servicenow_id, by="fred.luddy", work_notes="Swapped the fuser")
+    pair.salesforce.add(
+        "CaseComment", by="abel.tuter", ParentId=link.salesforce_id, CommentBody="It is", IsPublished=True
+    )
+
+    run = run_now(flow)
+
+    assert run.entries["to_servicenow"] == {"comments": 1}
+    said = {
+        row["CommentBody"].rpartition("\n")[2]: row["IsPublished"]
+        for row in pair.salesforce.rows("CaseComment", ParentId=link.salesforce_id)
+    }
+    assert said == {"It is": True, "Is it better now?": True, "Swapped the fuser": False}
+    heard = [row["value"] for row in pair.servicenow.rows("sys_journal_field", element_id=link.servicenow_id)]
+    assert [text.rpartition("\n")[2] for text in heard] == ["Is it better now?", "Swapped the fuser", "It is"]
+    quiet(flow, pair)
+
+
 def test_the_demos_file_comes_out_of_an_export_as_it_went_in(flow: Flow, pair: Pair) -> None:
     text = export()
     assert "close_notes: Closed by the customer desk in Salesforce." in text

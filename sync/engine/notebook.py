@@ -185,8 +185,13 @@ class Notebook:
         return datetime.fromtimestamp((row.pk.int >> 80) / 1000, UTC)
 
     def in_doubt(self) -> list[JournalEntry]:
-        """What may have been executed: no answer came, or the worker that had sent it died."""
-        return list(self._mine.filter(status__in=SETTLED_BY_LOOKING).select_related("link").order_by("pk"))
+        """What may have been executed: no answer came, or the worker that had sent it died.
+
+        Also what an earlier run had planned: a database that was restored does not know that it was sent since.
+        """
+        earlier = Q(status=EntryStatus.PLANNED) & ~Q(run=self.store.run)
+        rows = self._mine.filter(earlier | Q(status__in=SETTLED_BY_LOOKING))
+        return list(rows.select_related("link").order_by("pk"))
 
     def intend(self, rows: Sequence[JournalEntry]) -> datetime:
         """Commit that these are about to be sent; returns when, by our clock."""

@@ -334,26 +334,33 @@ class Notes:
 
     def _settle(self) -> None:
         """Look for what may have been executed; what is not there, and can be executed no more, is planned again."""
-        rows = [] if self.store.dry else self.book.in_doubt()
-        for stream in dict.fromkeys(STREAM[Place(row.target_place)] for row in rows):
-            mine = [row for row in rows if STREAM[Place(row.target_place)] == stream]
-            for start in range(0, len(mine), AT_ONCE):
-                self._look_up(stream, mine[start : start + AT_ONCE])
+        by_stream: dict[str, list[JournalEntry]] = {}
+        for row in [] if self.store.dry else self.book.in_doubt():
+            if (place := self._sent_to(row)) is not None:
+                by_stream.setdefault(STREAM[place], []).append(row)
+        for stream, rows in by_stream.items():
+            for start in range(0, len(rows), AT_ONCE):
+                self._look_up(stream, rows[start : start + AT_ONCE])
+
+    def _sent_to(self, row: JournalEntry) -> Place | None:
+        """Where an entry was sent, or would be."""
+        pairing = self.context.exchange.pairing(row.kind)
+        way = pairing.way(Side(row.side)) if pairing else None
+        return Place(row.target_place) if row.target_place else way[1] if way else None
 
     def _look_up(self, stream: str, rows: Sequence[JournalEntry]) -> None:
         side, looked_at = SIDE[stream], self.store.now()
-        first = min(row.intent_at for row in rows if row.intent_at is not None)
+        first = min(row.intent_at or self.book.born(row) for row in rows)
         parents = list(dict.fromkeys(row.link.end(side) for row in rows))
         seen = self.connectors[side].entries_by(
             stream, parents=parents, since=first + self._ahead(side) - MARGIN
         )
         claims = {row.pk: id for id, row in self._ours(side, seen).items() if row is not None}
-        found = {row: claims[row.pk] for row in rows if row.pk in claims}
-        self.book.plan([], found)
-        left = [row for row in rows if row.pk not in claims]
+        self.book.plan([], {row: claims[row.pk] for row in rows if row.pk in claims})
         over = [
-            row for row in left
-            if row.intent_at is not None and looked_at > row.intent_at + SEND_WITHIN + EXECUTES_WITHIN
+            row for row in rows
+            if row.pk not in claims and row.status != EntryStatus.PLANNED
+            and row.intent_at is not None and looked_at > row.intent_at + SEND_WITHIN + EXECUTES_WITHIN
         ]  # fmt: skip
         if over:
             self.book.repeat(over)

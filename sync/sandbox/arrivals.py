@@ -15,6 +15,17 @@ _STAFF = tuple(person.user_name for person in PEOPLE if person.groups and person
 # What usually happens next to an incident in a state.
 _NEXT = {NEW: IN_PROGRESS, IN_PROGRESS: RESOLVED, ON_HOLD: IN_PROGRESS, RESOLVED: CLOSED}
 
+# What people say when an incident comes into a state; often nothing.
+_SAID: dict[str, tuple[dict[str, str], ...]] = {
+    IN_PROGRESS: (
+        {},
+        {"comments": "We are looking into it."},
+        {"work_notes": "Same symptom as last week, see the known errors."},
+        {"comments": "Could you send us a screenshot?", "work_notes": "The log shows nothing unusual."},
+    ),
+    RESOLVED: ({}, {"comments": "Please tell us whether it works again."}),
+}
+
 
 class Arrivals:
     """Deterministic for a seed; `step` by hand, or `run` in a thread."""
@@ -31,7 +42,7 @@ class Arrivals:
         if open_row is not None:
             at = platform.registry["incident"].position
             fields = self._next_fields(open_row[at["state"]], open_row[at["subcategory"]])
-            platform.edit("incident", open_row[0], fields, by=by)
+            platform.edit("incident", open_row[0], fields | self._said(fields), by=by)
 
     def run(self, stop: Event, *, per_minute: float) -> None:
         """Step until `stop` is set, in real time: a demo is watched by people."""
@@ -42,6 +53,10 @@ class Arrivals:
         following = _NEXT[state]
         fields = {"state": following}
         return fields | resolution(self._random, subcategory) if following == RESOLVED else fields
+
+    def _said(self, fields: dict[str, str]) -> dict[str, str]:
+        """What is said along with it: to the customer, and among colleagues."""
+        return self._random.choice(_SAID.get(fields["state"], ({},)))
 
     def _pick_open(self) -> Row | None:
         with self._platform.lock:

@@ -543,3 +543,25 @@ def test_where_nobody_follows_deletions_a_comment_for_a_deleted_case_needs_a_per
     writes = pair.salesforce.counters.writes
     run_now(flow)
     assert pair.salesforce.counters.writes == writes
+
+
+def test_what_a_restored_database_takes_for_unsent_is_looked_for_first(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both()
+    incident, _ = a_pair(flow, pair)
+    say(pair, incident, "Please call me")
+    pair.salesforce.fault("status", status=503, seconds=0, times=0, **CASE_COMMENTS)
+    run_now(flow)
+    kept = JournalEntry.objects.values().get()
+    pair.salesforce.clear_faults()
+    let_time_pass()
+    run_now(flow)
+    assert (kept["status"], len(case_comments(pair))) == ("planned", 1)
+    JournalEntry.objects.update(
+        **{name: kept[name] for name in ("status", "text_sealed", "target_id", "run_id", "due_at")}
+    )
+
+    run_now(flow)
+
+    assert (JournalEntry.objects.get().status, len(case_comments(pair))) == ("done", 1)
