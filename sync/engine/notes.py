@@ -167,14 +167,21 @@ class Notes:
         self, side: Side, said: Sequence[Entry], links: Mapping[str, RecordLink]
     ) -> dict[tuple[str, int], str]:
         """Which parts of these a console that has lost its memory carried before: they stand there with their marks."""
-        verify = partial(self.book.verify, source=side)
         pairings = {self.context.exchange.sources[entry.place] for entry in said}
         streams = {STREAM[way[1]] for pairing in pairings if (way := pairing.way(side)) is not None}
-        parents = list({links[entry.parent].end(side.other) for entry in said})
+        parents = {links[entry.parent].end(side.other) for entry in said}
+        return self._standing(side.other, sorted(streams), sorted(parents))
+
+    def _standing(
+        self, to: Side, streams: Sequence[str], parents: Sequence[str], since: datetime | None = None
+    ) -> dict[tuple[str, int], str]:
+        """Entries of ours that stand on these records of `to`: what each was made from, and its id there."""
+        verify = partial(self.book.verify, source=to.other)
         found: dict[tuple[str, int], str] = {}
         for stream in streams:
-            for entry in self.connectors[side.other].entries_by(stream, parents=parents):
-                if (mark := notes.genuine(entry.text, verify)) is not None:
+            for entry in self.connectors[to].entries_by(stream, parents=parents, since=since):
+                mark = notes.genuine(entry.text, verify)
+                if mark is not None and entry.by == (self.context.own_user(to) or entry.by):
                     found.setdefault((mark.source, mark.part), entry.id)
         return found
 
@@ -248,13 +255,8 @@ class Notes:
         if since is None:
             return rows
         parents = list(dict.fromkeys(row.link.end(to) for row in rows))
-        there: dict[tuple[str, int], str] = {}
-        verify = partial(self.book.verify, source=to.other)
-        for stream in dict.fromkeys(STREAM[Place(row.target_place)] for row in rows):
-            for entry in self.connectors[to].entries_by(stream, parents=parents, since=since):
-                mark = notes.genuine(entry.text, verify)
-                if mark is not None and entry.by == (self.context.own_user(to) or entry.by):
-                    there.setdefault((mark.source, mark.part), entry.id)
+        streams = list(dict.fromkeys(STREAM[Place(row.target_place)] for row in rows))
+        there = self._standing(to, streams, parents, since)
         carried = {row: there[key] for row in rows if (key := (row.source_id, row.part)) in there}
         self.book.plan([], carried)
         return [row for row in rows if row not in carried]
