@@ -79,6 +79,7 @@ def request_run(
     until: datetime | None = None,
     ids: Iterable[str] = (),
     full: bool = False,
+    first: bool = False,
     enqueue: bool = True,
 ) -> Run:
     """Queue a run of the flow's published revision. Resyncs work in the backfill lane, all else in the live one."""
@@ -88,6 +89,8 @@ def request_run(
     params = _params(since, until, ids)
     if full:
         params["full"] = True
+    if first:
+        params["first"] = True
     actor = current_actor()
     try:
         with transaction.atomic():
@@ -108,6 +111,19 @@ def request_run(
             f"{name} of {flow.name} is active in the {lane} lane. Wait for its end, or cancel it."
         ) from None
     return run
+
+
+def begin_first_load(run: Run, since: str) -> bool:
+    """Read a flow's large table in the backfill lane, while `run` and those after it follow what changes.
+
+    `since`: as the flow's `start`. False if that lane is taken: then the live lane reads everything itself.
+    """
+    moment = datetime.fromisoformat(since) if since else None
+    try:
+        request_run(flow=run.flow, by=None, kind=RunKind.RESYNC, since=moment, first=True)
+    except Refused:
+        return False
+    return True
 
 
 def count_run(

@@ -7,6 +7,7 @@ from django_q.tasks import async_task
 
 from integration_console.logs import run_id as logged_run
 from integration_console.processes import told_to_stop
+from sync import services
 from sync.engine.execute import NEXT_SLICE, SLICE, execute
 from sync.models import Run
 
@@ -20,7 +21,13 @@ def execute_run(run_id: int) -> None:
     """
     token = logged_run.set(run_id)
     try:
-        run = execute(run_id, slice_seconds=SLICE, stopping=told_to_stop, ring=call_helpers)
+        run = execute(
+            run_id,
+            slice_seconds=SLICE,
+            stopping=told_to_stop,
+            ring=call_helpers,
+            first_load=services.begin_first_load,
+        )
         if run.is_active and run.step == NEXT_SLICE:
             async_task("sync.tasks.execute_run", run_id)
     finally:

@@ -11,15 +11,15 @@ from sync.admin import deletions, files
 from sync.admin.comments import COMMENTS_PLACES, CommentsForm
 from sync.admin.deletions import DeletionsForm
 from sync.admin.files import FilesForm
-from sync.configuration.columns import with_guard
+from sync.configuration.columns import with_bulk, with_guard
 from sync.configuration.documents import GUARD
-from sync.configuration.rules import GUARDS, flow_problems
+from sync.configuration.rules import BULK, BULK_PROBLEM, GUARDS, bulk_of, flow_problems
 from sync.cron import CronError, parse_cron
 from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
 PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-OPTIONS = ("guard", "deletions", "comments", "attachments")
+OPTIONS = ("guard", "bulk", "deletions", "comments", "attachments")
 PLACES = {**deletions.PLACES, **files.PLACES}
 CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
 # What either side can be asked by; what is stored already is offered as well.
@@ -58,6 +58,14 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
         help_text="What is written to Salesforce only if nobody has edited the record since it was read. That takes a "
         "call for 25 records instead of 200; elsewhere an edit within those seconds may go under.",
     )
+    bulk = forms.CharField(
+        initial=BULK,
+        required=False,
+        max_length=8,
+        widget=TextInput(),
+        help_text="When a first load of a large table creates by jobs of Salesforce's Bulk API 2.0, which take fewer calls and "
+        "more time: auto, never, always, or a number: from so many new records at a time.",
+    )
     reason = forms.CharField(
         required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
     )
@@ -86,6 +94,8 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
         super().__init__(*args, **kwargs)
         if "guard" in self.fields:
             self.initial["guard"] = self.instance.options.get("guard", GUARD)
+        if "bulk" in self.fields:
+            self.initial["bulk"] = self.instance.options.get("bulk", BULK)
         if isinstance(adopt := self.fields.get("adopt"), forms.ChoiceField):
             adopt.choices = [("", "ask for two-way fields, ServiceNow's value for one-way"), *Adopt.choices]
         for name, offered in KEYS.items():
@@ -99,6 +109,12 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
             return parse_cron(cron) if cron else ""
         except CronError as problem:
             raise forms.ValidationError(str(problem)) from problem
+
+    def clean_bulk(self) -> str | int:
+        found = bulk_of((self.cleaned_data["bulk"] or "").strip() or BULK)
+        if found is None:
+            raise forms.ValidationError(BULK_PROBLEM)
+        return found
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
@@ -117,6 +133,7 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
         return {
             **kept,
             **with_guard(data["guard"] or GUARD),
+            **with_bulk(data.get("bulk", BULK)),
             **self.deletions(data),
             **self.comments(data),
             **self.attachments(data),

@@ -27,7 +27,7 @@ from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
 from sync.admin.deletions import ALLOW, CONTROLS, DeletionsShown
 from sync.admin.flow_form import FlowForm
 from sync.configuration.documents import GUARD
-from sync.configuration.rules import GUARDS
+from sync.configuration.rules import BULK, BULKS, GUARDS
 from sync.cron import CronError, parse_cron
 from sync.models import DeadLetter, Flow, Revision, Run, Schedule
 from sync.models.run import RunKind, RunMode
@@ -113,7 +113,7 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
             "Behaviour",
             {
                 "classes": ["tab"],
-                "fields": ("conflict", "tie", "adopt", "drift", "guard", "start", "on_leave", "overlap", "patience",
+                "fields": ("conflict", "tie", "adopt", "drift", "guard", "bulk", "start", "on_leave", "overlap", "patience",
                            "time_zone", "reconcile"),
             },
         ),
@@ -154,7 +154,7 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
 
     def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change and {"guard", *CONTROLS, *COMMENTS_CONTROLS, *files.CONTROLS}.intersection(
+        if change and {"guard", "bulk", *CONTROLS, *COMMENTS_CONTROLS, *files.CONTROLS}.intersection(
             form.changed_data
         ):
             obj.save(update_fields=["options"])  # where these are kept
@@ -174,6 +174,11 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
     def guard(self, obj: Flow) -> str:
         """For those who may only look; who may change it has the form's field."""
         return GUARDS.get(obj.options.get("guard", GUARD), GUARD)
+
+    @admin.display(description="bulk")
+    def bulk(self, obj: Flow) -> str:
+        kept = obj.options.get("bulk", BULK)
+        return BULKS.get(kept, f"from {kept:,} new records at a time") if kept else ""
 
     @admin.display(description="flow", ordering="name")
     def titled(self, obj: Flow) -> SafeString:

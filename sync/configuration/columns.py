@@ -17,6 +17,7 @@ from sync.configuration.documents import (
     UserTableDoc,
     ValueMapDoc,
 )
+from sync.configuration.rules import BULK
 from sync.connectors.addresses import checked_origin
 from sync.core.files import USUAL_SIZE
 from sync.core.notes import KINDS, OFF, Place, leaks
@@ -81,8 +82,8 @@ def flow_columns(doc: FlowDoc) -> Columns:
         "create_in_servicenow": doc.create.servicenow,
         **{name: getattr(doc, name) for name in FLOW_SAME},
         "options": {
-            **doc.options,
             **with_guard(doc.guard),
+            **with_bulk(doc.bulk),
             **with_deletions(doc.deletions),
             **with_comments(doc.comments),
             **with_attachments(doc.attachments, doc.direction),
@@ -109,6 +110,11 @@ FLOW_SAME = (
 def with_guard(guard: str) -> dict[str, str]:
     """The option as the engine reads it; the usual guard is kept unsaid."""
     return {} if guard == GUARD else {"guard": guard}
+
+
+def with_bulk(bulk: str | int) -> dict[str, str | int]:
+    """The option as the engine reads it; the usual one is kept unsaid."""
+    return {} if bulk == BULK else {"bulk": bulk}
 
 
 def with_deletions(doc: Deletions) -> Columns:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sync.configuration.rules import BULK
 from sync.core.files import USUAL_SIZE
 from sync.core.notes import OFF
 
@@ -186,7 +187,7 @@ class Comments:
 
 @dataclass(frozen=True, slots=True)
 class FlowDoc:
-    """`enabled` None: as it is now. `options`: settings kept for features still to come, as they were given."""
+    """`enabled` None: as it is now."""
 
     line: int
     name: str
@@ -209,11 +210,11 @@ class FlowDoc:
     patience: int = 86_400  # seconds
     reconcile: str = "0 3 * * *"  # cron in the flow's time zone; "": never
     guard: str = GUARD
+    bulk: str | int = BULK
     deletions: Deletions = field(default_factory=Deletions)
     comments: Comments = field(default_factory=Comments)
     attachments: Attachments | None = None  # None: no files are carried
     fields: tuple[FieldDoc, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import yaml
 from mappings.models import FieldRow, UserTable, ValueMap, ValueMapEntry
 from mappings.models.valuemap import parse_along
 from sync.configuration.documents import GUARD, Create, FlowDoc, Limits
-from sync.configuration.schema import TO_COME
+from sync.configuration.rules import BULK
 from sync.connectors.auth import METHODS
 from sync.core.files import exact_size
 from sync.core.records import Side
@@ -147,8 +147,8 @@ def _flow(row: Flow) -> Part:
         "comments": _comments(row.options.get("comments")),
         "attachments": _attachments(row.options.get("attachments")),
         "guard": "strict" if row.options.get("guard") == "strict" else GUARD,
+        "bulk": row.options.get("bulk", BULK),
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
-        **{name: value for name, value in row.options.items() if name in TO_COME},
     }
     return _without(part, _FLOW_DEFAULTS)
 
@@ -171,6 +171,7 @@ _FLOW_DEFAULTS: Part = {
         "patience",
         "reconcile",
         "guard",
+        "bulk",
     ]
 } | {"create": {}, "deletions": {}, "comments": {}, "attachments": None}
 

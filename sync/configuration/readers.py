@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sync.configuration.problems import Remarks, did_you_mean
-from sync.configuration.rules import patterns_problem, start_problem
+from sync.configuration.rules import BULK_PROBLEM, bulk_of, patterns_problem, start_problem
 from sync.configuration.tree import Items, Keys, Node, Scalar
 from sync.core.files import parse_size
 from sync.cron import CronError, parse_cron
@@ -156,6 +156,15 @@ def start(node: Node, place: Place) -> str | None:
     return value
 
 
+def bulk(node: Node, place: Place) -> str | int | None:
+    """When creates of a first load go by bulk jobs: auto, never, always, or from how many at a time."""
+    value = text(node, place)
+    found = bulk_of(value) if value is not None else None
+    if value is not None and found is None:
+        place.problem(node, f"{value!r}: {BULK_PROBLEM}")
+    return found
+
+
 def fields(node: Node, place: Place) -> dict[str, Any] | None:
     """Salesforce fields with a value each: `{Status: Closed, IsEscalated: false}`."""
     if not isinstance(node, Keys):
@@ -250,7 +259,7 @@ def secret_references(node: Node, place: Place) -> dict[str, str] | None:
 
 
 def anything(node: Node, place: Place) -> Any:
-    """Plain data for a feature still to come: texts, numbers, true and false, lists, keys."""
+    """Plain data: texts, numbers, true and false, lists, keys."""
     if isinstance(node, Keys):
         return {key: anything(child, place.into(key)) for key, child in node.values.items()}
     if isinstance(node, Items):

@@ -16,6 +16,13 @@ GUARDS = {
     "live": "live: two-way fields, in the live lane",
     "strict": "strict: every field, in a resync too",
 }
+BULKS = {
+    "auto": "auto: where it takes fewer calls",
+    "never": "never: collections of 200",
+    "always": "always",
+}
+BULK = "auto"
+MOST_BULK = 1_000_000  # as a number: from so many creates at a time
 # What happens to a record whose counterpart was deleted.
 DELETION_POLICIES = {
     "ignore": "nothing: it stays as it is",
@@ -33,6 +40,16 @@ LONGEST_PATTERN = 80
 _PATTERN = re.compile(rf"[^\x00-\x1f\x7f,]{{1,{LONGEST_PATTERN}}}")
 
 Problem = tuple[str, str]  # column, sentence
+
+
+def bulk_of(text: str) -> str | int | None:
+    """The setting `bulk`: one of BULKS, or from how many creates at a time; None for anything else."""
+    if text in BULKS:
+        return text
+    return int(text) if text.isdecimal() and len(text) < 8 and 1 <= int(text) <= MOST_BULK else None
+
+
+BULK_PROBLEM = f"Expected {', '.join(BULKS)} or a number of records from 1 to {MOST_BULK:,}."
 
 
 def start_problem(start: str) -> str:

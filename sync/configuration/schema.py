@@ -31,12 +31,9 @@ AUTH_METHODS = (
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`to_come` not empty: the value is only stored, in the flow's options, and applying says this sentence."""
-
     name: str
     read: Read
     required: bool = False
-    to_come: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,6 @@ class Shape:
 
     def _built(self, node: Keys, place: Place) -> Any:
         values: dict[str, Any] = {}
-        options: dict[str, Any] = {}
         complete = True
         for key in self.keys:
             child = node.values.get(key.name)
@@ -71,15 +67,10 @@ class Shape:
                     complete = False
                 continue
             value = key.read(child, place.into(key.name))
-            if key.to_come:
-                options[key.name] = value
-                place.into(key.name).notice(child, f"stored; {key.to_come}.")
-            elif value is not None:
+            if value is not None:
                 values[key.name] = value
             elif key.required:
                 complete = False
-        if options:
-            values["options"] = options
         return self.build(line=node.line, **values) if complete else None
 
 
@@ -246,9 +237,6 @@ ATTACHMENTS = Shape(
         Key("except", readers.patterns),
     ),
 )
-TO_COME = {
-    "bulk": "bulk interfaces are not used yet",
-}
 FLOW = Shape(
     documents.FlowDoc,
     (
@@ -268,6 +256,7 @@ FLOW = Shape(
         Key("schedule", readers.cron),
         Key("start", readers.start),
         Key("guard", choice(*GUARDS)),
+        Key("bulk", readers.bulk),
         Key("deletions", DELETIONS.read),
         Key("comments", COMMENTS.read),
         Key("attachments", ATTACHMENTS.read),
@@ -276,7 +265,6 @@ FLOW = Shape(
         Key("patience", readers.seconds),
         Key("reconcile", readers.cron),
         Key("fields", many(FIELD), required=True),
-        *(Key(word, readers.anything, to_come=sentence) for word, sentence in TO_COME.items()),
     ),
     label="name",
 )

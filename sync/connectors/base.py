@@ -21,6 +21,7 @@ from sync.core.records import (
     Person,
     Probe,
     Record,
+    Refusal,
     Schema,
     Side,
     Write,
@@ -140,6 +141,41 @@ class Files(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """`begun`: it was closed, so that the platform works on it or has; `over`: nothing more comes of it."""
+
+    begun: bool
+    over: bool
+    failed: int = 0  # records refused so far
+    trouble: str = ""  # why the job as a whole was given up
+
+
+class JobResults(NamedTuple):
+    """What became of a job's records, by key; those of neither were not processed."""
+
+    created: Mapping[str, str]  # -> id
+    refused: Mapping[str, Refusal]
+
+
+class Inserts(Protocol):
+    """Many creates as one job of the platform, which goes on without us and is found again by its id."""
+
+    def takes(self, write: Write) -> bool: ...
+
+    def files(self, writes: Sequence[Write]) -> Iterator[tuple[Sequence[Write], bytes]]: ...
+
+    def open(self) -> str: ...
+
+    def send(self, job_id: str, file: bytes) -> None: ...
+
+    def abort(self, job_id: str) -> None: ...
+
+    def state(self, job_id: str) -> JobState | None: ...
+
+    def results(self, job_id: str, state: JobState) -> JobResults: ...
+
+
 class Connector(Protocol):
     """One remote system as the engine sees it. Raises only `sync.errors`. Safe to use from several threads."""
 
@@ -163,6 +199,10 @@ class Connector(Protocol):
         self, name: str, key_field: str, keys: Sequence[str], fields: Sequence[str], number_field: str
     ) -> Mapping[str, Sequence[Record]]:
         """Records by the value of a key field: key -> all that carry it (more than one: the key is not unique)."""
+        ...
+
+    def keys(self, name: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
+        """(key, id) of all records whose key lies in [start, end), in pages read as they are asked for; "": open."""
         ...
 
     def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
@@ -218,6 +258,10 @@ class Connector(Protocol):
 
         Never raises for what happened to a record; a fault of the connection is told in every result it hit.
         """
+        ...
+
+    def inserts(self, name: str, key_field: str) -> Inserts | None:
+        """Jobs that create records told apart by `key_field`; None where the platform has none."""
         ...
 
     def describe(self, name: str) -> Schema: ...

@@ -21,9 +21,9 @@ from sync.engine import parts
 from sync.engine.connect import CallLog, open_connector
 from sync.engine.context import DEFAULT_PAGE, Context, build, forget_schema
 from sync.engine.garbage import seldom_collected
-from sync.engine.parts import LOAD_FROM, Cut, Load, PartRunner, PartStore
+from sync.engine.parts import Cut, Load, PartRunner, PartStore
 from sync.engine.reconcile import Reconciler
-from sync.engine.runner import Runner, SliceEnded
+from sync.engine.runner import LOAD_FROM, Runner, SliceEnded
 from sync.engine.store import Store
 from sync.errors import (
     AuthenticationError,
@@ -54,6 +54,8 @@ Progress = Callable[[Run], None]
 Stopping = Callable[[], bool]
 # Told that a run was cut into parts, for other workers to join.
 Ring = Callable[[Run], None]
+# Begins a first load of the run's flow in the backfill lane, of all records or of those since a moment; whether it could.
+FirstLoad = Callable[[Run, str], bool]
 NEXT_SLICE = "waiting for its next slice"
 
 
@@ -67,6 +69,7 @@ class Slice:
     page_size: int
     load_from: int
     ring: Ring
+    first_load: FirstLoad | None
 
 
 def never() -> bool:
@@ -86,14 +89,18 @@ def execute(
     page_size: int = DEFAULT_PAGE,
     load_from: int = LOAD_FROM,
     ring: Ring = nobody,
+    first_load: FirstLoad | None = None,
 ) -> Run:
     """Work on the run until it ends, or until the slice is over (the run then stays running, without a lease).
 
     A slice is over after `slice_seconds`, or at the next safe point once `stopping` says so.
     Delivered twice, the second call finds the lane held or the run ended, and does nothing. A large resync is cut into
-    parts, of which each call takes one after the other until none is free: any number of workers share them.
+    parts, of which each call takes one after the other until none is free: any number of workers share them. A flow's
+    first poll of a large table is left to such a run, if `first_load` can begin one.
     """
-    asked = Slice(progress or (lambda run: None), slice_seconds, stopping, page_size, load_from, ring)
+    asked = Slice(
+        progress or (lambda run: None), slice_seconds, stopping, page_size, load_from, ring, first_load
+    )
     run = Run.objects.select_related("flow__mapping_ptr", "revision").get(pk=run_id)
     if run.is_active and not run.parts:
         _work_in_lane(run, asked)
@@ -260,7 +267,7 @@ def _work_of(run: Run, asked: Slice) -> tuple[type[Reconciler | Runner], dict[st
         return Reconciler, {}
     if run.kind == RunKind.RESYNC and not run.params.get("ids"):
         return Load, {"load_from": asked.load_from}
-    return Runner, {}
+    return Runner, {"load_from": asked.load_from, "first_load": asked.first_load}
 
 
 @contextmanager

@@ -45,6 +45,9 @@ class Grounds:
     recovery: Recovery = field(init=False)
     _choices: dict[Any, list[Conflict]] = field(default_factory=dict)
     withheld: dict[Side, int] = field(default_factory=dict)
+    # Records that exist on the side that is written, id by key, as read once for many pages: a hint, never proof of
+    # what is not there.
+    existing: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rows = {row.id: row for row in self.context.rows}

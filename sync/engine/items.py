@@ -13,7 +13,7 @@ from sync.core.merge import Base
 from sync.core.planner import FieldWrite, Plan
 from sync.core.records import Change, Cursor, Operation, Outcome, Record, Side, Values, WriteResult
 from sync.errors import SyncError
-from sync.models import Intent, RecordLink, Run
+from sync.models import BulkJob, Intent, RecordLink, Run
 from sync.models.base import time_ordered_uuid
 
 
@@ -220,6 +220,7 @@ class Batch:
     advances: bool = False  # it belongs to a poll, whose checkpoint it moves
     answers: Future[Answers] | None = None
     fault: SyncError | None = None  # stops the run once the page is recorded
+    jobs: list[BulkJob] = field(default_factory=list)  # by which some of it is sent
     began: datetime | None = (
         None  # before anything was looked up; what a person asks for later is not answered by it
     )

@@ -46,7 +46,11 @@ class Meeting(Planning):
         open_ones = [item for item in open_ones if not item.at_rest]
         harmless = self.context.repeats_are_harmless(side.other)
         if not looked_up:
-            wanted = [item for item in open_ones if look_up or item.found or not harmless]
+            wanted = [
+                item
+                for item in open_ones
+                if look_up or item.found or not harmless or item.record.id in self.existing
+            ]
             self._pair_by_key(side, wanted, look)
         for item in open_ones:
             if not item.at_rest and not item.writes and item.link is None:
@@ -120,10 +124,7 @@ class Meeting(Planning):
         to = side.other
         looks = {side: look, to: self._look(to)}
         keys = {item.record.id: self.context.key_of(to, item.record.id) for item in items}
-        found = self.connectors[to].find(
-            self.context.name(to), next(iter(keys.values()))[0], [value for _, value in keys.values()],
-            [*self.context.fields(to), BIRTH[to], MAKER[to]], self.context.number_field(to),
-        )  # fmt: skip
+        found = self._carriers(to, next(iter(keys.values()))[0], [value for _, value in keys.values()])
         taken = self.store.links(to, [record.id for records in found.values() for record in records])
         for item in items:
             carriers = found.get(keys[item.record.id][1], ())
@@ -138,6 +139,18 @@ class Meeting(Planning):
                 item.fail(failures.twin(self.context, item, to, names))
             else:
                 self._pair(item, carriers[0], looks, born_in=side)
+
+    def _carriers(self, to: Side, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Record]]:
+        """Records of `to` by the value of their key. Those known to exist are read by id, in fewer calls."""
+        fields = [*self.context.fields(to), BIRTH[to], MAKER[to]]
+        table, number = self.context.name(to), self.context.number_field(to)
+        known = {key: self.existing[key] for key in keys if key in self.existing}
+        rows = self.connectors[to].read(table, list(known.values()), [*fields, name], number) if known else {}
+        found: dict[str, Sequence[Record]] = {
+            key: [rows[id]] for key, id in known.items() if id in rows and rows[id].values.get(name) == key
+        }
+        rest = [key for key in keys if key not in found]
+        return {**found, **self.connectors[to].find(table, name, rest, fields, number)} if rest else found
 
     def _nothing_found(self, item: Item, look: Look) -> None:
         intent = next(iter(item.found), None)

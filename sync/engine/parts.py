@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -26,9 +29,12 @@ from sync.core.partitioning import (
     by_birth,
     by_prefix,
 )
-from sync.core.records import ChangeQuery, Side
+from sync.core.records import ChangeQuery, Reply, Side, Write
 from sync.core.window import Poll
 from sync.engine import lease as leases
+from sync.engine.context import DEFAULT_PAGE
+from sync.engine.items import Answers, Batch
+from sync.engine.jobs import Jobs, Left, threshold
 from sync.engine.lease import Lease
 from sync.engine.runner import Runner, SliceEnded
 from sync.engine.store import Store, poll_columns
@@ -36,8 +42,11 @@ from sync.models import Checkpoint, Partition, Run, Worker
 from sync.models.partition import PartitionState
 from sync.models.run import RunStatus
 
-LOAD_FROM = 20_000  # records to read, from which a resync is cut into parts
 WORKER_SEEN = timedelta(seconds=30)
+BULK_PAGE = 10_000  # records of a page whose creates go by a job
+MOST_KEYS = 100_000  # that a part keeps in memory
+LOOK_UP = 20.0  # seconds after which a worker that awaits a job renews its lease
+T = TypeVar("T")
 LOADING = "loading in parts"  # step of the run meanwhile
 
 
@@ -103,24 +112,22 @@ def _allowed(now: datetime) -> float:
 class Load(Runner):
     """A resync of a whole flow or a span: cut into parts if it is large, and brought to its end once they are done."""
 
-    load_from: int = LOAD_FROM
+    def _go_on_with_leftovers(self) -> None:
+        if not self.run.parts:
+            super()._go_on_with_leftovers()
 
-    def _steps(self) -> None:
+    def _read(self) -> None:
         if self.run.parts:
             gather(self.store)
-            self._redo_all("settling")
-            return
-        self._number_leftovers()
-        self._redo_all("resuming")
-        if parts := self._cut():
+        elif parts := self._cut():
             self._store_parts(parts)
             raise Cut
-        self._poll_sides()
-        self._redo_all("settling")
+        else:
+            super()._read()
 
     def _cut(self) -> list[Partition]:
         """The parts of all sides to read; none if one worker can read them as they are, or has begun to."""
-        followed = self.store.has_links()
+        followed = self.store.has_links() and not self.run.params.get("first")
         sides = [side for side in self.context.reads if followed or self.context.creates(side.other)]
         checkpoints = [self.store.checkpoint(side) for side in sides]
         if self.store.dry or any(self._is_done(each) or self._is_under_way(each) for each in checkpoints):
@@ -281,10 +288,98 @@ class PartRunner(Runner):
     """Reads one part from its cursor to its end."""
 
     part: Partition
+    _jobs: Jobs | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        to = Side(self.part.side).other
+        keyed = self.context.creates(to) and self.context.repeats_are_harmless(to)
+        inserts = self._connectors[to].inserts(self.context.name(to), self._key_name(to)) if keyed else None
+        least = threshold(self.context.settings["options"].get("bulk"))
+        if inserts is None:
+            return
+        self._jobs = Jobs(self.part, self.store, inserts, least, self.stopping, self.deadline, self.sleep)
+        if least is not None and self.page_size == DEFAULT_PAGE:
+            self.page_size = BULK_PAGE
 
     def _steps(self) -> None:
         side = Side(self.part.side)
+        if self._jobs is not None and (left_jobs := self._jobs.left()):
+            made = self._awaiting(self._background.submit(self._jobs.made_by, left_jobs))
+            self._jobs.close(left_jobs)
+            self._deciding.existing.update(made)
+        self._deciding.existing.update(self._existing(side.other))
         self._poll_side(side, self.store.checkpoint(side))
+
+    def _key_name(self, to: Side) -> str:
+        return self.context.key_of(to, "")[0]
+
+    def _existing(self, to: Side) -> dict[str, str]:
+        """What exists on the other side already, read once in pages: looked up page by page it takes four times the calls.
+
+        Only where nothing was linked when the load began, and where the other side's key is the id that the part is
+        bounded by.
+        """
+        bounds = bounds_of(self.part.bounds)
+        by_id = to is Side.SALESFORCE and not (bounds.born_from or bounds.born_before)
+        if not (self.part.entered and by_id and self.context.creates(to)):
+            return {}
+        keys = self._connectors[to].keys(
+            self.context.name(to), self._key_name(to), bounds.id_from, bounds.id_before
+        )
+        return dict(islice(keys, MOST_KEYS))
+
+    # Jobs
+
+    def _sender(self, batch: Batch, writes: dict[Side, list[Write]]) -> Callable[..., Answers]:
+        to = Side(self.part.side).other
+        chosen = self._jobs.chosen(writes[to]) if self._jobs is not None else []
+        opened = self._jobs.open(chosen) if self._jobs is not None and chosen else []
+        if not opened:
+            return self._send
+        batch.jobs = [job.row for job in opened]
+        taken = {write.ref for job in opened for write in job.writes}
+        rest = {side: [w for w in planned if w.ref not in taken] for side, planned in writes.items()}
+
+        def send(_: dict[Side, list[Write]], at: datetime) -> Answers:
+            assert self._jobs is not None
+            answers = self._send(rest, at)
+            for job in opened:
+                results = {result.ref: result for result in self._jobs.run(job, self._key_name(to))}
+                answers.results.update(results)
+                born = [result.id for result in results.values() if result.reply is Reply.DONE]
+                answers.numbers.update(self._numbers_of(to, born))
+            return answers
+
+        return send
+
+    def _finish(self, batch: Batch) -> None:
+        try:
+            if batch.answers is not None and batch.jobs:
+                self._awaiting(batch.answers)
+            super()._finish(batch)
+        except Left:
+            # The page is read again once its job is over, and so are those behind it.
+            self._flying.clear()
+            raise
+
+    def _abandon(self) -> None:
+        if self._jobs is not None:
+            self._jobs.leaving = True
+        with suppress(SliceEnded):
+            super()._abandon()
+
+    def _awaiting(self, future: Future[T]) -> T:
+        """What comes of it, however long that takes; the lease is renewed meanwhile, and the run looked after."""
+        assert isinstance(self.store, PartStore)
+        while True:
+            done, _ = wait([future], timeout=LOOK_UP)
+            if done:
+                return future.result()
+            with transaction.atomic():
+                leases.renew(self.store.lease, self.store.now())
+            if self._jobs is not None and (self.store.cancelled() or not self.store.goes_on()):
+                self._jobs.leaving = True
 
     def _query(self, side: Side, cursor: Any, entered: bool) -> ChangeQuery:
         return bounded(super()._query(side, cursor, entered), bounds_of(self.part.bounds))

@@ -16,10 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import transaction
+
 from sync.connectors.base import Connector
 from sync.core.planner import values_of
 from sync.core.records import ChangeQuery, Cursor, Operation, Outcome, Page, Record, Reply, Side, Write
 from sync.core.window import Poll, next_watermark
+from sync.engine import lease as leases
 from sync.engine import tombstones
 from sync.engine.answers import Applying
 from sync.engine.attachments import Carrying
@@ -35,11 +38,12 @@ from sync.errors import RunAborted, SyncError, TransientError
 from sync.models import Checkpoint, Run
 from sync.models.base import Lane
 from sync.models.link import LinkState
-from sync.models.run import RunKind
+from sync.models.run import FROM_CHECKPOINT, RunKind
 
 BATCHES_IN_FLIGHT = 2
 REDO_PATIENCE = 4.0  # seconds a run waits at its end for records that will be due
 EVERYTHING, NOW = "everything", "now"  # values of a flow's start beside a moment
+LOAD_FROM = 20_000  # records to read, from which they are cut into parts
 REDO_TRIES = 4  # of one record in one run
 
 
@@ -61,6 +65,9 @@ class Runner:
     stopping: Callable[[], bool] = lambda: (
         False
     )  # asked from any thread: whether the process was told to stop
+    # Asked to begin a first load in the backfill lane, inside a transaction; whether one was begun. None: read it here.
+    first_load: Callable[[Run, str], bool] | None = None
+    load_from: int = LOAD_FROM
     background: Executor | None = None  # where pages are read ahead and writes are sent; threads unless given
     _flying: deque[Batch] = field(default_factory=deque)
     _poll: Poll | None = None
@@ -86,12 +93,22 @@ class Runner:
             self._background.shutdown(wait=True, cancel_futures=True)
 
     def _steps(self) -> None:
+        self._go_on_with_leftovers()
+        self._read()
+        self._conclude()
+
+    def _go_on_with_leftovers(self) -> None:
         self._number_leftovers()
         self._redo_all("resuming")
+
+    def _read(self) -> None:
         if self.run.params.get("ids"):
             self._read_named(self.run.params["ids"])
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
+
+    def _conclude(self) -> None:
+        """What follows once everything was read."""
         if self.run.created and not self.store.dry:
             self.store.wake_children()
         self._redo_all("settling")
@@ -127,6 +144,8 @@ class Runner:
     def _poll_sides(self) -> None:
         """Follow what changed on each side. A side of which nothing is followed yet is read from now on."""
         followed = self.store.has_links()
+        if not followed and self.first_load is not None:
+            self._hand_over(self.first_load)
         for side in self.context.reads:
             # Before anything is linked, and durably: a later slice could not tell any more when this was.
             self._begin_side(side, followed=followed)
@@ -137,6 +156,29 @@ class Runner:
         for side in Side:
             if followed and self.run.lane == Lane.LIVE and not self.store.dry:
                 self._follow_deletions(side)
+
+    def _hand_over(self, begin: Callable[[Run, str], bool]) -> None:
+        """Leave a large table to a first load beside this lane, which from now on follows what changes.
+
+        Where this lane reads from is committed with the load's run: whatever changes after that is seen here.
+        """
+        run, start = self.run, str(self.context.settings.get("start") or EVERYTHING)
+        untouched = run.kind in FROM_CHECKPOINT and not run.params and not self.store.dry and start != NOW
+        untouched = untouched and not self._deciding.recovery.is_on
+        checkpoints = {side: self.store.checkpoint(side) for side in self.context.reads}
+        if not untouched or any(row.watermark or row.poll_started for row in checkpoints.values()):
+            return
+        since = Cursor(datetime.fromisoformat(start)) if start != EVERYTHING else None
+        sides = [side for side in checkpoints if self.context.creates(side.other)]
+        sizes = [self._connectors[side].size(self._query(side, since, True)) for side in sides]
+        if sum(sizes) < self.load_from:
+            return
+        began = {side: self._connectors[side].server_now() for side in checkpoints}
+        with transaction.atomic():
+            leases.renew(self.store.lease, self.store.now())
+            if begin(run, "" if since is None else start):
+                for side, now in began.items():
+                    self.store.save_poll(side, Poll(now, Cursor(now - self.context.overlap), None))
 
     def _follow_deletions(self, side: Side) -> None:
         """Pairs whose record on `side` was deleted since the last look, brought to the end that the policy names."""
@@ -380,7 +422,7 @@ class Runner:
         sending = batch.sending
         if sending:
             writes = {to: [self._write_of(item) for item in sending if item.to is to] for to in Side}
-            batch.answers = self._background.submit(self._send, writes, at)
+            batch.answers = self._background.submit(self._sender(batch, writes), writes, at)
         self._spent("record", started)
         return batch
 
@@ -401,6 +443,10 @@ class Runner:
         expected = item.target.version if item.conditional and item.target else None
         id = item.id_on(item.to)
         return Write(item.record.id, Operation.UPDATE, {**item.extra, **values}, id, expected, back)
+
+    def _sender(self, batch: Batch, writes: dict[Side, list[Write]]) -> Callable[..., Answers]:
+        """How a page's writes are sent, from a thread of its own; called before, in ours."""
+        return self._send
 
     def _send(self, writes: dict[Side, list[Write]], at: datetime) -> Answers:
         """What came of these writes. What could not leave in time after its intent is not sent at all."""

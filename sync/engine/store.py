@@ -23,7 +23,17 @@ from sync.engine.connect import CallLog
 from sync.engine.items import Batch, Failure, Item, Later, NewIntent
 from sync.engine.known import Known, ends_of
 from sync.engine.lease import Lease
-from sync.models import Checkpoint, DeadLetter, Flow, HourlyTotal, Intent, RecordLink, Run, Waiting
+from sync.models import (
+    BulkJob,
+    Checkpoint,
+    DeadLetter,
+    Flow,
+    HourlyTotal,
+    Intent,
+    RecordLink,
+    Run,
+    Waiting,
+)
 from sync.models.attention import DeadLetterState, WaitingReason
 from sync.models.link import END, LinkState
 from sync.models.run import RunMode
@@ -272,6 +282,7 @@ class Store(Known):
                 self._record_totals(batch)
             if poll is not None and batch.fault is None:
                 self.save_poll(batch.side, poll)
+            BulkJob.objects.filter(pk__in=[job.pk for job in batch.jobs]).update(closed_at=self.now())
             self.calls.save()
             self._record_run(batch)
 

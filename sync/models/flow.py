@@ -133,7 +133,7 @@ class Flow(Mapping):
     # Of a restored console, until both sides were read again: the moment of the backup. What changed since then on a
     # platform, the bases do not know (sync.engine.recovery).
     restored_from = models.DateTimeField(null=True, editable=False)
-    # Settings whose features are still to come, kept as they were given: guard, deletions, comments, ...
+    # Settings without a column of their own: guard, bulk, deletions, comments, attachments.
     options = models.JSONField(default=dict, blank=True)
 
     revision = models.ForeignKey(

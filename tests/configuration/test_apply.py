@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from mappings.models import FieldRow, UserTable, ValueMap
+from sync.configuration.export import export
 from sync.configuration.problems import InvalidConfiguration
 from sync.models import AuditEntry, Connection, Flow, Revision, Run, Schedule
 
@@ -31,7 +32,7 @@ def test_a_new_file_creates_all_it_names_and_publishes_the_flow(bring_in, acme):
     assert flow.revision.number == 1
     assert [row.salesforce for row in flow.rows.all()] == ["Subject", "Status", "OwnerId", "Origin"]
     assert flow.schedule.cron == "*/1 * * * *"
-    assert flow.options == {"bulk": {"from": 5000}}
+    assert flow.options == {"bulk": 5000}
 
 
 def test_applying_twice_changes_nothing_and_publishes_nothing(bring_in, acme):
@@ -266,3 +267,12 @@ def test_guard_and_start_are_settings_of_the_revision(bring_in, acme):
 
     assert "start: 'now' → 'everything'" in plan.changes[0].details
     assert "guard" not in Flow.objects.get().revision.snapshot["options"]
+
+
+@pytest.mark.parametrize(("said", "kept"), [("never", "never"), ("5000", 5000), ("auto", None)])
+def test_bulk_is_a_setting_of_the_revision_and_is_exported_as_it_was_said(bring_in, acme, said, kept):
+    bring_in(acme.replace("bulk: 5000", f"bulk: {said}"))
+
+    assert Flow.objects.get().revision.snapshot["options"].get("bulk") == kept
+    assert (f"bulk: {said}" in export()) == (kept is not None)
+    assert bring_in(export()).changes == []

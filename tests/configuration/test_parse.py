@@ -107,14 +107,6 @@ def test_two_flows_over_one_pair_of_tables_must_differ_in_enter(read, acme):
     assert [line for line in found if "must be disjoint" in line] == found
 
 
-def test_a_feature_still_to_come_is_a_notice(read, acme):
-    notices = [notice.at("acme.yaml") for notice in read(acme).notices]
-
-    assert notices == [
-        "acme.yaml:30, flows[incidents-to-cases].bulk: stored; bulk interfaces are not used yet."
-    ]
-
-
 def test_when_a_flow_reconciles_is_a_schedule_and_nightly_unless_said(read, acme):
     patience = "    schedule:"
     said = acme.replace(patience, '    reconcile: "30 1 * * 0"\n' + patience, 1)
@@ -163,6 +155,8 @@ BOTH_CREATE = "create: {salesforce: true, servicenow: true}"
     [
         ("    schedule:", "    start: yesterday\n    schedule:", ".start", "'yesterday' is not everything, now, or"),
         ("    schedule:", "    start: 2026-11-07T00:00:00\n    schedule:", ".start", "names no offset from UTC"),
+        ("bulk: 5000", "bulk: sometimes", ".bulk", "auto, never, always or a number"),
+        ("bulk: 5000", "bulk: 0", ".bulk", "from 1 to 1,000,000"),
         ("    schedule:", "    guard: strickt\n    schedule:", ".guard", "Did you mean 'strict'?"),
         (NEW, NEW.replace("}", ", along: close_code}"), "entries[0].along", "Expected columns with a value each"),
         (NEW, NEW.replace("}", ", along: {close code: x}}"), "along.close code", "not the name of a ServiceNow column"),

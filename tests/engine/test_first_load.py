@@ -235,3 +235,33 @@ def test_one_process_of_each_worker_is_left_to_the_live_lane(flow: Flow, setting
 
     assert [each is not None for each in taken] == [True, True, False, False]
     assert parts.claim(run, now, queued=False) is not None  # whoever runs it by hand has a process of his own
+
+
+def test_the_first_poll_of_a_large_table_leaves_it_to_a_first_load_and_follows_what_changes(
+    flow: Flow, pair: Pair
+) -> None:
+    poll = services.request_run(flow=Flow.objects.get(pk=flow.pk), by=None, kind=RunKind.POLL, enqueue=False)
+
+    poll = execute(poll.pk, load_from=100, first_load=services.begin_first_load)
+
+    assert (poll.status, poll.created) == ("succeeded", 0)
+    load = Run.objects.get(kind=RunKind.RESYNC)
+    assert (load.lane, load.status, load.params) == ("backfill", "queued", {"first": True})
+    # Whatever happens before the load has read it is the live lane's, and both may meet it.
+    pair.servicenow.add("incident", by="beth.anglin", short_description="New")
+    edited = pair.servicenow.rows("incident")[3]
+    pair.servicenow.edit("incident", edited["sys_id"], by="abel.tuter", description="Edited")
+    assert run_now(flow).created == 2
+    load = work(load)
+    assert load.status == "succeeded"
+    assert all(part.entered for part in load.partitions.all())  # although links were made meanwhile
+    assert differences(pair) == []
+    assert pair.salesforce.counters.duplicates == 0
+
+
+def test_a_first_poll_of_a_small_table_reads_it_itself(flow: Flow, pair: Pair) -> None:
+    poll = services.request_run(flow=Flow.objects.get(pk=flow.pk), by=None, kind=RunKind.POLL, enqueue=False)
+
+    poll = execute(poll.pk, first_load=services.begin_first_load)
+
+    assert (poll.status, poll.created, Run.objects.count()) == ("succeeded", incidents(pair), 1)

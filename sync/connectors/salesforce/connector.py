@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.base import Inserts, Observer, Profile, TokenStore
 from sync.connectors.http import Transport
 from sync.connectors.parallel import Workers
 from sync.connectors.retry import Retry
@@ -22,6 +22,7 @@ from sync.connectors.salesforce import (
 )
 from sync.connectors.salesforce.dialect import SalesforceDialect
 from sync.connectors.salesforce.files import SalesforceFiles
+from sync.connectors.salesforce.ingest import Ingest
 from sync.connectors.salesforce.org import Org
 from sync.connectors.unreadable import HISTORIES
 from sync.core.notes import Entry, EntryPage
@@ -75,6 +76,9 @@ class SalesforceConnector:
     ) -> Mapping[str, Sequence[Record]]:
         return reading.find(self._org, self._workers, name, key_field, keys, fields, number_field)
 
+    def keys(self, name: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
+        return reading.keys(self._org, name, key_field, start, end)
+
     def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
         rows = reading.rows_by_key(self._org, self._workers, name, "Id", ids, ["Id"], condition)
         return {row["Id"] for row in rows}
@@ -117,6 +121,9 @@ class SalesforceConnector:
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         return self._workers.stream(lambda part: writing.send(self._org, name, part), writing.batches(batch))
+
+    def inserts(self, name: str, key_field: str) -> Inserts | None:
+        return Ingest(self._org, name, key_field)
 
     def describe(self, name: str) -> Schema:
         return metadata.describe(self._org, name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from sync import jsons
 from sync.connectors.base import Usage
 from sync.connectors.http import Answer, Purpose, TokenRejected, redirected, retry_after
 from sync.connectors.login_advice import is_login_rate, oauth_advice
@@ -90,6 +92,14 @@ class SalesforceDialect:
         """Calls of the whole org in the last 24 hours. Source: REST API Developer Guide, "Limit Info Header"."""
         found = _USAGE.search(headers.get("Sforce-Limit-Info", ""))
         return Usage(int(found[1]), int(found[2])) if found else None
+
+
+def fault_of_plain(answer: Answer, purpose: Purpose) -> SyncError | None:
+    """The same of an answer that is JSON only if the call failed."""
+    if not 200 <= answer.status_code < 300:
+        with suppress(ValueError):
+            answer.data = jsons.loads(answer.content) if answer.content else None
+    return SalesforceDialect().fault(answer, purpose)
 
 
 def first_error(data: Any) -> tuple[str, str]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from sync.connectors.auth import Authoriser
 from sync.connectors.base import Token, TokenStore
-from sync.connectors.http import CLIENT_NAME, Purpose, Transport
+from sync.connectors.http import CLIENT_NAME, Answer, Purpose, Transport
 from sync.connectors.retry import Retry
+from sync.connectors.salesforce.dialect import fault_of_plain
 from sync.connectors.streaming import Incoming, Outgoing
 from sync.core.files import Passing
 from sync.core.records import Side
@@ -73,6 +74,31 @@ class Org:
 
     def _url(self, token: Token, path: str) -> str:
         return f"{token.instance_url}/services/data/v{self.version}/{path}"
+
+    def put(self, path: str, data: bytes, content_type: str) -> None:
+        """A write whose body is no JSON."""
+        headers = {"Content-Type": content_type, **_CALL_OPTIONS}
+        self._retry.briefly(lambda: self._plain("PUT", path, data, Purpose.WRITE, headers))
+
+    def fetch(self, path: str, accept: str) -> bytes:
+        """The body of an answer that is no JSON."""
+        headers = {"Accept": accept, **_CALL_OPTIONS}
+        return self._retry.run(lambda: self._plain("GET", path, None, Purpose.READ, headers)).content
+
+    def _plain(
+        self, method: str, path: str, data: bytes | None, purpose: Purpose, headers: Mapping[str, str]
+    ) -> Answer:
+        def send(token: Token) -> Answer:
+            return self.transport.request(
+                method,
+                self._url(token, path),
+                purpose=purpose,
+                headers={**self.authoriser.headers(token), **headers},
+                data=data,
+                judge=lambda answer: fault_of_plain(answer, purpose),
+            )
+
+        return self.authoriser.run(send)
 
     def get(self, path: str, *, token: Token | None = None) -> Any:
         """The parsed answer of a path outside the data API, with a token or without."""

@@ -165,6 +165,16 @@ def find(
     return found
 
 
+def keys(org: Org, table: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
+    """(key, id), page by page. An empty key is none; how keys are compared is left to the platform."""
+    field = soql.name(key_field)
+    bounds = [f"{field} != null"]
+    bounds += [f"{field} >= {soql.quoted(start)}"] if start else []
+    bounds += [f"{field} < {soql.quoted(end)}"] if end else []
+    for row in all_rows(org, table, ["Id", key_field], soql.both(*bounds)):
+        yield str(row[key_field]), str(row["Id"])
+
+
 def rows_by_key(
     org: Org,
     workers: Workers,

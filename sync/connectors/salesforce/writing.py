@@ -23,8 +23,9 @@ from sync.errors import OutcomeUnknownError, RefusedError, SyncError
 
 COLLECTION = 200
 COMPOSITE = 25
+# (A bulk job runs an assignment rule only if it names one: Bulk API 2.0 guide, "Create a Job".)
 # Without this header assignment rules may overwrite the OwnerId that we send.
-_HEADERS = {"Sforce-Auto-Assign": "FALSE"}
+HEADERS = {"Sforce-Auto-Assign": "FALSE"}
 _METHODS = {Operation.CREATE: "POST", Operation.UPDATE: "PATCH", Operation.DELETE: "DELETE"}
 # "duplicate value found: F duplicates value on record with id: 500...": a hint for a look-up, nothing more.
 _EXISTING_ID = re.compile(r"\b([A-Za-z0-9]{15}(?:[A-Z0-5]{3})?)\s*\.?$")
@@ -63,7 +64,7 @@ def send(org: Org, name: str, batch: Batch) -> list[WriteResult]:
         return _send_conditional(org, name, batch)
     path, body = _request(name, batch)
     try:
-        answers = org.write(path, method=method, data=body, headers=_HEADERS)
+        answers = org.write(path, method=method, data=body, headers=HEADERS)
     except RefusedError as error:
         return _halved(org, name, batch, error)
     except SyncError as error:
@@ -82,7 +83,7 @@ def _send_conditional(org: Org, name: str, batch: Batch) -> list[WriteResult]:
     parts = [_subrequest(org, name, write, number) for number, write in enumerate(batch.writes)]
     body = jsons.dumps({"allOrNone": False, "compositeRequest": parts})
     try:
-        answer = org.write("composite", method="POST", data=body, headers=_HEADERS)
+        answer = org.write("composite", method="POST", data=body, headers=HEADERS)
     except SyncError as error:
         return failed_alike(batch.writes, error)
     answers = answer.get("compositeResponse") if isinstance(answer, dict) else None
@@ -113,7 +114,7 @@ def _subrequest(org: Org, name: str, write: Write, number: int) -> dict[str, Any
         "url": f"/services/data/v{org.version}/sobjects/{soql.name(name)}/{write.id}",
         "referenceId": f"r{number}",
         "httpHeaders": {
-            **_HEADERS,
+            **HEADERS,
             "If-Unmodified-Since": format_datetime(write.expected.edited_at, usegmt=True),
         },
         "body": dict(write.values),
@@ -134,7 +135,7 @@ def _conditional_result(write: Write, answer: Mapping[str, Any] | None) -> Write
     errors = answer.get("body")
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     return WriteResult(
-        write.ref, Reply.REFUSED, write.id, refusal=_refusal({"statusCode": f"HTTP_{status}", **error})
+        write.ref, Reply.REFUSED, write.id, refusal=refusal_of({"statusCode": f"HTTP_{status}", **error})
     )
 
 
@@ -167,13 +168,13 @@ def _result(write: Write, answer: Any, created: bool) -> WriteResult:
         if answer.get("success") is True and answer.get("id"):
             return WriteResult(write.ref, Reply.DONE, answer["id"], created)
         if answer.get("success") is False and answer.get("errors"):
-            return WriteResult(write.ref, Reply.REFUSED, write.id, refusal=_refusal(answer["errors"][0]))
+            return WriteResult(write.ref, Reply.REFUSED, write.id, refusal=refusal_of(answer["errors"][0]))
     return WriteResult(
         write.ref, Reply.UNKNOWN, write.id, message="Salesforce's answer for this record is unreadable."
     )
 
 
-def _refusal(error: Mapping[str, Any]) -> Refusal:
+def refusal_of(error: Mapping[str, Any]) -> Refusal:
     code = str(error.get("errorCode") or error.get("statusCode") or "")  # rows and collections differ
     message = str(error.get("message") or "")
     existing = _EXISTING_ID.search(message) if code == "DUPLICATE_VALUE" else None

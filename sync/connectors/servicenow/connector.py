@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from sync.connectors.base import Observer, Profile, TokenStore
+from sync.connectors.base import Inserts, Observer, Profile, TokenStore
 from sync.connectors.http import Transport
 from sync.connectors.parallel import Workers
 from sync.connectors.retry import Retry
@@ -78,6 +78,9 @@ class ServiceNowConnector:
     ) -> Mapping[str, Sequence[Record]]:
         return reading.find(self._instance, self._workers, name, key_field, keys, fields, number_field)
 
+    def keys(self, name: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
+        return reading.keys(self._instance, name, key_field, start, end)
+
     def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
         rows = reading.rows_by_key(self._instance, self._workers, name, "sys_id", ids, ["sys_id"], condition)
         return {row["sys_id"] for row in rows}
@@ -120,6 +123,9 @@ class ServiceNowConnector:
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         return self._workers.stream(lambda write: writing.send(self._instance, name, write), batch)
+
+    def inserts(self, name: str, key_field: str) -> Inserts | None:
+        return None  # an import set creates by rules of its own
 
     def describe(self, name: str) -> Schema:
         return metadata.describe(self._instance, name)

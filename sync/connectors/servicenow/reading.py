@@ -174,6 +174,15 @@ def _asked(keys: Sequence[str]) -> dict[str, str]:
     return {key.casefold(): key for key in keys} | {key: key for key in keys}
 
 
+def keys(instance: Instance, table: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
+    """(key, sys_id), page by page. An empty key is none."""
+    bounds = [f"{query.name(key_field)}ISNOTEMPTY"]
+    bounds += [f"{key_field}>={query.escaped(start)}"] if start else []
+    bounds += [f"{key_field}<{query.escaped(end)}"] if end else []
+    for row in all_rows(instance, table, list(dict.fromkeys(["sys_id", key_field])), "^".join(bounds)):
+        yield row[key_field], row["sys_id"]
+
+
 def rows_by_key(
     instance: Instance,
     workers: Workers,
