@@ -19,6 +19,7 @@ from sync.models import (
     DeadLetter,
     Event,
     Flow,
+    LaneLease,
     RecordLink,
     RemoteCall,
     Run,
@@ -140,6 +141,44 @@ def test_a_transfer_that_breaks_off_leaves_nothing_torn_and_is_done_again(pair: 
     assert on_case(pair, case) == [("fire.png", PICTURE)]
     assert Attachment.objects.get().attempts == 3
     assert [(c.health, c.circuit_failures) for c in Connection.objects.all()] == [("ok", 0)] * 2
+    at_rest(flow, pair)
+
+
+def is_coming(pair: Pair) -> bool:
+    return pair.servicenow.counters.calls_to("GET /api/now/attachment/{sys_id}/file") > 0
+
+
+def test_a_worker_told_to_stop_in_the_middle_of_a_file_leaves_it_to_the_next(pair: Pair) -> None:
+    flow = carrying(pair)
+    incident, case = a_pair(flow, pair)
+    put_on_incident(pair, incident, "fire.png", PICTURE, "image/png")
+    asked = services.request_run(flow=flow, by=None, enqueue=False)
+
+    assert execute(asked.pk, stopping=lambda: is_coming(pair)).status == "running"
+
+    assert (on_case(pair, case), statuses()) == ([], ["planned"])
+    assert execute(asked.pk).status == "succeeded"
+    assert on_case(pair, case) == [("fire.png", PICTURE)]
+
+
+def test_a_run_that_lost_its_lease_cannot_finish_what_it_had_begun_to_send(pair: Pair) -> None:
+    flow = carrying(pair)
+    incident, case = a_pair(flow, pair)
+    put_on_incident(pair, incident, "fire.png", PICTURE, "image/png")
+    leases = LaneLease.objects.filter(flow=flow, lane="live")
+
+    def lose() -> bool:
+        if is_coming(pair):
+            leases.update(token="another's", holder="elsewhere", until=timezone.now() + timedelta(minutes=3))
+        return False
+
+    asked = services.request_run(flow=flow, by=None, enqueue=False)
+    assert execute(asked.pk, stopping=lose).status == "running"
+
+    assert (on_case(pair, case), statuses()) == ([], ["sent"])
+    leases.update(token="", holder="", until=None)
+    assert execute(asked.pk).status == "succeeded"
+    assert on_case(pair, case) == [("fire.png", PICTURE)]
     at_rest(flow, pair)
 
 
