@@ -11,17 +11,22 @@ import sys
 
 import django
 
+PAGES = {"reconcile": 5}  # records: few writes, so that all that can be interrupted lies between its pages
+
 
 def work(name: str, kind: str) -> None:
     """Go on with the run that a killed worker left in this lane, or ask for a new one."""
     from sync import services
+    from sync.engine.context import DEFAULT_PAGE
     from sync.engine.execute import execute
     from sync.models import Flow, Run
+    from sync.models.run import IN_BACKFILL
 
     flow = Flow.objects.get(name=name)
-    lane = "backfill" if kind == "resync" else "live"
+    lane = "backfill" if kind in IN_BACKFILL else "live"
     left = Run.objects.active().filter(flow=flow, lane=lane).first()
-    execute((left or services.request_run(flow=flow, by=None, kind=kind, enqueue=False)).pk)
+    run = left or services.request_run(flow=flow, by=None, kind=kind, enqueue=False)
+    execute(run.pk, page_size=PAGES.get(kind, DEFAULT_PAGE))
 
 
 def serve() -> None:

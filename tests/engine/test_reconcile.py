@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,8 +20,17 @@ from sync.sandbox.pair import Pair
 from tests.engine.both import make_both
 from tests.engine.conftest import run_now
 from tests.engine.equality import differences
+from tests.engine.killing import Moment, Worker, worker_on_the_test_database
 
 HOUR = timedelta(hours=1)
+# More in the lane that brings PostgreSQL and Redis.
+TAKEN_OVER = 20 if os.environ.get("REDIS_URL") else 4
+
+
+@pytest.fixture
+def worker(flow: Flow) -> Iterator[Worker]:
+    with worker_on_the_test_database() as worker:
+        yield worker
 
 
 @pytest.fixture
@@ -298,6 +309,39 @@ def test_what_people_edit_while_it_runs_is_never_told_as_unequal(
     assert (row.unequal, row.missing, row.orphaned, row.twins) == (0, 0, 0, 0), found(row)
     assert row.paired == row.in_scope == 9
     assert not Suspect.objects.filter(reconciliation=row, finding="").exists()
+
+
+def test_killed_in_the_middle_it_is_taken_over_and_states_the_same(
+    flow: Flow, pair: Pair, worker: Worker
+) -> None:
+    first, second, third, *_ = incidents(pair, 30)
+    run_now(flow)
+    later(flow, pair)
+    slip(pair, first, short_description="Changed behind our back")
+    pair.salesforce.delete("Case", case_of(pair, second)["Id"])
+    pair.salesforce.empty_recycle_bin("Case")
+    RecordLink.objects.get(servicenow_id=third).delete()
+    whole = reconcile(flow, full=True)
+    assert found(whole)
+    for side in (pair.servicenow, pair.salesforce):
+        side.slow_down(0.02)
+
+    rng, kills = random.Random(4), 0
+    while kills < TAKEN_OVER:
+        run = services.reconcile(flow=Flow.objects.get(pk=flow.pk), by=None, full=True, enqueue=False)
+        deaths = 0
+        while Run.objects.active().filter(pk=run.pk).exists():
+            # Later and later, so that each takes it a little further.
+            moment = Moment(pair, rng.randrange(1, 4 + deaths), rng.uniform(0, 0.03))
+            deaths += worker.killed_when(flow, moment, "reconcile")
+            assert deaths < 50
+        kills += deaths
+
+        row = Reconciliation.objects.get(run=run)
+        assert (row.state, row.counts, found(row)) == ("done", whole.counts, found(whole))
+        assert (row.read_servicenow, row.read_salesforce) == (whole.read_servicenow, whole.read_salesforce)
+        assert statement.is_genuine(row.statement)
+        assert Run.objects.get(pk=run.pk).slices > 1
 
 
 def test_a_cancelled_reconciliation_states_nothing(flow: Flow, pair: Pair) -> None:

@@ -56,7 +56,7 @@ class Command(ConsoleCommand):
             else "are paused: look, then resume each (run_flow NAME --resume, or the button)"
         )
         self.say(
-            f"Restored. {len(flows)} flows {state}. Their first run reads again what changed since the backup; "
+            f"Restored. Flows in use: {len(flows)}; they {state}. Their first run reads again what changed since the backup; "
             "manage.py reconcile NAME then proves that both sides agree."
         )
         return {"flows": flows, "resumed": resume}
