@@ -178,4 +178,4 @@ class CommentsShown:
 
 def entries_of(link: RecordLink) -> QuerySet[JournalEntry]:
     """What was carried between the two records, latest first; without texts, which stand on the platforms."""
-    return link.entries.defer("text_sealed").order_by("-id")
+    return link.entries.defer("text_sealed").order_by("-written_at", "source_id", "part")

@@ -292,14 +292,29 @@ class Notes:
         for row in rows:
             result = results.get(str(row.pk)) or _not_sent(row)
             if result.reply is Reply.DONE:
-                done.append((row, result.id if to is Side.SALESFORCE else ""))
+                done.append((row, result.id))
             else:
                 others.append(self._came(row, result))
                 fault = fault or _fault(result)
+        if to is Side.SERVICENOW:
+            done, doubted = self._shown([row for row, _ in done])
+            others += doubted
         self.book.record(done, others)
         if fault is not None:
             raise fault
         self.safe_point()
+
+    def _shown(self, rows: Sequence[JournalEntry]) -> tuple[list[tuple[JournalEntry, str]], list[Came]]:
+        """Which of these ServiceNow really has, each with its id: a column that our user may not write is ignored
+        without a word, and the answer tells of no entry."""
+        if not rows:
+            return [], []
+        try:
+            found = self._find(JOURNAL, rows)
+        except SyncError as error:
+            return [], [Came(row, EntryStatus.IN_DOUBT, error.message, "in_doubt") for row in rows]
+        done = [(row, found[row]) for row in rows if row in found]
+        return done, [_ignored(row) for row in rows if row not in found]
 
     def _came(self, row: JournalEntry, result: WriteResult) -> Came:
         if result.reply is Reply.UNKNOWN:
@@ -351,21 +366,27 @@ class Notes:
         return Place(row.target_place) if row.target_place else way[1] if way else None
 
     def _look_up(self, stream: str, rows: Sequence[JournalEntry]) -> None:
-        side, looked_at = SIDE[stream], self.store.now()
+        looked_at = self.store.now()
+        found = self._find(stream, rows)
+        self.book.plan([], found)
+        over = [
+            row for row in rows
+            if row not in found and row.status != EntryStatus.PLANNED
+            and row.intent_at is not None and looked_at > row.intent_at + SEND_WITHIN + EXECUTES_WITHIN
+        ]  # fmt: skip
+        if over:
+            self.book.repeat(over)
+
+    def _find(self, stream: str, rows: Sequence[JournalEntry]) -> dict[JournalEntry, str]:
+        """Those of the rows that stand in the stream, each with its id there: one look for all of them."""
+        side = SIDE[stream]
         first = min(row.intent_at or self.book.born(row) for row in rows)
         parents = list(dict.fromkeys(row.link.end(side) for row in rows))
         seen = self.connectors[side].entries_by(
             stream, parents=parents, since=first + self._ahead(side) - MARGIN
         )
         claims = {row.pk: id for id, row in self._ours(side, seen).items() if row is not None}
-        self.book.plan([], {row: claims[row.pk] for row in rows if row.pk in claims})
-        over = [
-            row for row in rows
-            if row.pk not in claims and row.status != EntryStatus.PLANNED
-            and row.intent_at is not None and looked_at > row.intent_at + SEND_WITHIN + EXECUTES_WITHIN
-        ]  # fmt: skip
-        if over:
-            self.book.repeat(over)
+        return {row: claims[row.pk] for row in rows if row.pk in claims}
 
 
 def _write(row: JournalEntry) -> Write:
@@ -385,6 +406,14 @@ def _write(row: JournalEntry) -> Write:
 def _not_sent(row: JournalEntry) -> WriteResult:
     """It did not leave in time after its intent, or the worker was told to stop: the next intent is its own."""
     return WriteResult(str(row.pk), Reply.UNSENT, message="It did not leave in time.", retry_after=0.0)
+
+
+def _ignored(row: JournalEntry) -> Came:
+    return Came(
+        row, EntryStatus.REFUSED, "ServiceNow answered that it took the entry, and shows none.", "REFUSED_SILENTLY",
+        rule="A column that the user may not write is ignored without a word.",
+        advice="Let the integration user write the table's comments and work notes, and read sys_journal_field; then retry.",
+    )  # fmt: skip
 
 
 def _withheld(row: JournalEntry, target: Place) -> Came:

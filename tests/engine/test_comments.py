@@ -514,6 +514,24 @@ def test_a_refused_entry_has_a_letter_of_its_own_and_the_record_goes_on(
     at_rest(flow, pair)
 
 
+def test_an_entry_that_servicenow_drops_without_a_word_is_told(both: Callable[..., Flow], pair: Pair) -> None:
+    flow = both()
+    _, case = a_pair(flow, pair)
+    pair.servicenow.platform.access.frozen_fields.add(("incident", "comments"))
+    answer(pair, case, "We are on our way")
+
+    run = run_now(flow)
+
+    assert (run.status, journal(pair), run.entries) == ("partial", [], {})
+    letter = DeadLetter.objects.get()
+    assert letter.code == "REFUSED_SILENTLY"
+    pair.servicenow.platform.access.frozen_fields.clear()
+    services.retry_dead_letters(letters=[letter], by=None)
+    run_on(flow)
+    assert [notes.body(text) for text in journal(pair)] == ["We are on our way"]
+    at_rest(flow, pair)
+
+
 def test_of_a_pair_that_has_ended_nothing_is_carried_any_more(both: Callable[..., Flow], pair: Pair) -> None:
     flow = make_both(pair, options={"comments": BOTH, "deletions": {"salesforce": "unlink"}}, name="deleting")
     incident, case = a_pair(flow, pair)
