@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -81,7 +82,7 @@ def _test(connection: Connection) -> dict[str, Any]:
     first = probes[0]
     identity = _check_identity(connection, first)
     return {
-        "findings": [*findings.values(), *identity, *_legacy(connection), *_deletions(connection, first)],
+        "findings": [*findings.values(), *identity, *_legacy(connection), *_unseen(connection, first)],
         "facts": dict(first.facts),
         "user": first.user,
         "org_id": first.org_id,
@@ -98,22 +99,52 @@ def _legacy(connection: Connection) -> list[dict[str, str]]:
     ]
 
 
-def _deletions(connection: Connection, probe: Probe) -> list[dict[str, str]]:
-    """A policy waits for proof that a record was deleted, which ServiceNow gives in its delete audit alone."""
-    if connection.system != Side.SERVICENOW or probe.facts.get("delete_audit", "readable") == "readable":
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """A table of ServiceNow that a setting of a flow reads, and what fails without a word where none of it is shown."""
+
+    fact: str  # of the probe
+    table: str
+    fails: str  # with the flows' names
+    unless: str
+    wanted: Callable[[Flow], bool]
+
+
+_NEEDED = (
+    _Needed(
+        "delete_audit",
+        "sys_audit_delete",
+        "deletions in ServiceNow cannot be proven, and nothing is done about them by {}",
+        "nothing was ever deleted there",
+        lambda flow: bool((flow.options.get("deletions") or {}).get(Side.SERVICENOW)),
+    ),
+    _Needed(
+        "journal",
+        "sys_journal_field",
+        "comments and work notes of ServiceNow are not found by {}",
+        "nobody ever wrote one there",
+        lambda flow: bool(flow.options.get("comments")),
+    ),
+)
+
+
+def _unseen(connection: Connection, probe: Probe) -> list[dict[str, str]]:
+    """Tables that flows of the connection need and of which our user is shown nothing."""
+    if connection.system != Side.SERVICENOW:
         return []
-    flows = Flow.objects.filter(servicenow_connection=connection).order_by("name")
-    names = [flow.name for flow in flows if (flow.options.get("deletions") or {}).get(Side.SERVICENOW)]
-    if not names:
-        return []
-    return [
-        {
-            "code": "delete_audit", "status": "warning",
-            "text": f"No row of sys_audit_delete is shown ({probe.facts['delete_audit']}), so deletions in ServiceNow "
-            f"cannot be proven, and nothing is done about them by {', '.join(names)}.",
-            "advice": "Let the integration user read sys_audit_delete, unless nothing was ever deleted there.",
-        }
-    ]  # fmt: skip
+    flows = list(Flow.objects.filter(servicenow_connection=connection).order_by("name"))
+    found = []
+    for needed in _NEEDED:
+        shown = probe.facts.get(needed.fact, "readable")
+        names = [flow.name for flow in flows if needed.wanted(flow)]
+        if shown != "readable" and names:
+            fails = needed.fails.format(", ".join(names))
+            found.append({
+                "code": needed.fact, "status": "warning",
+                "text": f"No row of {needed.table} is shown ({shown}), so {fails}.",
+                "advice": f"Let the integration user read {needed.table}, unless {needed.unless}.",
+            })  # fmt: skip
+    return found
 
 
 def _wanted(connection: Connection) -> list[tuple[str, str]]:

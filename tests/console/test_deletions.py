@@ -198,6 +198,13 @@ def test_from_the_form_to_a_case_that_was_closed_and_a_warning_while_the_audit_i
         (warning,) = (finding for finding in findings_of(flow) if finding["code"] == "delete_audit")
         assert warning["status"] == "warning"
         assert flow.name in warning["text"]
+        # Likewise where comments are carried and the journal is not shown.
+        Flow.objects.update(options={"comments": {"comments": {"salesforce": "published_comment"}}})
+        pair.servicenow.edit("incident", pair.servicenow.add("incident")["sys_id"], comments="Hello")
+        assert not [each for each in findings_of(flow) if each["code"] in ("journal", "delete_audit")]
+        pair.servicenow.platform.access.closed_tables.add("sys_journal_field")
+        (warning,) = (finding for finding in findings_of(flow) if finding["code"] == "journal")
+        assert "not found by" in warning["text"]
 
 
 def findings_of(flow: Flow) -> list[dict[str, str]]:

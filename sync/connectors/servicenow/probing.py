@@ -37,7 +37,8 @@ def probe(instance: Instance, profile: Profile, name: str, key_field: str) -> Pr
     if name:
         findings.attempt("table", lambda: _table(instance, name, findings))
         findings.attempt("dictionary", lambda: _dictionary(instance, name, key_field, findings))
-        findings.facts["delete_audit"] = _delete_audit(instance)
+        findings.facts["delete_audit"] = _shown(instance, "sys_audit_delete", "documentkey")
+        findings.facts["journal"] = _shown(instance, "sys_journal_field", "element_id")
     return findings.probe()
 
 
@@ -122,15 +123,15 @@ def _table(instance: Instance, name: str, findings: Findings) -> None:
         findings.warning("table", f"{name} is empty or hidden from the user.")
 
 
-def _delete_audit(instance: Instance) -> str:
-    """Whether rows of sys_audit_delete are shown: readable, hidden, refused, or empty, which may be hidden as well."""
+def _shown(instance: Instance, table: str, column: str) -> str:
+    """Whether rows of a table are shown: readable, hidden, refused, or empty, which may be hidden as well."""
     try:
-        part = instance.rows("sys_audit_delete", "", ("sys_id", "documentkey"), limit=1)
+        part = instance.rows(table, "", ("sys_id", column), limit=1)
     except ConfigurationError:
         return "refused"
     if not part.rows:
         return "hidden" if part.total else "empty"
-    return "readable" if part.rows[0].get("documentkey") else "hidden"
+    return "readable" if part.rows[0].get(column) else "hidden"
 
 
 def _dictionary(instance: Instance, name: str, key_field: str, findings: Findings) -> None:
