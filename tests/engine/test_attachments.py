@@ -296,11 +296,12 @@ def test_salesforce_refuses_a_file_too(pair: Pair) -> None:
     pair.salesforce.fault("status", method="POST", path="/sobjects/ContentVersion$", status=400, body=said)
     put_on_incident(pair, incident, "a.txt", b"a")
     put_on_incident(pair, incident, "b.txt", b"b")
-    put_on_incident(pair, incident, "empty.txt", b"")
 
     run_now(flow)
 
     assert len(on_case(pair, case)) == 1
+    put_on_incident(pair, incident, "empty.txt", b"")
+    run_now(flow)
     assert {letter.code: letter.advice for letter in DeadLetter.objects.all()} == {
         "STORAGE_LIMIT_EXCEEDED": "Free space in Salesforce or add to it, then retry.",
         "REQUIRED_FIELD_MISSING": "Ignore this dead letter, or leave such files behind in the flow's attachments.",
