@@ -197,10 +197,6 @@ _PLACES = {
 
 
 def _notice_unfinished(flow: FlowDoc, path: str, remarks: Remarks) -> None:
-    if flow.recipe:
-        remarks.notice(
-            flow.line, f"{path}.recipe", "stored; recipes are not filled in yet, so write the fields out."
-        )
     if flow.servicenow.coalesce and not flow.create.servicenow:
         remarks.notice(
             flow.servicenow.line, f"{path}.servicenow.coalesce", "stored; import sets are not used yet."

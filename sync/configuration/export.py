@@ -21,6 +21,8 @@ from sync.core.files import exact_size
 from sync.core.records import Side
 from sync.models import Connection, Flow, Schedule
 from sync.models.flow import KeyStrategy
+from sync.recipes import shipped
+from sync.recipes.filling import left_out
 
 Part = dict[str, Any]
 
@@ -150,7 +152,7 @@ def _flow(row: Flow) -> Part:
         "bulk": row.options.get("bulk", BULK),
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
     }
-    return _without(part, _FLOW_DEFAULTS)
+    return left_out(shipped().get(row.recipe), _without(part, _FLOW_DEFAULTS))
 
 
 # As FlowDoc says them; `direction` and `enabled` are always written, because readers look for them.

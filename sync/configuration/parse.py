@@ -11,6 +11,8 @@ from sync.configuration.problems import InvalidConfiguration, Remark, Remarks
 from sync.configuration.readers import Place
 from sync.configuration.schema import DOCUMENT
 from sync.configuration.tree import Items, Keys, Node, Scalar, read_tree
+from sync.recipes import Recipe, shipped
+from sync.recipes.filling import bring_along, fill_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +22,30 @@ class Parsed:
     notices: tuple[Remark, ...]
 
 
-def parse(text: str, *, file: str, known: Known, environ: Mapping[str, str]) -> Parsed:
-    """Raises InvalidConfiguration with every problem. `environ` answers `${NAME}`; secrets stay references."""
+def parse(
+    text: str,
+    *,
+    file: str,
+    known: Known,
+    environ: Mapping[str, str],
+    recipes: Mapping[str, Recipe] | None = None,
+) -> Parsed:
+    """Raises InvalidConfiguration with every problem. `environ` answers `${NAME}`; secrets stay references.
+
+    `recipes`: those that flows may name; None for the shipped ones.
+    """
     remarks = Remarks()
+    recipes = shipped() if recipes is None else recipes
     root = read_tree(text, remarks)
     if root is None:
         if not remarks.problems:
             remarks.problem(1, "", "The file is empty; it begins with version: 1.")
         raise InvalidConfiguration(file, remarks.problems)
-    values = DOCUMENT.read(root, Place("", remarks, environ)) or {}
+    values = DOCUMENT.read(fill_in(root, recipes, remarks), Place("", remarks, environ)) or {}
     parts = {key: value for key, value in values.items() if key not in ("version", "line")}
-    document = Document(**parts)
-    check(document, _with_unreadable(root, known), remarks)
+    all_known = _with_unreadable(root, known)
+    document = bring_along(Document(**parts), recipes, all_known)
+    check(document, all_known, remarks)
     if remarks.problems:
         raise InvalidConfiguration(file, remarks.problems, document)
     return Parsed(file, document, tuple(sorted(set(remarks.notices))))

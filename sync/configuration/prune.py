@@ -9,18 +9,22 @@ from sync import audit
 from sync.configuration.documents import Document
 from sync.configuration.plan import KINDS, Change, Plan
 from sync.models import Connection, Flow, RecordLink, Run
+from sync.recipes.filling import used_maps
 
 
 def prune(document: Document, plan: Plan) -> None:
     named = {doc.name for doc in document.flows}
     for flow in Flow.objects.exclude(name__in=named):
         _remove_flow(flow, plan)
+    # What only the file's flows name, such as a map that once came with a recipe, is theirs.
+    used = {name for flow in document.flows for name in (*used_maps(flow), flow.user_table)}
     for model, docs in (
         (ValueMap, document.value_maps),
         (UserTable, document.user_tables),
         (Connection, document.connections),
     ):
-        for row in model._default_manager.exclude(name__in=[doc.name for doc in docs]):
+        kept = {doc.name for doc in docs} | (used if model is not Connection else set())
+        for row in model._default_manager.exclude(name__in=kept):
             _remove(row, plan)
 
 

@@ -1,0 +1,131 @@
+"""`recipe:` in a configuration file: the recipe says what the flow does not.
+
+The two ends are filled key by key, everything else is taken whole; a key that the flow leaves empty (`attachments: ~`) is left
+out although the recipe has it. Filled parts have the line of the flow's `recipe`, so that messages point at the user's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from sync.configuration.documents import Document, FlowDoc, Known, UserTableDoc, ValueMapDoc
+from sync.configuration.problems import Remarks, did_you_mean
+from sync.configuration.tree import Items, Keys, Node, Scalar
+from sync.recipes.reading import SYSTEMS, Recipe, Recipes
+
+M = TypeVar("M", ValueMapDoc, UserTableDoc)
+# Ways to say one thing: whoever says one of them does not mean the recipe's other.
+_EITHER = (frozenset({"external_id", "lookup"}), frozenset({"coalesce", "field"}))
+
+
+def fill_in(root: Node, recipes: Recipes, remarks: Remarks) -> Node:
+    """The file with its flows filled in. A flow whose recipe does not exist is told, and left out unless it is whole."""
+    flows = root.values.get("flows") if isinstance(root, Keys) else None
+    if not isinstance(root, Keys) or not isinstance(flows, Items):
+        return root
+    filled = [_flow(node, recipes, remarks) for node in flows.items]
+    kept = Items(flows.line, [node for node in filled if node is not None])
+    return Keys(root.line, {**root.values, "flows": kept}, root.lines)
+
+
+def _flow(node: Node, recipes: Recipes, remarks: Remarks) -> Node | None:
+    named = node.values.get("recipe") if isinstance(node, Keys) else None
+    if not isinstance(node, Keys) or not isinstance(named, Scalar) or named.empty or not named.text:
+        return node
+    recipe = recipes.get(named.text)
+    if recipe is not None:
+        return filled(node, recipe.tree, named.line)
+    name = node.values.get("name")
+    label = name.text if isinstance(name, Scalar) else ""
+    hint = did_you_mean(named.text, recipes)
+    text = f"There is no recipe {named.text!r}.{hint} There are: {', '.join(recipes)}."
+    remarks.problem(named.line, f"flows[{label}].recipe", text)
+    return node if "fields" in node.values else None
+
+
+def filled(node: Keys, recipe: Keys, line: int) -> Keys:
+    """The flow's own keys over the recipe's."""
+    found = _over(node, recipe, line)
+    for system in SYSTEMS:
+        own, theirs = node.values.get(system), recipe.values.get(system)
+        if isinstance(own, Keys) and isinstance(theirs, Keys):
+            found.values[system] = _over(own, theirs, line)
+    return found
+
+
+def _over(own: Keys, recipe: Keys, line: int) -> Keys:
+    """Own keys first, then those that only the recipe says; an empty one of both is in neither."""
+    said = set(own.values)
+    silenced = {name for either in _EITHER if either & said for name in either}
+    lacking = [name for name in recipe.values if name not in said | silenced]
+    kept = {
+        name: value for name, value in own.values.items() if not (name in recipe.values and _empty(value))
+    }
+    values = {**kept, **{name: _at(recipe.values[name], line) for name in lacking}}
+    return Keys(own.line, values, {**own.lines, **dict.fromkeys(lacking, line)})
+
+
+def _empty(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.empty
+
+
+def _at(node: Node, line: int) -> Node:
+    """A copy that stands at `line`."""
+    if isinstance(node, Scalar):
+        return replace(node, line=line)
+    if isinstance(node, Items):
+        return Items(line, [_at(item, line) for item in node.items])
+    return Keys(
+        line,
+        {name: _at(value, line) for name, value in node.values.items()},
+        dict.fromkeys(node.lines, line),
+    )
+
+
+def bring_along(document: Document, recipes: Recipes, known: Known) -> Document:
+    """The document with the maps and user tables that its flows take from their recipes.
+
+    One that the file defines, or that exists already, is the user's own and is left as it is.
+    """
+    maps, tables = list(document.value_maps), list(document.user_tables)
+    for flow in document.flows:
+        recipe = recipes.get(flow.recipe)
+        if recipe is None:
+            continue
+        maps += _missing(maps, recipe.value_maps, known.value_maps, flow, used_maps(flow))
+        tables += _missing(tables, recipe.user_tables, known.user_tables, flow, {flow.user_table})
+    return replace(document, value_maps=tuple(maps), user_tables=tuple(tables))
+
+
+def used_maps(flow: FlowDoc) -> set[str]:
+    return {row.value_map for row in flow.fields}
+
+
+def _missing(
+    held: Iterable[M], offered: Iterable[M], known: frozenset[str], flow: FlowDoc, used: set[str]
+) -> Iterator[M]:
+    names = {doc.name for doc in held}
+    for doc in offered:
+        if doc.name in used and doc.name not in names and doc.name not in known:
+            entries = tuple(replace(entry, line=flow.line) for entry in doc.entries)
+            yield replace(doc, line=flow.line, entries=entries)
+
+
+def left_out(recipe: Recipe | None, part: dict[str, object]) -> dict[str, object]:
+    """What an export says of a flow, so that filling in adds nothing: a key that the recipe has and the flow not is empty."""
+    if recipe is None:
+        return part
+    whole = _emptied(part, recipe.tree)
+    for system in SYSTEMS:
+        own, theirs = part.get(system), recipe.tree.values.get(system)
+        if isinstance(own, dict) and isinstance(theirs, Keys):
+            whole[system] = _emptied(own, theirs)
+    return whole
+
+
+def _emptied(part: dict[str, object], recipe: Keys) -> dict[str, object]:
+    said = set(part)
+    silenced = {name for either in _EITHER if either & said for name in either}
+    return part | {name: None for name in recipe.values if name not in said | silenced}
