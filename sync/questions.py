@@ -56,6 +56,12 @@ def _count(question: Question) -> dict[str, Any]:
     return count(question.flow, question.params or {})
 
 
+def _check_recipe(question: Question) -> dict[str, Any]:
+    from sync.recipes.checks import check
+
+    return check(question.params or {})
+
+
 def _asked_of_connection(question: Question) -> dict[str, Any]:
     assert question.connection is not None
     return _test(question.connection)
@@ -64,6 +70,7 @@ def _asked_of_connection(question: Question) -> dict[str, Any]:
 ANSWERS: Mapping[QuestionKind, Callable[[Question], dict[str, Any]]] = {
     QuestionKind.TEST_CONNECTION: _asked_of_connection,
     QuestionKind.COUNT: _count,
+    QuestionKind.RECIPE: _check_recipe,
 }
 
 

@@ -308,6 +308,25 @@ def test_connection(*, connection: Connection, by: User | None, enqueue: bool = 
     return question
 
 
+def check_recipe(
+    *, recipe: str, servicenow: Connection, salesforce: Connection, by: User | None, enqueue: bool = True
+) -> Question:
+    """Ask a worker whether a recipe would work between these two; what was asked a moment ago is not asked again."""
+    require(by, "sync.check_recipe")
+    params = {"recipe": recipe, "servicenow": str(servicenow.pk), "salesforce": str(salesforce.pk)}
+    asked = Question.objects.filter(kind=QuestionKind.RECIPE, state=QuestionState.ASKED)
+    for question in asked.filter(asked_at__gt=timezone.now() - RECENT)[:20]:
+        if question.params == params:
+            return question
+    with transaction.atomic():
+        question = Question.objects.create(kind=QuestionKind.RECIPE, params=params, asked_by=by)
+        named = {"recipe": recipe, "servicenow": servicenow.name, "salesforce": salesforce.name}
+        audit.record("recipe.checked", label=recipe, after=named)
+        if enqueue:
+            ring("sync.tasks.answer_question", question.pk)
+    return question
+
+
 def probe_connection(*, connection: Connection, by: User | None) -> Report:
     """Ask the platform now, by reads alone, what its documentation leaves open: a minute's work, not for a page.
 

@@ -39,7 +39,7 @@ def ask_platforms(document: Document, environ: Mapping[str, str]) -> tuple[list[
     """Every unknown table, object and field, and notices of what was not asked."""
     remarks = Remarks()
     notices: list[str] = []
-    for name, asked in _by_connection(document).items():
+    for name, asked in asked_of(document).items():
         try:
             profile = _profile(name, document, environ)
             if profile is None:
@@ -53,55 +53,56 @@ def ask_platforms(document: Document, environ: Mapping[str, str]) -> tuple[list[
 
 
 @dataclass(frozen=True, slots=True)
-class _Name:
+class Name:
     line: int
     path: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """One flow's end: the table or object, and the columns it names. `key`: must be unique over there."""
 
-    table: _Name
-    columns: tuple[_Name, ...]
+    table: Name
+    columns: tuple[Name, ...]
     key: str = ""
 
 
-def _by_connection(document: Document) -> dict[str, list[_Asked]]:
-    asked: dict[str, list[_Asked]] = {}
+def asked_of(document: Document) -> dict[str, list[Asked]]:
+    """What the document's flows name over there, by connection."""
+    asked: dict[str, list[Asked]] = {}
     for flow in document.flows:
         names = [*_servicenow_names(flow), *_companions(flow, document.value_maps)]
-        table = _Name(flow.servicenow.line, f"flows[{flow.name}].servicenow.table", flow.servicenow.table)
-        asked.setdefault(flow.servicenow.connection, []).append(_Asked(table, tuple(names)))
+        table = Name(flow.servicenow.line, f"flows[{flow.name}].servicenow.table", flow.servicenow.table)
+        asked.setdefault(flow.servicenow.connection, []).append(Asked(table, tuple(names)))
         asked.setdefault(flow.salesforce.connection, []).append(_salesforce_names(flow))
     return asked
 
 
-def _servicenow_names(flow: FlowDoc) -> Iterator[_Name]:
+def _servicenow_names(flow: FlowDoc) -> Iterator[Name]:
     path, end = f"flows[{flow.name}]", flow.servicenow
     for index, row in enumerate(flow.fields):
         for column in filter(None, (column.strip() for column in row.servicenow.split(","))):
-            yield _Name(row.line, f"{path}.fields[{index}].servicenow", column.partition(".")[0])
+            yield Name(row.line, f"{path}.fields[{index}].servicenow", column.partition(".")[0])
     for key, query in (("scope", end.scope), ("enter", end.enter)):
         for column in _TERM.findall(query):
-            yield _Name(end.line, f"{path}.servicenow.{key}", column)
+            yield Name(end.line, f"{path}.servicenow.{key}", column)
     if end.field:
-        yield _Name(end.line, f"{path}.servicenow.field", end.field)
+        yield Name(end.line, f"{path}.servicenow.field", end.field)
     yield from _closing(flow, flow.deletions.close.servicenow)
     for kind in KINDS:
         said = getattr(flow.comments, kind)
         if said.salesforce != OFF:
-            yield _Name(said.line, f"{path}.comments.{kind}", kind)
+            yield Name(said.line, f"{path}.comments.{kind}", kind)
 
 
-def _closing(flow: FlowDoc, names: Iterable[str]) -> Iterator[_Name]:
+def _closing(flow: FlowDoc, names: Iterable[str]) -> Iterator[Name]:
     """The fields by which a record is closed whose counterpart was deleted."""
     for name in names:
-        yield _Name(flow.deletions.close.line, f"flows[{flow.name}].deletions.close", name)
+        yield Name(flow.deletions.close.line, f"flows[{flow.name}].deletions.close", name)
 
 
-def _companions(flow: FlowDoc, maps: Iterable[ValueMapDoc]) -> Iterator[_Name]:
+def _companions(flow: FlowDoc, maps: Iterable[ValueMapDoc]) -> Iterator[Name]:
     """The columns that values of the flow's maps take along to ServiceNow."""
     used = {row.value_map for row in flow.fields} if flow.direction != "to_salesforce" else set()
     for value_map in maps:
@@ -109,25 +110,25 @@ def _companions(flow: FlowDoc, maps: Iterable[ValueMapDoc]) -> Iterator[_Name]:
             for index, entry in enumerate(value_map.entries):
                 for column in entry.along:
                     path = f"value_maps[{value_map.name}].entries[{index}].along"
-                    yield _Name(entry.line, path, column)
+                    yield Name(entry.line, path, column)
 
 
-def _salesforce_names(flow: FlowDoc) -> _Asked:
+def _salesforce_names(flow: FlowDoc) -> Asked:
     path, end = f"flows[{flow.name}]", flow.salesforce
     rows = [
-        _Name(row.line, f"{path}.fields[{index}].salesforce", row.salesforce)
+        Name(row.line, f"{path}.fields[{index}].salesforce", row.salesforce)
         for index, row in enumerate(flow.fields)
     ]
     key_name = "external_id" if end.external_id else "lookup"
-    key = _Name(end.line, f"{path}.salesforce.{key_name}", end.external_id or end.lookup)
-    return _Asked(
-        _Name(end.line, f"{path}.salesforce.object", end.object),
+    key = Name(end.line, f"{path}.salesforce.{key_name}", end.external_id or end.lookup)
+    return Asked(
+        Name(end.line, f"{path}.salesforce.object", end.object),
         (*rows, *_closing(flow, flow.deletions.close.salesforce), key),
         end.external_id,
     )
 
 
-def _check_names(connector: Connector, asked: _Asked, remarks: Remarks) -> None:
+def _check_names(connector: Connector, asked: Asked, remarks: Remarks) -> None:
     table = asked.table
     try:
         schema = connector.describe(table.name)
@@ -142,7 +143,7 @@ def _check_names(connector: Connector, asked: _Asked, remarks: Remarks) -> None:
     _check_key(schema, asked, remarks)
 
 
-def _check_key(schema: Schema, asked: _Asked, remarks: Remarks) -> None:
+def _check_key(schema: Schema, asked: Asked, remarks: Remarks) -> None:
     """Without a unique key over there a repeated create would be a second record."""
     found = schema.fields.get(asked.key)
     if found is not None and not found.unique:

@@ -148,6 +148,8 @@ class Flow(Mapping):
             ("resync_flow", "Can resync a flow"),
             ("pause_flow", "Can pause and resume a flow"),
             ("publish_flow", "Can publish a revision"),
+            ("use_recipe", "Can make a flow from a recipe"),
+            ("check_recipe", "Can ask the platforms whether a recipe would work"),
         ]
 
 

@@ -12,6 +12,7 @@ from sync.models.flow import Flow
 class QuestionKind(models.TextChoices):
     TEST_CONNECTION = "test_connection", "Test connection"
     COUNT = "count", "Count of records"
+    RECIPE = "recipe", "Checks of a recipe"
 
 
 class QuestionState(models.TextChoices):
@@ -25,6 +26,9 @@ class Question(models.Model):
 
     A count is asked of a `flow`: `params` are those of the run that is being considered (Run.params, and its "kind"), and the
     answer is {"sides": [{"side", "name", "records", "entering"}], "linked", "unknown": [...]} (sync.counting).
+
+    The checks of a recipe are asked of neither alone: `params` are {"recipe", "servicenow", "salesforce"} with the ids of two
+    connections, and the findings name their "side" as well (sync.recipes.checks).
     """
 
     kind = models.CharField(max_length=20, choices=QuestionKind.choices)
@@ -44,4 +48,4 @@ class Question(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.flow or self.connection}"
+        return f"{self.get_kind_display()} of {self.flow or self.connection or (self.params or {}).get('recipe')}"

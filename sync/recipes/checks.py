@@ -1,0 +1,268 @@
+"""Which checks of a recipe pass between two connections, asked of the platforms by reads alone.
+
+The answer is that of a question: findings with their side, each failing one with what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+from sync.configuration.documents import Document, FieldDoc, PairDoc, ValueMapDoc
+from sync.configuration.live import asked_of
+from sync.connectors.base import Connector
+from sync.core.notes import KINDS, OFF, STREAM, Place
+from sync.core.records import FieldSchema, Finding, Schema, Side
+from sync.engine.connect import CallLog, open_connector
+from sync.errors import ConfigurationError, SyncError
+from sync.models import Connection
+from sync.recipes.reading import SYSTEMS, Recipe
+from sync.recipes.shelf import shipped
+
+# Findings without which nothing more can be asked of a side.
+_GATES = frozenset({"reached", "authenticated"})
+# Well-formed ids of no record: whoever may read a thing is told that there is none, whoever may not is refused.
+_NOBODY = {Side.SERVICENOW: "0" * 32, Side.SALESFORCE: "500000000000000AAA"}
+_MOST_COMBINATIONS = 500
+_TO = {Side.SERVICENOW: "to_servicenow", Side.SALESFORCE: "to_salesforce"}
+
+
+def check(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to such a question: see Question. Raises ConfigurationError where recipe or connection is gone."""
+    recipe = shipped().get(str(params.get("recipe")))
+    if recipe is None:
+        raise ConfigurationError(
+            "There is no such recipe any more.", advice="Choose another on the page Recipes."
+        )
+    held = {Side(system): _connection(system, params.get(system)) for system in SYSTEMS}
+    log = CallLog(None, held, background=True)
+    try:
+        found = [
+            {"side": side.value, **asdict(finding)}
+            for side in Side
+            for finding in _of_side(recipe, side, held[side], log)
+        ]
+    finally:
+        log.save()
+    return {"findings": found}
+
+
+def _connection(system: str, key: Any) -> Connection:
+    found = Connection.objects.filter(pk=str(key), system=system).first()
+    if found is None:
+        raise ConfigurationError(
+            "A connection that this was asked of is gone.", advice="Choose another, and run the checks again."
+        )
+    return found
+
+
+def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -> Iterator[Finding]:
+    ground = _Ground(recipe, side)
+    try:
+        with closing(open_connector(connection, log)) as connector:
+            findings = connector.probe(ground.name, ground.key).findings
+            yield from findings
+            if not any(each.code in _GATES and each.status == "error" for each in findings):
+                yield from _deeper(connector, ground, {each.text for each in findings})
+    except SyncError as error:
+        yield Finding(error.code, "error", error.message, error.advice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """One side of the recipe's flow."""
+
+    recipe: Recipe
+    side: Side
+
+    @property
+    def name(self) -> str:
+        flow = self.recipe.flow
+        return flow.servicenow.table if self.side is Side.SERVICENOW else flow.salesforce.object
+
+    @property
+    def key(self) -> str:
+        here, there = self.recipe.flow.servicenow, self.recipe.flow.salesforce
+        return here.field if self.side is Side.SERVICENOW else there.external_id or there.lookup
+
+    @property
+    def enter(self) -> str:
+        flow = self.recipe.flow
+        return flow.servicenow.enter if self.side is Side.SERVICENOW else flow.salesforce.enter
+
+    @property
+    def creates(self) -> bool:
+        create = self.recipe.flow.create
+        return create.servicenow if self.side is Side.SERVICENOW else create.salesforce
+
+    def columns(self, row: FieldDoc) -> list[str]:
+        named = row.servicenow if self.side is Side.SERVICENOW else row.salesforce
+        return [column for column in (each.strip() for each in named.split(",")) if column]
+
+    def writes(self, row: FieldDoc) -> bool:
+        return (row.direction or self.recipe.flow.direction) in ("both", _TO[self.side])
+
+    def named(self) -> set[str]:
+        """All columns that the flow names on this side."""
+        document = Document((), self.recipe.value_maps, (), (self.recipe.flow,))
+        asked = asked_of(document)[self.side.value]
+        return {column.name for each in asked for column in each.columns if column.name}
+
+    def written(self) -> set[str]:
+        own = {column for row in self.recipe.flow.fields if self.writes(row) for column in self.columns(row)}
+        if self.side is Side.SALESFORCE:
+            return own | {self.key}
+        return own | {
+            column for doc in self.recipe.value_maps for entry in doc.entries for column in entry.along
+        }
+
+
+def _deeper(connector: Connector, ground: _Ground, told: set[str]) -> Iterator[Finding]:
+    try:
+        schema = connector.describe(ground.name)
+    except SyncError as error:
+        if error.message not in told:
+            yield Finding("described", "error", error.message, error.advice)
+        return
+    yield from _columns(ground, schema)
+    yield from _values(ground, schema)
+    yield from _entering(connector, ground)
+    yield from _beside(connector, ground)
+
+
+def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
+    known = {name.casefold(): field for name, field in schema.fields.items()}
+    named = sorted(ground.named())
+    lacking = [name for name in named if name.casefold() not in known]
+    for name in lacking:
+        if name != ground.key:  # the key has a finding of its own
+            text = f"{ground.name} has no {name}, or the user cannot see it."
+            yield Finding("columns", "error", text, _mend(ground, name))
+    if not lacking:
+        yield Finding("columns", "ok", f"All {len(named)} columns of the recipe are there.")
+    written = sorted(ground.written())
+    fixed = [name for name in written if (field := known.get(name.casefold())) and not _open(field, ground)]
+    for name in fixed:
+        text = f"{ground.name}.{name} cannot be written by the user."
+        advice = "Grant the user edit access to it, or let its row go the other way only."
+        yield Finding("writable", "error", text, advice)
+    if not fixed and not lacking:
+        yield Finding("writable", "ok", f"All {len(written)} columns that the recipe writes can be written.")
+
+
+def _open(field: FieldSchema, ground: _Ground) -> bool:
+    """Whether the flow may write the column; a key is written with the record alone."""
+    if ground.side is Side.SERVICENOW or field.name == ground.key:
+        return field.createable
+    return field.updateable and (field.createable or not ground.creates)
+
+
+def _mend(ground: _Ground, name: str) -> str:
+    """What the recipe says of the column, else in general."""
+    why = next((need.why for need in ground.recipe.needs.of(ground.side) if need.name == name), "")
+    add = f"Add it: {why}" if why else "Add it, or take its row out of the flow."
+    shown = " Grant the user field-level security on it." if ground.side is Side.SALESFORCE else ""
+    return f"{add}{shown}"
+
+
+def _values(ground: _Ground, schema: Schema) -> Iterator[Finding]:
+    """Whether the choices over there and the value maps know each other."""
+    maps = {doc.name: doc for doc in ground.recipe.value_maps}
+    for row in ground.recipe.flow.fields:
+        fields = [schema.fields.get(column) for column in ground.columns(row)]
+        found = [field for field in fields if field is not None and field.choices]
+        if row.value_map in maps and fields and len(found) == len(fields):
+            yield from _choices(ground, row, maps[row.value_map], found)
+
+
+def _choices(
+    ground: _Ground, row: FieldDoc, value_map: ValueMapDoc, fields: list[FieldSchema]
+) -> Iterator[Finding]:
+    label, other = " and ".join(field.name for field in fields), _TO[ground.side.other]
+    sent = _held(value_map.entries, ground.side, other) if ground.writes(row) else set()
+    refused = sorted(value for value in sent if not _offered(value, fields))
+    for value in refused:
+        advice = f"Add it there, or change the entry in the value map {value_map.name}."
+        yield Finding("values", "error", f"{label} does not offer {value!r}.", advice)
+    known = _held(value_map.entries, ground.side, _TO[ground.side])
+    unmapped = [] if _passes(value_map, ground.side) else sorted(_possible(fields) - known)
+    if unmapped:
+        shown = ", ".join(unmapped[:8]) + (" …" if len(unmapped) > 8 else "")
+        yield Finding(
+            "unmapped", "warning",
+            f"The value map {value_map.name} does not know these values of {label}: {shown}.",
+            "Add entries to it, or say what happens to unmapped values; until then such records are dead letters.",
+        )  # fmt: skip
+    if not refused and not unmapped:
+        yield Finding("values", "ok", f"The value map {value_map.name} knows every value of {label}.")
+
+
+def _held(entries: Iterable[PairDoc], side: Side, not_only: str) -> set[str]:
+    """The values of a side that the map's entries hold, but for those of entries of the one direction `not_only`."""
+    return {getattr(entry, side) for entry in entries if entry.direction != not_only}
+
+
+def _offered(value: str, fields: list[FieldSchema]) -> bool:
+    parts = value.split(",") if len(fields) > 1 else [value]
+    return len(parts) == len(fields) and all(
+        not part or part in field.choices for part, field in zip(parts, fields, strict=True)
+    )
+
+
+def _possible(fields: list[FieldSchema]) -> set[str]:
+    """Every value that may come from there; of too many combinations none."""
+    count = 1
+    for field in fields:
+        count *= len(field.choices)
+    if count > _MOST_COMBINATIONS:
+        return set()
+    return {",".join(parts) for parts in product(*(field.choices for field in fields))}
+
+
+def _passes(value_map: ValueMapDoc, side: Side) -> bool:
+    """Whether a value of `side` that no entry holds is no failure."""
+    return getattr(value_map.unmapped, _TO[side.other]) in ("pass", "default")
+
+
+def _entering(connector: Connector, ground: _Ground) -> Iterator[Finding]:
+    """How many records meet the recipe's `enter` now; a refused condition is told."""
+    try:
+        count = connector.count(ground.name, ground.enter)
+    except SyncError as error:
+        yield Finding("enter", "error", f"{ground.enter!r} cannot be asked: {error.message}", error.advice)
+        return
+    yield Finding("enter", "ok", f"{count:,} × {ground.name} meet “{ground.enter}” now.")
+
+
+def _beside(connector: Connector, ground: _Ground) -> Iterator[Finding]:
+    """Comments, work notes and files, where the flow carries them."""
+    flow, nobody = ground.recipe.flow, _NOBODY[ground.side]
+    asks: list[tuple[str, Callable[[], object]]] = []
+    for stream in sorted(_streams(ground)):
+        asks.append((stream, partial(connector.entries_by, stream, parents=[nobody])))
+    if flow.attachments is not None:
+        asks.append(("files", partial(connector.files.on, [nobody])))
+    for what, ask in asks:
+        try:
+            ask()
+        except SyncError as error:
+            yield Finding(
+                what.lower(), "error", f"The user may not read {what}: {error.message}", error.advice
+            )
+        else:
+            yield Finding(what.lower(), "ok", f"The user may read {what}.")
+
+
+def _streams(ground: _Ground) -> set[str]:
+    carried = {
+        kind: getattr(ground.recipe.flow.comments, kind).salesforce
+        for kind in KINDS
+        if getattr(ground.recipe.flow.comments, kind).salesforce != OFF
+    }
+    if ground.side is Side.SERVICENOW:
+        return {STREAM[kind] for kind in carried}
+    return {STREAM[Place(channel)] for channel in carried.values()}
