@@ -1,9 +1,10 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from integration_console import health
 from sync import oauth_views
+from sync.admin import recipes
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -11,5 +12,6 @@ urlpatterns = [
     path("readyz", health.ready),
     path("oauth/connect/", oauth_views.leave, name="oauth_leave"),
     path("oauth/callback/", oauth_views.callback, name="oauth_callback"),
+    path("admin/recipes/", include(recipes.urls(admin.site))),
     path("admin/", admin.site.urls),
 ]

@@ -22,6 +22,7 @@ class Entry:
     model: str  # app_label.model; its list is the page and its view permission the right to see it
     badge: Callable[[], int] | None = None
     colour: str = "danger"
+    page: str = ""  # the name of another page than the model's list
 
     @property
     def permission(self) -> str:
@@ -30,7 +31,7 @@ class Entry:
 
     @property
     def link(self) -> str:
-        return reverse("admin:{}_{}_changelist".format(*self.model.split(".")))
+        return reverse(self.page or "admin:{}_{}_changelist".format(*self.model.split(".")))
 
 
 def _running() -> int:
@@ -92,6 +93,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Connect",
         (
             Entry("Connections", "cable", "sync.connection", _failing_connections, "danger"),
+            Entry("Recipes", "menu_book", "sync.flow", page="recipes"),
             Entry("Calls", "http", "sync.remotecall"),
         ),
     ),

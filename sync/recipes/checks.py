@@ -235,7 +235,7 @@ def _entering(connector: Connector, ground: _Ground) -> Iterator[Finding]:
     except SyncError as error:
         yield Finding("enter", "error", f"{ground.enter!r} cannot be asked: {error.message}", error.advice)
         return
-    yield Finding("enter", "ok", f"{count:,} × {ground.name} meet “{ground.enter}” now.")
+    yield Finding("enter", "ok", f"{count:,} records of {ground.name} meet “{ground.enter}” now.")
 
 
 def _beside(connector: Connector, ground: _Ground) -> Iterator[Finding]:
@@ -250,11 +250,9 @@ def _beside(connector: Connector, ground: _Ground) -> Iterator[Finding]:
         try:
             ask()
         except SyncError as error:
-            yield Finding(
-                what.lower(), "error", f"The user may not read {what}: {error.message}", error.advice
-            )
+            yield Finding(what.lower(), "error", f"Reading {what} is refused: {error.message}", error.advice)
         else:
-            yield Finding(what.lower(), "ok", f"The user may read {what}.")
+            yield Finding(what.lower(), "ok", f"Reading {what} is not refused.")
 
 
 def _streams(ground: _Ground) -> set[str]:

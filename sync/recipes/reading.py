@@ -44,7 +44,7 @@ class PerSide:
 class Recipe:
     """`flow` names its connections by their systems; `tree` is the same flow as it is written, without name and connections.
 
-    `needs` hold Need, `writes` sentences.
+    `needs` hold Need, `writes` sentences; `then` is what its user does after Use.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Recipe:
     does: str
     needs: PerSide
     writes: PerSide
+    then: tuple[str, ...]
     flow: FlowDoc
     tree: Keys = field(repr=False, compare=False)
     value_maps: tuple[ValueMapDoc, ...] = ()
@@ -175,6 +176,7 @@ _RECIPE = Shape(
         Key("does", _one_line(1200), required=True),
         Key("needs", _per_side(many(_NEED)), required=True),
         Key("writes", _per_side(_sentences), required=True),
+        Key("then", _sentences, required=True),
         Key("value_maps", many(VALUE_MAP)),
         Key("user_tables", many(USER_TABLE)),
         Key("flow", _flow, required=True),

@@ -36,8 +36,8 @@ class Taken:
 
     def __str__(self) -> str:
         parts = ((self.value_maps, "value map"), (self.user_tables, "user table"))
-        return " and ".join(
-            f"the {noun}{'s' if len(names) > 1 else ''} {', '.join(names)}" for names, noun in parts if names
+        return "; ".join(
+            f"{noun}{'s' if len(names) > 1 else ''} {' and '.join(names)}" for names, noun in parts if names
         )
 
 
@@ -68,7 +68,7 @@ def use_recipe(
         held = taken(recipe)
         if held and not share:
             raise Refused(
-                f"There is already {held}. Let the new flow share what is there, or rename it; nothing was made."
+                f"Taken already: {held}. Let the new flow share what is there, or rename it; nothing was made."
             )
         try:
             with transaction.atomic():

@@ -1,0 +1,151 @@
+"""Recipes in the console: what one needs and writes, whether it would work, and the flow that it makes."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mappings.models import Mapping, UserTable, ValueMap
+from sync.models import AuditEntry, Flow, Question
+from sync.recipes import shipped
+from tests.console import seed
+
+pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:No directory at")]
+RECIPE = "incident-case"
+CARDS = reverse("recipes")
+PAGE, CHECK, USE = (reverse(f"recipe{end}", args=[RECIPE]) for end in ("", "_check", "_use"))
+
+
+@pytest.fixture
+def pair():
+    return seed.connections()
+
+
+def asked(pair, **more: str) -> dict[str, str]:
+    servicenow, salesforce = pair
+    return {
+        "servicenow": str(servicenow.pk),
+        "salesforce": str(salesforce.pk),
+        "_form_submitted": "on",
+        **more,
+    }
+
+
+def test_a_card_leads_to_a_page_that_says_what_is_needed_and_written(as_role, pair):
+    viewer = as_role("viewer")
+
+    assert PAGE in viewer.get(CARDS).content.decode()
+    body = viewer.get(PAGE).content.decode()
+
+    recipe = shipped()[RECIPE]
+    for side in ("servicenow", "salesforce"):
+        assert all(need.name in body for need in recipe.needs.of(side))
+        assert all(line in body for line in recipe.writes.of(side))
+    assert "Never checked between these two" in body
+    assert USE not in body
+    assert "Run the checks" not in body
+
+
+def test_use_makes_a_disabled_unpublished_flow_with_all_that_it_needs(as_role, pair):
+    editor = as_role("mapping editor")
+    beforehand = editor.get(USE, asked(pair)).content.decode()
+    assert "nothing is read or written until you enable" in beforehand
+    assert not Flow.objects.exists()
+
+    reply = editor.post(USE, asked(pair, name="severe-incidents"))
+
+    flow = Flow.objects.get()
+    assert reply.url == reverse("admin:sync_flow_change", args=[flow.pk])
+    assert (flow.name, flow.recipe, flow.enabled, flow.revision) == ("severe-incidents", RECIPE, False, None)
+    assert (flow.servicenow_connection, flow.salesforce_connection) == pair
+    assert flow.rows.count() == len(shipped()[RECIPE].flow.fields)
+    assert flow.user_table is not None
+    assert not flow.user_table.entries.exists()
+    assert ValueMap.objects.get(name="incident-state-case-status").entries.count() == 7
+    entry = AuditEntry.objects.get(action="recipe.used")
+    assert (entry.actor_name, entry.after["recipe"]) == ("mapping.editor", RECIPE)
+    assert "Not published yet" in editor.get(reply.url).content.decode()
+
+
+def test_names_that_are_taken_are_named_and_nothing_is_half_made(as_role, pair):
+    editor = as_role("mapping editor")
+    ValueMap.objects.create(name="incident-priority-case-priority")
+
+    body = editor.post(USE, asked(pair, name="severe-incidents")).content.decode()
+
+    assert "Taken already: value map incident-priority-case-priority." in body
+    assert (Mapping.objects.count(), ValueMap.objects.count(), UserTable.objects.count()) == (0, 1, 0)
+
+    editor.post(USE, asked(pair, name="severe-incidents", share="on"))
+    assert Flow.objects.get().rows.get(salesforce="Priority").value_map.entries.count() == 0
+
+    body = editor.post(USE, asked(pair, name="severe-incidents", share="on")).content.decode()
+    assert "There is a flow severe-incidents already." in body
+    assert Mapping.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "checks", "uses"),
+    [("viewer", 403, 403), ("auditor", 403, 403), ("operator", 302, 403), ("mapping editor", 302, 200)],
+)
+def test_each_role_may_check_and_use_what_its_permissions_say(as_role, pair, role, checks, uses):
+    person = as_role(role)
+
+    assert person.get(PAGE).status_code == 200
+    assert person.post(CHECK, asked(pair)).status_code == checks
+    assert person.get(USE).status_code == uses
+    assert Question.objects.filter(kind="recipe").count() == (checks == 302)
+    assert person.post(USE, asked(pair, name="mine")).status_code == (302 if uses == 200 else 403)
+    assert Flow.objects.count() == (uses == 200)
+
+
+def test_the_checks_of_a_pair_are_asked_once_polled_and_shown_worst_first(as_role, pair):
+    operator = as_role("operator")
+    for _ in range(2):
+        reply = operator.post(CHECK, asked(pair))
+    question = Question.objects.get(kind="recipe")
+    poll = f"{CHECK}?question={question.pk}"
+    assert f'hx-get="{poll}"' in operator.get(reply.url).content.decode()
+
+    question.state, question.answered_at = "answered", timezone.now()
+    question.answer = {
+        "findings": [
+            {
+                "side": "salesforce",
+                "code": "object",
+                "status": "ok",
+                "text": "Case is visible.",
+                "advice": "",
+            },
+            {
+                "side": "salesforce",
+                "code": "key",
+                "status": "error",
+                "text": "No key.",
+                "advice": "Create it.",
+            },
+        ]
+    }
+    question.save()
+
+    body = operator.get(poll).content.decode()
+    assert "hx-get" not in body
+    assert "not ready" in body
+    assert body.index("No key.") < body.index("Create it.") < body.index("Case is visible.")
+    entry = AuditEntry.objects.get(action="recipe.checked")
+    assert entry.after["servicenow"] == "acme-servicenow"
+
+
+def test_what_is_no_recipe_no_connection_or_no_question_is_refused_in_words(as_role, pair):
+    editor = as_role("mapping editor")
+    servicenow, _ = pair
+
+    assert editor.get(reverse("recipe", args=["nonsense"])).status_code == 404
+    assert editor.get(f"{PAGE}?servicenow=%00&salesforce=1").status_code == 200
+    assert {editor.get(f"{CHECK}?question={text}").status_code for text in ("", "x", "9" * 30, "7")} == {404}
+    crossed = {"servicenow": str(pair[1].pk), "salesforce": str(servicenow.pk)}
+    assert editor.post(CHECK, crossed, follow=True).status_code == 200
+    assert not Question.objects.exists()
+    assert editor.post(USE, {**crossed, "name": "mine", "_form_submitted": "on"}).status_code == 200
+    assert not Flow.objects.exists()

@@ -1,0 +1,141 @@
+"""Every shipped recipe over the sandbox pair: it is whole, its checks are true, and a flow made of it does what its page says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mappings.apply import compile_mapping
+from mappings.models import UserTable
+from mappings.spec import Environment
+from sync import revisions, services
+from sync.models import Flow, RecordLink
+from sync.questions import answer
+from sync.recipes import Recipe, shipped
+from sync.recipes.use import use_recipe
+from sync.sandbox.pair import Pair
+from tests.engine.attaching import on_case, on_incident, put_on_case, put_on_incident
+from tests.engine.conftest import run_now, salesforce, servicenow
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "recipes"
+NAMES = sorted(shipped())
+
+
+def made_of(recipe: Recipe, pair: Pair) -> Flow:
+    return use_recipe(
+        recipe=recipe, name=recipe.name, servicenow=servicenow(pair), salesforce=salesforce(pair), by=None
+    )
+
+
+def found(recipe: str, pair: Pair) -> dict[str, list[dict[str, Any]]]:
+    """What the checks say, by status."""
+    asked = services.check_recipe(
+        recipe=recipe, servicenow=servicenow(pair), salesforce=salesforce(pair), by=None, enqueue=False
+    )
+    findings = answer(asked.pk).answer["findings"]
+    return {
+        status: [each for each in findings if each["status"] == status]
+        for status in ("ok", "warning", "error")
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks(transactional_db, pair, name):
+    pair.servicenow.add("incident", short_description="Printer on fire", severity="1")
+    recipe = shipped()[name]
+    flow = made_of(recipe, pair)
+
+    compile_mapping(revisions.mapping_spec(revisions.snapshot(flow)), Environment())
+    page = (DOCS / f"{name}.md").read_text()
+    needs = [need.name for side in ("servicenow", "salesforce") for need in recipe.needs.of(side)]
+    assert [each for each in needs if each not in page] == []
+    checked = found(name, pair)
+    assert checked["error"] == []
+    assert {"columns", "writable", "values", "enter", "files"} <= {each["code"] for each in checked["ok"]}
+
+
+def test_each_failing_check_says_what_to_mend_and_nothing_is_written(transactional_db, pair):
+    pair.salesforce.platform.dialect = replace(
+        pair.salesforce.platform.dialect, hidden_fields=frozenset({"Case.ServiceNow_URL__c"}),
+        non_unique_fields=frozenset({"Case.ServiceNow_Sys_Id__c"}),
+    )  # fmt: skip
+    (closed,) = pair.servicenow.rows("sys_choice", name="incident", element="state", value="7")
+    pair.servicenow.edit("sys_choice", closed["sys_id"], by="admin", inactive="true")
+    pair.servicenow.add("sys_choice", name="incident", element="state", value="9", label="Parked")
+    (column,) = pair.servicenow.rows("sys_dictionary", name="task", element="description")
+    pair.servicenow.edit("sys_dictionary", column["sys_id"], by="admin", read_only="true")
+    writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
+
+    checked = found("incident-case", pair)
+
+    assert [(each["side"], each["text"], each["advice"][:24]) for each in checked["error"]] == [
+        ("servicenow", "incident.description cannot be written by the user.", "Grant the user edit acce"),
+        ("servicenow", "state does not offer '7'.", "Add it there, or change "),
+        ("salesforce", "Case.ServiceNow_Sys_Id__c is not unique.", "Tick Unique: External ID"),
+        (
+            "salesforce",
+            "Case has no ServiceNow_URL__c, or the user cannot see it.",
+            "Add it: URL: the way fro",
+        ),
+    ]
+    assert "does not know these values of state: 9." in checked["warning"][-1]["text"]
+    assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == writes
+
+
+def test_incident_and_case_go_together_from_severity_or_escalation_on(transactional_db, pair):
+    flow = made_of(shipped()["incident-case"], pair)
+    with pytest.raises(services.Refused, match="disabled"):
+        run_now(flow)
+    table = UserTable.objects.get(name="incident-case-people")
+    table.fallback_to_salesforce, table.fallback_to_servicenow = "Service_Desk", "Service Desk"
+    table.save()
+    table.entries.create(kind="user", servicenow="fred.luddy", salesforce="fred.luddy@acme.example")
+    Flow.objects.filter(pk=flow.pk).update(enabled=True)
+    services.publish_flow(flow=flow, by=None)
+    fred = pair.servicenow.rows("sys_user", user_name="fred.luddy")[0]["sys_id"]
+    severe = pair.servicenow.add(
+        "incident", short_description="Mail is down", severity="1", impact="1", urgency="1", assigned_to=fred
+    )["sys_id"]
+    pair.servicenow.add("incident", short_description="Mouse is slow", severity="3")
+    escalated = pair.salesforce.add("Case", by="abel.tuter", Subject="Site is offline", IsEscalated=True)[
+        "Id"
+    ]
+    pair.salesforce.add("Case", by="abel.tuter", Subject="A question")
+
+    run = run_now(flow)
+
+    assert (run.status, run.created, run.failed) == ("succeeded", 2, 0)
+    (case,) = pair.salesforce.rows("Case", ServiceNow_Sys_Id__c=severe)
+    (owner,) = pair.salesforce.rows("User", Id=case["OwnerId"])
+    assert (case["Subject"], case["Priority"], owner["Username"]) == ("Mail is down", "Critical", "fred.luddy@acme.example")  # fmt: skip
+    twin = RecordLink.objects.get(salesforce_id=escalated).servicenow_id
+    (incident,) = pair.servicenow.rows("incident", sys_id=twin)
+    assert incident["short_description"] == "Site is offline"
+
+    pair.servicenow.edit(
+        "incident", severe, by="fred.luddy", comments="We are on it", work_notes="Disk is full"
+    )
+    pair.salesforce.add(
+        "CaseComment", by="abel.tuter", ParentId=case["Id"], CommentBody="Thanks", IsPublished=True
+    )
+    pair.salesforce.edit("Case", case["Id"], by="abel.tuter", Status="Working", Priority="High")
+    put_on_incident(pair, severe, "log.txt", b"full")
+    put_on_case(pair, case["Id"], "photo.png", b"a photo")
+    run_now(flow)
+
+    said = {row["CommentBody"].splitlines()[1]: row["IsPublished"] for row in pair.salesforce.rows("CaseComment", ParentId=case["Id"]) if "\n" in row["CommentBody"]}  # fmt: skip
+    assert said == {"We are on it": True, "Disk is full": False}
+    assert any(
+        "Thanks" in row["value"] for row in pair.servicenow.rows("sys_journal_field", element="comments")
+    )
+    (incident,) = pair.servicenow.rows("incident", sys_id=severe)
+    assert (incident["state"], incident["impact"], incident["urgency"]) == ("2", "1", "2")
+    assert on_incident(pair, severe) == [("log.txt", b"full"), ("photo.png", b"a photo")]
+    assert on_case(pair, case["Id"]) == on_incident(pair, severe)
+
+    before = pair.servicenow.counters.writes + pair.salesforce.counters.writes
+    assert run_now(flow).status == "succeeded"
+    assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == before
