@@ -6,6 +6,7 @@ import base64
 import os
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.contender import Platforms, given, measured
@@ -34,27 +35,22 @@ def set_up(directory: str) -> None:
     call_command("createcachetable", verbosity=0)
 
 
-RECIPE = "recipe: incident-case\n"
-# Fields alone: comments and files are not what the naive script carries.
-BARE = {RECIPE: f"{RECIPE}    comments: ~\n    attachments: ~\n"}
-ONE_WAY = {
-    "enter: active=true": 'enter: ""',
-    RECIPE: f"{RECIPE}    direction: to_salesforce\n    create: {{salesforce: true}}\n",
-}
-
-
 def configure(platforms: Platforms, *, one_way: bool) -> None:
     """The demo's file, without comments and files; or one way only, and closed incidents become Cases too."""
     from sync.configuration.apply import apply, known_names
+    from sync.configuration.documents import Comments, Create
     from sync.configuration.parse import parse
     from sync.management.commands.demo import variables
 
-    text = CONFIGURATION.read_text()
-    for said, wanted in (*BARE.items(), *(ONE_WAY.items() if one_way else ())):
-        assert said in text, said
-        text = text.replace(said, wanted)
     environ = variables(platforms.data)
-    apply(parse(text, file=CONFIGURATION.name, known=known_names(), environ=environ), environ=environ)
+    parsed = parse(CONFIGURATION.read_text(), file=CONFIGURATION.name, known=known_names(), environ=environ)
+    (flow,) = parsed.document.flows
+    # Fields alone: comments and files are not what the naive script carries.
+    flow = replace(flow, comments=Comments(), attachments=None)
+    if one_way:
+        everything = replace(flow.servicenow, enter="")
+        flow = replace(flow, direction="to_salesforce", create=Create(), servicenow=everything)
+    apply(replace(parsed, document=replace(parsed.document, flows=(flow,))), environ=environ)
 
 
 def main() -> int:
