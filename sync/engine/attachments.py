@@ -39,6 +39,7 @@ from sync.errors import (
 )
 from sync.models import Attachment, RecordLink
 from sync.models.base import Lane
+from sync.models.run import RunKind
 
 LINKS, FILES = 500, 50  # whose files are asked for at once; that are taken up at once
 # Seconds that one file may take: with a slice's own, below the time after which the queue ends a task.
@@ -73,7 +74,11 @@ class Carrying:
     def __call__(self) -> Iterator[None]:
         """Do all there is to do; wherever this yields, the run may end and a later one goes on."""
         rules = FileRules.of(self.context.settings)
-        if rules is None or self.store.dry or self.store.run.lane != Lane.LIVE:
+        if rules is None or self.store.dry:
+            return
+        if self.store.run.lane != Lane.LIVE:
+            if self.store.run.kind == RunKind.RESYNC and not self.store.run.params:
+                self.filing.read_anew()
             return
         self.store.run.step = "carrying attachments"
         self.store.save_run("step")

@@ -25,6 +25,7 @@ from sync.errors import RunAborted
 from sync.models import Attachment, Checkpoint, DeadLetter, Event, RecordLink
 from sync.models.attachment import LETTER_FIELD, UNSETTLED, WITHOUT_COPY, AttachmentStatus
 from sync.models.attention import DeadLetterState
+from sync.models.base import Lane
 from sync.models.link import END, LinkState
 
 # Each side has a checkpoint for what came to it since, and one for the links whose files were read whole.
@@ -64,6 +65,13 @@ class Filing:
         """The newest link whose files on `side` were read whole; links made shortly before may still appear."""
         kept = self.store.checkpoint(side, READ_WHOLE).poll_id
         return UUID(kept) if kept else UUID(int=0)
+
+    def read_anew(self) -> None:
+        """The next live run reads the files of all links whole: whatever escaped it, as on a pair that had ended."""
+        with self._page():
+            Checkpoint.objects.filter(flow=self.store.context.flow, lane=Lane.LIVE, stream=READ_WHOLE).update(
+                poll_id=""
+            )
 
     def links_after(self, last: UUID, most: int) -> list[RecordLink]:
         return list(self._links().filter(pk__gt=last).order_by("pk")[:most])

@@ -213,6 +213,24 @@ def test_files_are_found_by_their_own_stamps_in_a_call_or_two(pair: Pair) -> Non
     assert pair.salesforce.counters.calls_to("GET /services/data/{version}/query") == 2 * 3
 
 
+def test_a_resync_of_the_flow_has_all_files_read_again(pair: Pair) -> None:
+    flow = carrying(pair)
+    incident, case = a_pair(flow, pair)
+    RecordLink.objects.update(state="unlinked")
+    put_on_incident(pair, incident, "fire.png", PICTURE)
+    run_now(flow)
+    RecordLink.objects.update(state="active")
+    Checkpoint.objects.filter(stream="attached").update(poll_id="f" * 32)
+    Checkpoint.objects.filter(stream="attachments").update(watermark=timezone.now() + timedelta(minutes=1))
+    run_now(flow)
+    assert on_case(pair, case) == []  # it came while the pair was none
+
+    run_now(flow, kind="resync")
+    run_now(flow)
+
+    assert on_case(pair, case) == [("fire.png", PICTURE)]
+
+
 def test_what_the_rules_leave_behind_is_on_record_and_goes_when_they_change(pair: Pair) -> None:
     flow = carrying(pair, attachments={"max_size": 5000, "except": ["*.exe"], "types": ["image/*", "*.txt"]})
     incident, case = a_pair(flow, pair)
