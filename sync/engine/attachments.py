@@ -44,6 +44,9 @@ from sync.models.run import RunKind
 LINKS, FILES = 500, 50  # whose files are asked for at once; that are taken up at once
 # Seconds that one file may take: with a slice's own, below the time after which the queue ends a task.
 TAKES_AT_MOST = 120.0
+TURN = (
+    30.0  # seconds after which a scheduled run leaves the rest to the next one: records do not wait for files
+)
 BEAT = 20.0  # seconds between two renewals of the lease within a transfer
 FAULTS = 3  # in a row, after which the platform itself is taken to be in trouble
 
@@ -66,6 +69,7 @@ class Carrying:
     store: Store
     connectors: Mapping[Side, Connector]
     stopping: Callable[[], bool]
+    turn: float = TURN
     filing: Filing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,10 +89,18 @@ class Carrying:
         yield from self._settle()
         yield from self._judge_again(rules)
         for side in rules.sources:
-            yield from self._find(side, rules)
-        yield from self._carry_all(rules)
+            yield from self._for_a_turn(self._find(side, rules))
+        yield from self._for_a_turn(self._carry_all(rules))
         yield from self._settle()
         self.filing.count_doubts()
+
+    def _for_a_turn(self, steps: Iterator[None]) -> Iterator[None]:
+        """What a person has asked for is done to its end."""
+        until = time.monotonic() + self.turn
+        for _ in steps:
+            yield
+            if self.store.run.kind in (RunKind.POLL, RunKind.EVENT) and time.monotonic() > until:
+                return
 
     # What is in doubt
 

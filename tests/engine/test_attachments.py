@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,13 @@ from django.db import connection
 from django.utils import timezone
 
 from sync import services
+from sync.core.records import Side
+from sync.engine import lease as leases
+from sync.engine.attachments import Carrying
+from sync.engine.connect import CallLog, open_connector
+from sync.engine.context import build
 from sync.engine.execute import execute
+from sync.engine.store import Store
 from sync.models import (
     Attachment,
     Checkpoint,
@@ -165,21 +172,52 @@ def test_a_run_that_lost_its_lease_cannot_finish_what_it_had_begun_to_send(pair:
     flow = carrying(pair)
     incident, case = a_pair(flow, pair)
     put_on_incident(pair, incident, "fire.png", PICTURE, "image/png")
-    leases = LaneLease.objects.filter(flow=flow, lane="live")
+    held = LaneLease.objects.filter(flow=flow, lane="live")
 
     def lose() -> bool:
         if is_coming(pair):
-            leases.update(token="another's", holder="elsewhere", until=timezone.now() + timedelta(minutes=3))
+            held.update(token="another's", holder="elsewhere", until=timezone.now() + timedelta(minutes=3))
         return False
 
     asked = services.request_run(flow=flow, by=None, enqueue=False)
     assert execute(asked.pk, stopping=lose).status == "running"
 
     assert (on_case(pair, case), statuses()) == ([], ["sent"])
-    leases.update(token="", holder="", until=None)
+    held.update(token="", holder="", until=None)
     assert execute(asked.pk).status == "succeeded"
     assert on_case(pair, case) == [("fire.png", PICTURE)]
     at_rest(flow, pair)
+
+
+def carry(flow: Flow, kind: str) -> None:
+    """As a run does after its records, with a turn that is over at once."""
+    run = services.request_run(flow=flow, by=None, kind=kind, enqueue=False)
+    lease = leases.take(flow, "live", timezone.now())
+    assert lease is not None
+    assert flow.revision is not None
+    ends = {Side.SERVICENOW: flow.servicenow_connection, Side.SALESFORCE: flow.salesforce_connection}
+    connectors = {side: open_connector(end) for side, end in ends.items()}
+    context = build(flow, flow.revision, *connectors.values())
+    store = Store(context=context, now=timezone.now, run=run, lease=lease, calls=CallLog(run, ends))
+    deque(Carrying(context, store, connectors, lambda: False, turn=0.0)(), maxlen=0)
+    leases.release(lease)
+    Run.objects.filter(pk=run.pk).update(status="succeeded")
+    for connector in connectors.values():
+        connector.close()
+
+
+def test_records_do_not_wait_for_files(pair: Pair) -> None:
+    flow = Flow.objects.get(pk=carrying(pair).pk)
+    incident, case = a_pair(flow, pair)
+    for number in range(4):
+        put_on_incident(pair, incident, f"{number}.txt", b"%d" % number)
+
+    for turn in (1, 2):
+        carry(flow, "poll")
+        assert len(on_case(pair, case)) == turn  # the rest is for the next one, after its records
+    carry(flow, "manual")
+
+    assert len(on_case(pair, case)) == 4
 
 
 def test_files_are_found_by_their_own_stamps_in_a_call_or_two(pair: Pair) -> None:
