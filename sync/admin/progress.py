@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from integration_console.theme import present
+from sync.engine.parts import Standing, standing
 from sync.models import Run
 
 # Our own codes (sync.errors) and what they mean to a person. A platform's own code is shown as it is.
@@ -34,6 +35,7 @@ class Progress:
     percent: int | None
     rate: str
     left: str
+    parts: Standing | None  # of a run that several workers share
 
 
 def progress(run: Run) -> Progress:
@@ -41,6 +43,9 @@ def progress(run: Run) -> Progress:
         (timezone.now() - run.started_at).total_seconds() if run.started_at and run.is_active else run.seconds
     )
     rate = run.read / seconds if seconds else 0.0
+    parts = standing(run, timezone.now())
+    if parts is not None and run.is_active:
+        rate = parts.rate
     remaining = max(run.expected - run.read, 0) if run.expected else 0
     return Progress(
         done=run.read,
@@ -48,6 +53,7 @@ def progress(run: Run) -> Progress:
         percent=present.percent(run.read, run.expected) if run.expected else None,
         rate=f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.1f}/s" if rate else "",
         left=f"{present.span(remaining / rate)} left" if run.is_active and rate and remaining else "",
+        parts=parts,
     )
 
 

@@ -38,7 +38,7 @@ from sync.engine.jobs import Jobs, Left, threshold
 from sync.engine.lease import Lease
 from sync.engine.runner import Runner, SliceEnded
 from sync.engine.store import Store, poll_columns
-from sync.models import Checkpoint, Partition, Run, Worker
+from sync.models import BulkJob, Checkpoint, Partition, Run, Worker
 from sync.models.partition import PartitionState
 from sync.models.run import RunStatus
 
@@ -70,6 +70,39 @@ def is_attended(run: Run, now: datetime) -> bool:
 
 def nobody_works(run: Run, now: datetime) -> bool:
     return not any(leases.is_held(part, now) for part in run.partitions.exclude(token=""))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run in parts is. `rate`: records a second of all who work on it now, or of one where nobody does."""
+
+    done: int
+    parts: int
+    at_work: int
+    rate: float
+    jobs: int  # bulk jobs under way, and the records they hold
+    job_records: int
+
+
+def standing(run: Run, now: datetime) -> Standing | None:
+    """None of a run that one worker reads alone.
+
+    The rate is that of the time that was worked: a night in which the run was paused makes it no slower.
+    """
+    if not run.parts:
+        return None
+    rows = list(run.partitions.all())
+    worked, at_work = sum(part.worked for part in rows), sum(leases.is_held(part, now) for part in rows)
+    read = sum(part.count("read") for part in rows)
+    jobs = BulkJob.objects.filter(partition__run=run, closed_at=None).values_list("records", flat=True)
+    return Standing(
+        done=sum(part.state == PartitionState.DONE for part in rows),
+        parts=len(rows),
+        at_work=at_work,
+        rate=read / worked * max(1, at_work) if worked else 0.0,
+        jobs=len(jobs),
+        job_records=sum(jobs),
+    )
 
 
 def claim(run: Run, now: datetime, *, queued: bool) -> tuple[Partition, Lease] | None:

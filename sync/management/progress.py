@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from django.utils import timezone
 from tqdm import tqdm
 
+from sync.engine.parts import standing
 from sync.models import Run
 
 
@@ -23,7 +25,13 @@ def progress_bar(name: str) -> Iterator[Callable[[Run], None]]:
 
         def show(run: Run) -> None:
             bar.total = max(run.expected, run.read) if run.expected else None
-            bar.set_postfix(created=run.created, updated=run.updated, failed=run.failed, refresh=False)
+            parts = standing(run, timezone.now()) if run.parts and not bar.disable else None
+            shared: dict[str, object] = (
+                {"parts": f"{parts.done}/{parts.parts}", "workers": parts.at_work} if parts else {}
+            )
+            bar.set_postfix(
+                created=run.created, updated=run.updated, failed=run.failed, **shared, refresh=False
+            )
             bar.update(run.read - bar.n)
 
         try:
