@@ -171,7 +171,7 @@ class Notebook:
             self._tell(
                 [(row, Outcome.CREATED, "Found on the other side: the answer to its request was lost.")]
             )
-            self._close_letters([row])
+            self._close_letters([row], were_refused=True)
 
     # Sending
 
@@ -307,22 +307,17 @@ class Notebook:
         }
         letter.save()
 
-    def _close_letters(self, rows: Sequence[JournalEntry]) -> None:
-        """An entry's letter closes once no part of it is refused any more."""
+    def _close_letters(self, rows: Sequence[JournalEntry], *, were_refused: bool = False) -> None:
+        """An entry's letter closes once no part of it is refused any more. What went at the first try has none."""
         for row in rows:
-            if (
-                row.attempts < 2
-                or self._mine.filter(
-                    side=row.side, source_id=row.source_id, status=EntryStatus.REFUSED
-                ).exists()
-            ):
-                continue
-            DeadLetter.objects.filter(
-                flow=row.flow_id,
-                side=Side(row.side).other,
-                record_id=row.source_id,
-                state=DeadLetterState.OPEN,
-            ).update(state=DeadLetterState.CLOSED, closed_at=self.store.now())
+            parts = self._mine.filter(side=row.side, source_id=row.source_id, status=EntryStatus.REFUSED)
+            if (row.attempts > 1 or were_refused) and not parts.exists():
+                letters = DeadLetter.objects.filter(
+                    flow=row.flow_id, side=Side(row.side).other, record_id=row.source_id
+                )
+                letters.filter(state=DeadLetterState.OPEN).update(
+                    state=DeadLetterState.CLOSED, closed_at=self.store.now()
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from integration_console.demo.files import carried, put_files
 from integration_console.demo.logins import Login, make_logins
 from integration_console.demo.place import MARK, claim_directory, environment, forget_database, free_port
 from integration_console.demo.stage import Stage, StageError
+from integration_console.demo.words import say_something, told
 from sync import services
 from sync.configuration.apply import apply, known_names
 from sync.configuration.live import check_live
@@ -76,12 +77,13 @@ class Command(ConsoleCommand):
         stage.web(port)
         run = self._run_flow()
         put_files(run.flow)
-        self._run_flow()
+        say_something(run.flow)
+        second = self._run_flow()
         # Only now: its schedule would take the first run away from under the progress bar.
         stage.worker()
         for connection in Connection.objects.all():
             services.test_connection(connection=connection, by=None)
-        self.say("\n".join(["", outcome(run), *_examples(run), *carried(run.flow)]))
+        self.say("\n".join(["", outcome(run), *_examples(run), *carried(run.flow), *told(second)]))
         if not once:
             self.say("\n".join(_welcome(port, logins, pair)))
         self.result(run.summary())
@@ -158,6 +160,7 @@ def _welcome(port: int, logins: list[Login], pair: Mapping[str, Any]) -> list[st
         "  Open a Case on the Salesforce page above, change its Status, Priority, Description or Owner, and save it:",
         "  ten seconds later its incident (the number is among the Case's more fields) shows the same on the ServiceNow page.",
         "  Make a new Case there with Escalated set to Yes: it becomes an incident.",
+        "  Comment on a Case or an incident: ten seconds later it stands on the other side; work notes stay internal.",
         "  Add a file to a Case or an incident: it is on the other side ten seconds later, and on the record's page here.",
         "  Change the subject on both sides within ten seconds: the console asks you, on its page Conflicts.",
         "Ctrl-C ends everything.",
