@@ -18,11 +18,12 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.console import CONFIGURATION, FLOW, set_up
-from benchmarks.contender import given
+from benchmarks.contender import Platforms, given
 from benchmarks.incidents_to_cases import ROOT, sandbox
 
 if TYPE_CHECKING:
@@ -55,14 +56,18 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def configure(platforms: Any, size: int) -> None:
+def configure(platforms: Platforms, size: int) -> None:
+    """The demo's file, whose flow carries files of that size and no comments."""
     from sync.configuration.apply import apply, known_names
+    from sync.configuration.documents import Attachments, Comments
     from sync.configuration.parse import parse
     from sync.management.commands.demo import variables
 
-    text = CONFIGURATION.read_text().replace("max_size: 10 MB", f"max_size: {size}")
     environ = variables(platforms.data)
-    apply(parse(text, file=CONFIGURATION.name, known=known_names(), environ=environ), environ=environ)
+    parsed = parse(CONFIGURATION.read_text(), file=CONFIGURATION.name, known=known_names(), environ=environ)
+    (flow,) = parsed.document.flows
+    flow = replace(flow, comments=Comments(), attachments=Attachments(max_size=size))
+    apply(replace(parsed, document=replace(parsed.document, flows=(flow,))), environ=environ)
 
 
 def put(flow: Flow, links: list[RecordLink], count: int, size: int) -> None:
