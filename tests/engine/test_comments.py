@@ -193,8 +193,12 @@ def test_killed_between_sending_and_recording_it_leaves_no_double(
     held.fault("truncated", seconds=5, **where)
     held.fault("status", status=503, seconds=10, after=1, times=0, **where)
 
-    worker.killed_when(flow, lambda: held.counters.writes > written)
+    assert worker.killed_when(flow, lambda: held.counters.writes > written)
 
+    left = JournalEntry.objects.filter(
+        status="sent", side="servicenow" if to == "salesforce" else "salesforce"
+    )
+    assert left.count() == 12
     held.clear_faults()
     for _ in range(3):
         let_time_pass()
