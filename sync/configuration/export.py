@@ -244,3 +244,12 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """YAML's other line breaks (NEL, U+2028, U+2029) are kept by double quotes alone."""
+        broken = not _OTHER_BREAKS.isdisjoint(data)
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if broken else None)
+
+
+_OTHER_BREAKS = frozenset("\x85\u2028\u2029")
+_Dumper.add_representer(str, _Dumper.represent_str)

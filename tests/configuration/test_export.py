@@ -15,7 +15,24 @@ from sync.models import AuditEntry, Connection, Flow, Revision
 pytestmark = pytest.mark.django_db
 
 CURIOUS = st.sampled_from(
-    ["No", "~", "null", "1", "1.5", "true", "2026-11-23", "- a", "a: b", "#", "'", '"', "*x", " "]
+    [
+        "No",
+        "~",
+        "null",
+        "1",
+        "1.5",
+        "true",
+        "2026-11-23",
+        "- a",
+        "a: b",
+        "#",
+        "'",
+        '"',
+        "*x",
+        " ",
+        "\x85",
+        "a\u2028b",
+    ]
 )
 words = st.one_of(CURIOUS, st.text(string.printable.strip() + "äß→🙂", min_size=1, max_size=20))
 
@@ -60,7 +77,7 @@ def test_an_export_fills_an_empty_database_with_the_same(bring_in, acme):
     pairs=st.dictionaries(words, words, max_size=4),
     value=words,
     scope=words,
-    enter=st.text(max_size=40),
+    enter=CURIOUS | st.text(max_size=40),
     direction=st.sampled_from(["to_salesforce", "to_servicenow", "both"]),
     position=st.integers(0, 900),
     overlap=st.integers(0, 86_400),
