@@ -15,8 +15,8 @@ from typing import Any
 from sync.configuration.documents import Document, FieldDoc, PairDoc, ValueMapDoc
 from sync.configuration.live import asked_of
 from sync.connectors.base import Connector
-from sync.core.notes import KINDS, OFF, STREAM, Place
-from sync.core.records import FieldSchema, Finding, Schema, Side
+from sync.core.notes import JOURNAL, KINDS, OFF, STREAM, Place
+from sync.core.records import ChangeQuery, FieldSchema, Finding, Probe, Schema, Side
 from sync.engine.connect import CallLog, open_connector
 from sync.errors import ConfigurationError, SyncError
 from sync.models import Connection
@@ -64,10 +64,10 @@ def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -
     ground = _Ground(recipe, side)
     try:
         with closing(open_connector(connection, log)) as connector:
-            findings = connector.probe(ground.name, ground.key).findings
-            yield from findings
-            if not any(each.code in _GATES and each.status == "error" for each in findings):
-                yield from _deeper(connector, ground, {each.text for each in findings})
+            probe = connector.probe(ground.name, ground.key)
+            yield from probe.findings
+            if not any(each.code in _GATES and each.status == "error" for each in probe.findings):
+                yield from _deeper(connector, ground, probe)
     except SyncError as error:
         yield Finding(error.code, "error", error.message, error.advice)
 
@@ -93,6 +93,11 @@ class _Ground:
     def enter(self) -> str:
         flow = self.recipe.flow
         return flow.servicenow.enter if self.side is Side.SERVICENOW else flow.salesforce.enter
+
+    @property
+    def scope(self) -> str:
+        flow = self.recipe.flow
+        return flow.servicenow.scope if self.side is Side.SERVICENOW else flow.salesforce.scope
 
     @property
     def creates(self) -> bool:
@@ -121,17 +126,19 @@ class _Ground:
         }
 
 
-def _deeper(connector: Connector, ground: _Ground, told: set[str]) -> Iterator[Finding]:
+def _deeper(connector: Connector, ground: _Ground, probe: Probe) -> Iterator[Finding]:
     try:
         schema = connector.describe(ground.name)
     except SyncError as error:
-        if error.message not in told:
+        if all(error.message != each.text for each in probe.findings):
             yield Finding("described", "error", error.message, error.advice)
         return
     yield from _columns(ground, schema)
+    if ground.side is Side.SERVICENOW:
+        yield from _shown(connector, ground, schema)
     yield from _values(ground, schema)
     yield from _entering(connector, ground)
-    yield from _beside(connector, ground)
+    yield from _beside(connector, ground, probe)
 
 
 def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
@@ -152,6 +159,24 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
         yield Finding("writable", "error", text, advice)
     if not fixed and not lacking:
         yield Finding("writable", "ok", f"All {len(written)} columns that the recipe writes can be written.")
+
+
+def _shown(connector: Connector, ground: _Ground, schema: Schema) -> Iterator[Finding]:
+    """Access control of ServiceNow hides columns of a row that the dictionary shows: one row is looked at."""
+    mapped = {column for row in ground.recipe.flow.fields for column in ground.columns(row)}
+    query = ChangeQuery(
+        ground.name, tuple(sorted(mapped & schema.fields.keys())), "number", ground.scope, page_size=1
+    )
+    try:
+        page = next(iter(connector.changes(query)), None)
+    except SyncError as error:
+        advice = "Let the user read it, or take its row out of the flow."
+        yield Finding(
+            error.code, "error", error.message, advice if error.code == "hidden_field" else error.advice
+        )
+        return
+    if page is not None and page.records:
+        yield Finding("shown", "ok", f"The user is shown every mapped column of {ground.name}.")
 
 
 def _open(field: FieldSchema, ground: _Ground) -> bool:
@@ -238,11 +263,14 @@ def _entering(connector: Connector, ground: _Ground) -> Iterator[Finding]:
     yield Finding("enter", "ok", f"{count:,} records of {ground.name} meet “{ground.enter}” now.")
 
 
-def _beside(connector: Connector, ground: _Ground) -> Iterator[Finding]:
+def _beside(connector: Connector, ground: _Ground, probe: Probe) -> Iterator[Finding]:
     """Comments, work notes and files, where the flow carries them."""
     flow, nobody = ground.recipe.flow, _NOBODY[ground.side]
     asks: list[tuple[str, Callable[[], object]]] = []
     for stream in sorted(_streams(ground)):
+        if stream == JOURNAL:
+            yield _journal(probe.facts.get("journal", "readable"))
+            continue
         asks.append((stream, partial(connector.entries_by, stream, parents=[nobody])))
     if flow.attachments is not None:
         asks.append(("files", partial(connector.files.on, [nobody])))
@@ -253,6 +281,16 @@ def _beside(connector: Connector, ground: _Ground) -> Iterator[Finding]:
             yield Finding(what.lower(), "error", f"Reading {what} is refused: {error.message}", error.advice)
         else:
             yield Finding(what.lower(), "ok", f"Reading {what} is not refused.")
+
+
+def _journal(shown: str) -> Finding:
+    if shown == "readable":
+        return Finding("journal", "ok", f"Rows of {JOURNAL} are shown.")
+    text = (
+        f"No row of {JOURNAL} is shown ({shown}): comments and work notes of ServiceNow would not be found."
+    )
+    advice = f"Let the integration user read {JOURNAL}, unless nobody ever wrote one there."
+    return Finding("journal", "warning" if shown == "empty" else "error", text, advice)
 
 
 def _streams(ground: _Ground) -> set[str]:

@@ -190,6 +190,43 @@ def test_the_secrets_shown_are_those_of_the_chosen_method(open_page, console, co
     assert complaints == []
 
 
+def test_a_recipe_is_checked_and_becomes_a_flow_of_ones_own(open_page, console, complaints):
+    from playwright.sync_api import expect
+
+    page = open_page()
+    page.get_by_role("link", name="Recipes").click()
+    page.get_by_role("link", name="Incident and Case").click()
+    page.get_by_role("button", name="Run the checks").click()
+    expect(page.locator("#checks").get_by_text("waiting for a worker")).to_be_visible()
+
+    question = Question.objects.get(kind="recipe")
+    question.state, question.answered_at = "answered", timezone.now()
+    amiss = {
+        "side": "salesforce",
+        "code": "key",
+        "status": "error",
+        "text": "No key.",
+        "advice": "Create it.",
+    }
+    question.answer = {"findings": [amiss]}
+    question.save()
+    expect(page.get_by_text("Create it.")).to_be_visible(timeout=10_000)
+    expect(page.locator("#checks")).not_to_have_attribute("hx-trigger", re.compile("."))
+
+    page.get_by_role("button", name="Use …").click()
+    page.get_by_label("Name of the flow").fill("severe-incidents")
+    page.get_by_role("button", name="Use this recipe").click()
+    expect(page.get_by_role("alert")).to_contain_text("Taken already: value map incident-state-case-status.")
+    assert not Flow.objects.filter(name="severe-incidents").exists()
+
+    page.get_by_label("Share what is there already").check()
+    page.get_by_role("button", name="Use this recipe").click()
+    expect(page.get_by_text("Not published yet")).to_be_visible()
+    flow = Flow.objects.get(name="severe-incidents")
+    assert (flow.enabled, flow.revision, flow.recipe) == (False, None, "incident-case")
+    assert complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_no_page_is_wider_than_its_window_or_offends_the_policy(open_page, console, complaints, size, scheme):
@@ -206,6 +243,7 @@ def test_no_page_is_wider_than_its_window_or_offends_the_policy(open_page, conso
         f"/admin/sync/conflict/{Conflict.objects.get().pk}/change/?values=1",
         f"/admin/mappings/valuemap/{ValueMap.objects.get().pk}/change/",
         "/admin/sync/connection/add/",
+        "/admin/recipes/incident-case/",
         "/admin/sync/auditentry/",
     ):
         page.goto(path)

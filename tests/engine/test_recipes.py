@@ -44,7 +44,8 @@ def found(recipe: str, pair: Pair) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks(transactional_db, pair, name):
-    pair.servicenow.add("incident", short_description="Printer on fire", severity="1")
+    on_fire = pair.servicenow.add("incident", short_description="Printer on fire", severity="1")
+    pair.servicenow.edit("incident", on_fire["sys_id"], by="abel.tuter", comments="Smoke everywhere")
     recipe = shipped()[name]
     flow = made_of(recipe, pair)
 
@@ -53,8 +54,10 @@ def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks(transacti
     needs = [need.name for side in ("servicenow", "salesforce") for need in recipe.needs.of(side)]
     assert [each for each in needs if each not in page] == []
     checked = found(name, pair)
-    assert checked["error"] == []
-    assert {"columns", "writable", "values", "enter", "files"} <= {each["code"] for each in checked["ok"]}
+    assert (checked["error"], checked["warning"]) == ([], [])
+    assert {"columns", "writable", "shown", "values", "enter", "journal", "files"} <= {
+        each["code"] for each in checked["ok"]
+    }
 
 
 def test_each_failing_check_says_what_to_mend_and_nothing_is_written(transactional_db, pair):
@@ -67,13 +70,20 @@ def test_each_failing_check_says_what_to_mend_and_nothing_is_written(transaction
     pair.servicenow.add("sys_choice", name="incident", element="state", value="9", label="Parked")
     (column,) = pair.servicenow.rows("sys_dictionary", name="task", element="description")
     pair.servicenow.edit("sys_dictionary", column["sys_id"], by="admin", read_only="true")
+    on_fire = pair.servicenow.add("incident", short_description="Printer on fire")
+    pair.servicenow.edit("incident", on_fire["sys_id"], by="abel.tuter", comments="Smoke everywhere")
+    pair.servicenow.platform.access.hidden_fields.add(("incident", "urgency"))
+    pair.servicenow.platform.access.closed_tables.add("sys_journal_field")
     writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
 
     checked = found("incident-case", pair)
 
-    assert [(each["side"], each["text"], each["advice"][:24]) for each in checked["error"]] == [
+    told = [(each["side"], each["text"].split(":")[0], each["advice"][:24]) for each in checked["error"]]
+    assert told == [
         ("servicenow", "incident.description cannot be written by the user.", "Grant the user edit acce"),
+        ("servicenow", "incident came without urgency", "Let the user read it, or"),
         ("servicenow", "state does not offer '7'.", "Add it there, or change "),
+        ("servicenow", "No row of sys_journal_field is shown (hidden)", "Let the integration user"),
         ("salesforce", "Case.ServiceNow_Sys_Id__c is not unique.", "Tick Unique: External ID"),
         (
             "salesforce",
