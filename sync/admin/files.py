@@ -13,7 +13,7 @@ from integration_console.theme.toolkit import ModelForm, Select, TextInput
 from sync.configuration.columns import with_attachments
 from sync.configuration.documents import Attachments
 from sync.configuration.rules import patterns_problem
-from sync.core.files import USUAL_SIZE, exact_size, parse_size, shown
+from sync.core.files import USUAL_SIZE, exact_size, parse_size, patterns_of, shown, size_of
 from sync.core.records import Side
 from sync.models import Attachment, Flow, RecordLink
 
@@ -68,9 +68,9 @@ class FilesForm(ModelForm):
         stored = _stored(self.instance)
         if stored is not None:
             self.initial["files_direction"] = stored.get("direction") or self.instance.direction
-            self.initial["files_size"] = exact_size(stored["max_size"]) if stored.get("max_size") else ""
-            self.initial["files_types"] = ", ".join(stored.get("types") or ())
-            self.initial["files_except"] = ", ".join(stored.get("except") or ())
+            self.initial["files_size"] = exact_size(size_of(stored)) if stored.get("max_size") else ""
+            self.initial["files_types"] = ", ".join(patterns_of(stored.get("types")))
+            self.initial["files_except"] = ", ".join(patterns_of(stored.get("except")))
 
     def clean_files_size(self) -> int:
         text = (self.cleaned_data["files_size"] or "").strip()
@@ -121,15 +121,15 @@ class FilesShown:
 
     @admin.display(description="largest file")
     def files_size(self, obj: Flow) -> str:
-        return shown((_stored(obj) or {}).get("max_size") or USUAL_SIZE)
+        return shown(size_of(_stored(obj) or {}))
 
     @admin.display(description="only these")
     def files_types(self, obj: Flow) -> str:
-        return ", ".join((_stored(obj) or {}).get("types") or ()) or "all"
+        return ", ".join(patterns_of((_stored(obj) or {}).get("types"))) or "all"
 
     @admin.display(description="but not these")
     def files_except(self, obj: Flow) -> str:
-        return ", ".join((_stored(obj) or {}).get("except") or ())
+        return ", ".join(patterns_of((_stored(obj) or {}).get("except")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mappings.models.valuemap import parse_along
 from sync.configuration.documents import GUARD, Create, FlowDoc, Limits
 from sync.configuration.rules import BULK
 from sync.connectors.auth import METHODS
-from sync.core.files import exact_size
+from sync.core.files import exact_size, patterns_of, size_of
 from sync.core.records import Side
 from sync.models import Connection, Flow, Schedule
 from sync.models.flow import KeyStrategy
@@ -192,8 +192,12 @@ def _attachments(stored: Any) -> Part | None:
     """None: no files are carried; an empty part: all that the defaults allow."""
     if not isinstance(stored, dict):
         return None
-    known = {name: stored[name] for name in ("direction", "max_size", "types", "except") if stored.get(name)}
-    return known | ({"max_size": exact_size(known["max_size"])} if "max_size" in known else {})
+    wanted = {
+        "direction": stored.get("direction"),
+        "max_size": exact_size(size_of(stored)) if stored.get("max_size") else "",
+        **{name: list(patterns_of(stored.get(name))) for name in ("types", "except")},
+    }
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _servicenow_end(row: Flow) -> Part:

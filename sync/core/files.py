@@ -142,9 +142,9 @@ class FileRules:
             return None
         return cls(
             str(stored.get("direction") or settings["direction"]),
-            int(stored.get("max_size") or USUAL_SIZE),
-            tuple(stored.get("types") or ()),
-            tuple(stored.get("except") or ()),
+            size_of(stored),
+            patterns_of(stored.get("types")),
+            patterns_of(stored.get("except")),
         )
 
     @property
@@ -203,6 +203,18 @@ def parse_size(text: str) -> int | None:
     unit = found[2].lower()
     size = round(float(found[1]) * _UNITS[unit if unit in _UNITS else f"{unit}b"])
     return size if 1 <= size <= LARGEST else None
+
+
+def size_of(stored: Mapping[str, Any]) -> int:
+    """The largest size of stored rules; as a text where it was stored before files were carried."""
+    found = stored.get("max_size")
+    return (parse_size(found) if isinstance(found, str) else found) or USUAL_SIZE
+
+
+def patterns_of(stored: Any) -> tuple[str, ...]:
+    """The same of patterns."""
+    parts = stored.split(",") if isinstance(stored, str) else stored or ()
+    return tuple(text for text in (str(part).strip() for part in parts) if text)
 
 
 def exact_size(size: int) -> str:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.core.files import Digests, File, FileRules, Passing, safe_name, safe_type, shown
+from sync.core.files import (
+    Digests,
+    File,
+    FileRules,
+    Passing,
+    exact_size,
+    parse_size,
+    safe_name,
+    safe_type,
+    shown,
+)
 from sync.errors import TransientError
 
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=8)
@@ -138,6 +148,21 @@ def test_patterns_with_a_slash_are_compared_with_the_type_and_others_with_the_na
     assert "none of those" in rules.against("a.txt", "text/plain", 1)
     assert "*secret*" in rules.against("Top Secret.pdf", "application/pdf", 1)
     assert rules.against("a.pdf", "application/pdf", 26 * 1024 * 1024).startswith("It has 26 MB")
+
+
+def test_rules_that_were_stored_before_files_were_carried_are_understood() -> None:
+    kept = {"direction": "to_salesforce", "max_size": "10 MB", "types": "image/*, *.pdf", "except": ["*.exe"]}
+    settings = {"direction": "both", "options": {"attachments": kept}}
+
+    assert FileRules.of(settings) == FileRules("to_salesforce", 10_485_760, ("image/*", "*.pdf"), ("*.exe",))
+    assert FileRules.of({"direction": "both", "options": {"attachments": {}}}) == FileRules("both")
+    assert FileRules.of({"direction": "both", "options": {"attachments": True}}) is None
+    assert FileRules.of({"direction": "both", "options": {}}) is None
+
+
+@given(size=st.integers(1, 2 * 1024**3))
+def test_a_size_that_is_written_out_is_read_as_itself(size: int) -> None:
+    assert parse_size(exact_size(size)) == size
 
 
 def test_one_digest_that_differs_is_enough_and_none_is_no_proof() -> None:
