@@ -92,6 +92,9 @@ class Item:
     unfinished: bool = False  # the other side must be written too, once this one is
     reckoning: str = ""  # how the newest record was found
     reckonings: dict[str, str] = field(default_factory=dict)  # of single fields, where their history is known
+    newer: dict[str, Side] = field(
+        default_factory=dict
+    )  # by row: who was edited later, where a request in doubt tells
     # By row: the edit on either side that made a contested field what it is, where history tells it.
     edits: dict[str, dict[Side, Change]] = field(default_factory=dict)
     # What this or an earlier attempt wrote over what somebody had put there, and on which side.
@@ -105,6 +108,7 @@ class Item:
     tombstone: str = ""  # the link's new state, when the counterpart is known to be deleted
     ending: str = ""  # the link's state once what is sent now is done
     notes: list[str] = field(default_factory=list)
+    learnt: list[str] = field(default_factory=list)  # what the records taught of earlier requests
     code: str = ""
     known: bool = False  # what keeps it from resting is on record already, and nothing has changed since
 

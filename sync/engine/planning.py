@@ -71,6 +71,8 @@ class Planning(Grounds):
                 item.writes, item.extra, item.conditional = [], {}, False
                 if not here:
                     why = "Salesforce's record was edited this very second."
+                    for intent in item.found:  # what they tell is of use when it is planned again
+                        intent.settled_at = None
                     item.wait(Later(WaitingReason.CHANGED, why, wait), Outcome.WAITING)
                     return
                 there = False
@@ -139,6 +141,11 @@ class Planning(Grounds):
     def _newest(self, row: PlanRow, item: Item, memory: dict[str, Reckoning]) -> Side | None:
         """Which side's edit is newer; reckoned once a pair and where a field's history is known, and only where somebody asks."""
         settings = self.context.settings
+        if (sure := item.newer.get(row.id)) is not None:
+            memory[row.id] = Reckoning(
+                sure, "It was edited after a look at which the other value stood already."
+            )
+            return sure
         if "newest" not in (row.conflict or settings["conflict"], settings["adopt"]):
             return None
         edits = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -186,6 +187,19 @@ def _event_row(item: Item, context: Context, run: Run, at: datetime) -> tuple[An
     )  # fmt: skip
 
 
+def tell_settled(items: Sequence[Item], context: Context, run: Run, at: datetime) -> None:
+    """What became of earlier requests, and what went under them."""
+    record_overwritten(items, run, at)
+    told = []
+    for item in items:
+        doubt = replace(
+            item, writes=[], failure=None, later=None, notes=[], outcome=Outcome.IN_DOUBT, code="settled"
+        )
+        told += [doubt] if item.learnt else []
+        item.overwrote, item.learnt = [], []
+    insert_events(told, context, run, at)
+
+
 def detail_of(item: Item) -> dict[str, Any]:
     """What the record's page tells: each field with what it came from, what stood there and what was sent."""
     detail: dict[str, Any] = {
@@ -197,8 +211,8 @@ def detail_of(item: Item) -> dict[str, Any]:
             for write in item.writes
         ]
     }  # fmt: skip
-    if item.notes:
-        detail["notes"] = item.notes
+    if notes := [*item.learnt, *item.notes]:
+        detail["notes"] = notes
     if item.failure is not None:
         detail["failure"] = {
             "message": item.failure.message,
@@ -315,15 +329,7 @@ def letter_of_waiting(context: Context, run: Run, row: Waiting, now: datetime) -
 
 def record_conflicts(context: Context, run: Run, items: Sequence[Item], now: datetime) -> None:
     """Open ones for a person, decided ones for the record; those whose cause is gone close themselves."""
-    # Who had made the edit under an earlier attempt's write was read with that attempt; only history still knows it.
-    Conflict.objects.bulk_create(
-        [
-            _overwritten(item, side, write, run, now, seen)
-            for item in items
-            for side, write, seen in item.overwrote
-            if not item.new_link
-        ]
-    )
+    record_overwritten(items, run, now)
     # What was made on this very page met no counterpart that it could differ from.
     planned = [
         item
@@ -363,6 +369,19 @@ def record_conflicts(context: Context, run: Run, items: Sequence[Item], now: dat
         fresh += opened
         fresh += _decided(item, run, now)
     Conflict.objects.bulk_create(fresh)
+
+
+def record_overwritten(items: Sequence[Item], run: Run, now: datetime) -> None:
+    """What a write of ours went over unseen."""
+    # Who had made the edit under an earlier attempt's write was read with that attempt; only history still knows it.
+    gone = [
+        _overwritten(item, side, write, run, now, seen)
+        for item in items
+        for side, write, seen in item.overwrote
+        if not item.new_link
+    ]
+    if gone:
+        Conflict.objects.bulk_create(gone)
 
 
 def forget_conflicts(items: Sequence[Item], now: datetime) -> None:

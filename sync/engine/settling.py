@@ -58,7 +58,7 @@ class Settling(Grounds):
         if found is not None:
             return self._is_executed(item, intent, side, found)
         if is_ruled_out_by(changes, intent, record):
-            item.notes.append("An earlier write was not executed; the record was changed since.")
+            item.learnt.append("An earlier write was not executed; the record was changed since.")
             return expired or intent.conditional
         fields: Mapping[str, Sequence[Any]] = intent.payload["fields"]
         landed = [
@@ -73,12 +73,27 @@ class Settling(Grounds):
             _landed(item, row, fields[row], side)
         if len(landed) == len(fields):
             if fields:
-                item.notes.append("An earlier write whose answer was lost did take effect.")
+                item.learnt.append("An earlier write whose answer was lost did take effect.")
             return True
         moved = _moved(intent, record.version, side)
         if moved:
-            item.notes.append("An earlier write has an unknown outcome; the record was changed since.")
+            item.learnt.append("An earlier write has an unknown outcome; the record was changed since.")
+            self._learn_who_is_newer(item, side, {row: fields[row] for row in fields if row not in landed})
         return expired or (moved and intent.conditional)
+
+    def _learn_who_is_newer(self, item: Item, side: Side, fields: Mapping[str, Sequence[Any]]) -> None:
+        """A field that shows neither what was sent nor what stood there was edited after that look; if its source is as
+        it was then, nobody has edited that later. So it is known without stamps, executed or not."""
+        here, there = record_on(item, side), record_on(item, side.other)
+        assert here is not None
+        assert there is not None
+        for id, values in fields.items():
+            row = self.context.mapping.row(id)
+            if row is None or not _is_third(here, values):
+                continue
+            source = there.values.get(row.target) if side is Side.SERVICENOW else row.read(there.values)
+            if canonical(source) == canonical(values[2]):
+                item.newer[id] = side
 
     @staticmethod
     def _is_executed(item: Item, intent: Intent, side: Side, found: Trace) -> bool:
@@ -99,7 +114,7 @@ class Settling(Grounds):
             write = FieldWrite(row, name, sent, source, under, base=base)
             if (gone := what_went_under(write, side, found.lost)) is not None:
                 item.overwrote.append(gone)
-        item.notes.append("An earlier write whose answer was lost did take effect.")
+        item.learnt.append("An earlier write whose answer was lost did take effect.")
         return True
 
 

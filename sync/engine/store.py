@@ -245,8 +245,11 @@ class Store(Known):
             item.base_moved = False
         closed = [intent.pk for item in items for intent in item.found if intent.settled_at is not None]
         bulk.delete(Intent, closed)
+        # No later look finds it out again: it is told now, or a worker that dies before its answers takes it along.
+        rows.tell_settled([item for item in items if _is_taught(item)], self.context, self.run, self.now())
 
     def _insert_intents(self, items: Sequence[Item]) -> None:
+        self._leave_under_way([item for item in items if isinstance(item.intent, Intent)])
         again = [item.intent.pk for item in items if isinstance(item.intent, Intent)]
         for part in chunks(again):  # the same request once more: it is ours now
             Intent.objects.filter(pk__in=part).update(
@@ -260,6 +263,18 @@ class Store(Known):
             held = self.open_intents([item.source_id for item in fresh])
             self._put_off([item for item in fresh if _is_held(item, held.get(item.source_id, ()))])
             self._insert_fresh(fresh)
+
+    def _leave_under_way(self, items: Sequence[Item]) -> None:
+        """A request of a living lane is not repeated beside it: that lane records what comes of it."""
+        others = leases.living_tokens(None, self.now()) - {self.lease.token} if items else set()
+        theirs = {
+            pk
+            for part in chunks(
+                [item.intent.pk for item in items if item.intent is not None] if others else []
+            )
+            for pk in Intent.objects.filter(pk__in=part, lease_token__in=others).values_list("pk", flat=True)
+        }
+        self._put_off([item for item in items if item.intent is not None and item.intent.pk in theirs])
 
     def _insert_fresh(self, items: Sequence[Item]) -> None:
         rows.insert_intents(items, self.context)
@@ -511,13 +526,18 @@ def has_story(item: Item) -> bool:
     """Unchanged records are counted, not stored; but what is lost or decided on the way is told."""
     if item.known or item.outcome is None:
         return False
-    return item.outcome is not Outcome.UNCHANGED or bool(item.notes)
+    return item.outcome is not Outcome.UNCHANGED or bool(item.notes or item.learnt)
+
+
+def _is_taught(item: Item) -> bool:
+    settled = any(intent.settled_at is not None for intent in item.found)
+    return settled and item.link is not None and not item.new_link and bool(item.overwrote or item.learnt)
 
 
 def put_off(item: Item) -> None:
     """Another lane holds this record, or has changed what is known of it: nothing is sent or learnt for it now."""
     item.intent = item.other = item.plan = item.base = item.fields = item.failure = None
-    item.found, item.writes, item.extra, item.overwrote, item.notes = (), [], {}, [], []
+    item.found, item.writes, item.extra, item.overwrote, item.notes, item.learnt = (), [], {}, [], [], []
     item.base_moved = item.fields_moved = item.conditional = item.unfinished = False
     item.wait(
         Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING

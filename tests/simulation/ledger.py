@@ -57,6 +57,7 @@ class Loss:
     known: bool
     conditional: bool
     is_echo: bool  # whoever typed the edit had seen `by`
+    seen_since: datetime  # when `by` was written there first
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Ledger:
     writes: int = 0  # changes that the engine made to mapped values or records
     last_by: dict[Cell, str] = field(default_factory=dict)  # person or engine
     story: list[str] = field(default_factory=list)
+    _written: dict[tuple[Cell, str], datetime] = field(default_factory=dict)  # by the engine, first
     _cells: dict[Cell, Any] = field(default_factory=dict)
     _order: Any = field(default_factory=count)
     _reads: dict[tuple[str, Side, str], Moment] = field(default_factory=dict)
@@ -120,9 +122,10 @@ class Ledger:
             self.last_by[cell] = "engine"
             self._note(f"engine {cell} {old!r} -> {new!r}")
             if cell[2] in TEXTS:
-                self._overwritten(cell, token(old), token(new))
+                since = self._written.setdefault((cell, token(new)), self.now())
+                self._overwritten(cell, token(old), token(new), since)
 
-    def _overwritten(self, cell: Cell, old: str, new: str) -> None:
+    def _overwritten(self, cell: Cell, old: str, new: str, since: datetime) -> None:
         edit = self.edits.get(old)
         if edit is None or old == new or old in self.ancestors.get(new, frozenset()):
             return
@@ -132,7 +135,7 @@ class Ledger:
             edit.order < look.order and edit.seen_from <= look.at for *_, look, _ in plans
         )
         conditional = bool(plans) and all(conditional for *_, conditional in plans)
-        self.losses.append(Loss(edit, new, self.now(), known, conditional, new in self.ancestors[old]))
+        self.losses.append(Loss(edit, new, self.now(), known, conditional, new in self.ancestors[old], since))
         self._note(f"LOSS {self.losses[-1]}")
 
     # What stands

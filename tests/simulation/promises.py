@@ -200,5 +200,7 @@ def _events(link: RecordLink) -> Any:
 
 def _was_in_doubt(loss: Loss, link: RecordLink) -> bool:
     """Whether it is on record, since then, that the outcome of a write to the record was unknown."""
-    told = (event.detail.get("notes", ()) for event in _events(link).filter(at__gte=loss.at))
+    # The doubt may have been told by a round that wrote nothing yet.
+    since = min(loss.at, loss.edit.seen_from, loss.seen_since)
+    told = (event.detail.get("notes", ()) for event in _events(link).filter(at__gte=since))
     return any("arlier write" in note for notes in told for note in notes)

@@ -14,8 +14,10 @@ CASE_WRITTEN = "after POST salesforce write"
 INCIDENT_UPDATE = "before PATCH servicenow write"
 
 
-def story(*steps: Step, flow: str = "servicenow", page_size: int = 50, history: bool = False) -> Schedule:
-    return Schedule(1, flow, page_size, (0.0, 0.0), steps, (), history)
+def story(
+    *steps: Step, flow: str = "servicenow", page_size: int = 50, history: bool = False, seed: int = 1
+) -> Schedule:
+    return Schedule(seed, flow, page_size, (0.0, 0.0), steps, (), history)
 
 
 OWN_ECHO = story(
@@ -191,4 +193,30 @@ COUNTED_IN_SLICES = story(
     ("start", "a", "live"), ("until", "a", "after record"), ("stop", "a"), ("go", "a", 0), ("wait", 3.0),
     ("start", "a", "live"), ("until", "a", "after record"), ("die", "a", True),
     ("edit", SN, 0, "subject", ""), ("wait", 5.0), *RUN,
+)  # fmt: skip
+
+TWO_LANES_AT_ONE_CREATE = story(
+    ("add", SF), ("meet",), *RUN,
+    ("edit", SN, 0, "note", ""), ("add", SN),
+    ("start", "a", "live"), ("start", "b", "backfill"), ("until", "a", "after intend"), ("seek", "b", CASE_WRITTEN),
+    flow="restore", page_size=2, seed=2782,
+)  # fmt: skip
+
+LEARNT_AND_DEAD = story(
+    ("add", SN), *RUN,
+    ("edit", SN, 0, "status", "6"), ("edit", SF, 0, "subject", ""),
+    ("fault", SN, "reset_after", {}, "writes", 1),
+    ("start", "a", "live"), ("go", "a", 9), ("edit", SF, 0, "subject", ""),
+    ("until", "a", "after PATCH servicenow write"), ("rush", "a"), ("go", "a", 0),
+    ("start", "b", "live"), ("until", "b", "before record"), ("wait", 185.0),
+    flow="salesforce", history=True, seed=1983,
+)  # fmt: skip
+
+EDITED_SINCE_THE_LOOK = story(
+    ("add", SF), *RUN,
+    ("edit", SN, 0, "symptom", ""), ("fault", SF, "reset_after", {}, "writes", 0),
+    ("start", "a", "live"), ("edit", SF, 0, "symptom", ""), ("go", "a", 0),
+    ("edit", SF, 0, "symptom", ""), *RUN,
+    ("edit", SN, 0, "subject", ""), ("edit", SF, 0, "symptom", ""),
+    flow="newest", page_size=2, seed=2491,
 )  # fmt: skip

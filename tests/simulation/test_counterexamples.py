@@ -180,3 +180,24 @@ def test_a_page_that_another_lane_overtook_undoes_nothing(play: Played) -> None:
 
 def test_a_worker_that_dies_in_a_later_slice_leaves_counts_that_can_be_gone_on_with(play: Played) -> None:
     kept(play(stories.COUNTED_IN_SLICES))
+
+
+def test_a_lane_does_not_repeat_a_create_that_the_other_is_about_to_send(play: Played) -> None:
+    played = kept(play(stories.TWO_LANES_AT_ONE_CREATE))
+
+    assert len(played.told.rows[SN]) == len(played.told.rows[SF]) == 3
+
+
+def test_what_is_learnt_of_an_earlier_write_is_on_record_although_who_learnt_it_dies(play: Played) -> None:
+    played = kept(play(stories.LEARNT_AND_DEAD))
+
+    assert any(state == "by_rule" for _, state, _ in played.told.conflicts)
+    assert any("did take effect" in note for note in played.told.notes)
+
+
+def test_an_edit_over_a_write_in_doubt_is_newer_than_what_was_written(play: Played) -> None:
+    played = kept(play(stories.EDITED_SINCE_THE_LOOK))
+
+    (incident,), (case,) = played.told.rows[SN], played.told.rows[SF]
+    assert incident["u_symptom"] == case["SuppliedName"]
+    assert case["SuppliedName"].startswith("sy6")
