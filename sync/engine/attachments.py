@@ -48,6 +48,7 @@ TURN = (
     30.0  # seconds after which a scheduled run leaves the rest to the next one: records do not wait for files
 )
 BEAT = 20.0  # seconds between two renewals of the lease within a transfer
+ACCEPTED_AND_DROPPED = "dropped"  # ServiceNow's 202, after which a write is looked up before it is repeated
 FAULTS = 3  # in a row, after which the platform itself is taken to be in trouble
 
 
@@ -243,7 +244,8 @@ class Carrying:
         except (BudgetSpentError, CircuitOpenError):
             raise  # of the run's own: the row tells how far this came
         except (TransientError, OutcomeUnknownError) as error:
-            if isinstance(error, OutcomeUnknownError) and row.sealed_at is not None:
+            unsure = isinstance(error, OutcomeUnknownError) or error.code == ACCEPTED_AND_DROPPED
+            if unsure and row.sealed_at is not None:
                 self.filing.in_doubt(row)
             else:
                 self._try_later(row, error)

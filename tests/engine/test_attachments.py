@@ -78,18 +78,18 @@ def test_files_of_both_sides_reach_the_other_one_and_stay_there_once(pair: Pair)
     assert told[0].detail["notes"] == ["“fire.png” (10 KB): carried to Salesforce."]
 
 
-@pytest.mark.parametrize("kind", ["reset_after", "truncated", "reset_before", "execute_late"])
+@pytest.mark.parametrize("kind", ["reset_after", "truncated", "reset_before", "execute_late", "dropped"])
 def test_whatever_answer_is_lost_a_file_is_there_once(pair: Pair, kind: str) -> None:
     flow = carrying(pair)
     incident, case = a_pair(flow, pair)
-    late = {"seconds": 0.3} if kind == "execute_late" else {}
-    pair.servicenow.fault(kind, method="POST", path="/attachment/file", **late)
-    pair.salesforce.fault(kind, method="POST", path="/sobjects/ContentVersion$", **late)
+    more = {"execute_late": {"seconds": 0.3}, "dropped": {"status": 202}}.get(kind, {})
+    for side, path in ((pair.servicenow, "/attachment/file"), (pair.salesforce, "/sobjects/ContentVersion$")):
+        side.fault("status" if kind == "dropped" else kind, method="POST", path=path, **more)
     put_on_incident(pair, incident, "fire.png", PICTURE, "image/png")
     put_on_case(pair, case, "note.txt", NOTE)
 
     first = run_now(flow)
-    if kind == "reset_before":
+    if kind in ("reset_before", "dropped"):
         assert (first.status, first.in_doubt, statuses()) == ("partial", 2, ["in_doubt"] * 2)
         run_now(flow)
         assert statuses() == ["in_doubt"] * 2  # it may still arrive, as far as anybody knows
@@ -218,6 +218,22 @@ def test_records_do_not_wait_for_files(pair: Pair) -> None:
     carry(flow, "manual")
 
     assert len(on_case(pair, case)) == 4
+
+
+def test_a_deleted_file_is_neither_deleted_there_nor_put_back_here(pair: Pair) -> None:
+    flow = carrying(pair)
+    incident, case = a_pair(flow, pair)
+    there = put_on_incident(pair, incident, "fire.png", PICTURE)
+    put_on_case(pair, case, "note.txt", NOTE)
+    run_now(flow)
+    pair.servicenow.delete("sys_attachment", there)
+    (copy,) = pair.servicenow.rows("sys_attachment", table_sys_id=incident)
+    pair.servicenow.delete("sys_attachment", copy["sys_id"])
+
+    at_rest(flow, pair)
+
+    assert on_incident(pair, incident) == []
+    assert [name for name, _ in on_case(pair, case)] == ["fire.png", "note.txt"]
 
 
 def test_files_are_found_by_their_own_stamps_in_a_call_or_two(pair: Pair) -> None:

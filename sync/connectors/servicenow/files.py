@@ -26,7 +26,7 @@ _NAMES = (
 )  # fmt: skip
 # Pictures inside a field are kept under the table's name behind this mark, and shown nowhere else.
 _INSIDE_A_FIELD = "ZZ_YY"
-_NOT_FOUND = "HTTP_404"
+_NOT_FOUND, _FORBIDDEN = "HTTP_404", "HTTP_403"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,16 @@ class ServiceNowFiles:
                 raise RefusedError(error.message, code="FILE_GONE", request_id=error.request_id) from error
             raise
         except ConfigurationError as error:
-            raise unreadable(error) from error
+            if error.code != _FORBIDDEN:
+                raise
+            # That one file may not be read stops that file alone.
+            raise RefusedError(
+                error.message, code="FILE_NOT_READABLE", request_id=error.request_id
+            ) from error
 
     def add(self, name: str, parent: str, file: NewFile, content: Callable[[], Passing]) -> Stored:
         row = self.instance.attach(name, parent, file, content)
         return Stored(str(row["sys_id"]), str(row.get("hash") or ""))
-
-
-def unreadable(error: ConfigurationError) -> ConfigurationError | RefusedError:
-    """That one file may not be read stops that file alone; a login that fails stops all."""
-    if error.code == "HTTP_403":
-        return RefusedError(error.message, code="FILE_NOT_READABLE", request_id=error.request_id)
-    return error
 
 
 def _files(rows: Sequence[dict[str, Any]]) -> list[File]:
