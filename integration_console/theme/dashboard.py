@@ -263,8 +263,8 @@ def first_steps(facts: Mapping[str, Any], flows: list[Any]) -> list[dict[str, An
         {"done": "salesforce" in systems, "text": "Connect a Salesforce org",
          "url": f"{connect}?system=salesforce&limit_per=24h"},
         {"done": facts["tested"], "text": "Test the connections", "url": _list("connection")},
-        {"done": any(flow.revision_id for flow in flows), "text": "Make a flow and map its fields",
-         "url": reverse("admin:sync_flow_add")},
+        {"done": any(flow.revision_id for flow in flows), "text": "Make a flow of a recipe, or one of your own",
+         "url": reverse("recipes")},
         {"done": facts["ran"], "text": "Look at a dry run, then run the flow", "url": _list("flow")},
     ]  # fmt: skip
 

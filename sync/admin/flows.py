@@ -31,6 +31,7 @@ from sync.configuration.rules import BULK, BULKS, GUARDS
 from sync.cron import CronError, parse_cron
 from sync.models import DeadLetter, Flow, Revision, Run, Schedule
 from sync.models.run import RunKind, RunMode
+from sync.recipes import shipped
 
 
 class ScheduleForm(ModelForm):
@@ -279,6 +280,7 @@ def flow_head(flow: Flow) -> dict[str, Any]:
     return {
         "head": {
             "ends": ends(flow),
+            "recipe": shipped().get(flow.recipe) if flow.recipe else None,
             "health": health(flow),
             "next": next_run(flow),
             "revision": flow.revision,

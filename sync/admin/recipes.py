@@ -67,7 +67,10 @@ def _recipe(name: str) -> Recipe:
 
 def _cards(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     made = Flow.objects.exclude(recipe="").order_by("name")
-    cards = [(recipe, [flow for flow in made if flow.recipe == name]) for name, recipe in shipped().items()]
+    cards = [
+        (recipe, [flow for flow in made if flow.recipe == name], _asked(recipe, _newest(name)))
+        for name, recipe in shipped().items()
+    ]
     return TemplateResponse(request, "console/recipes.html", {**context, "title": "Recipes", "cards": cards})
 
 
@@ -99,12 +102,16 @@ def _connections(side: str) -> QuerySet[Connection]:
 
 def _chosen(recipe: Recipe, given: Mapping[str, Any]) -> Chosen:
     """The connections that the page is about: those it is asked for, else those checked last, else the first ones."""
-    last = Question.objects.filter(kind=QuestionKind.RECIPE, params__recipe=recipe.name).first()
+    last = _newest(recipe.name)
     before = (last.params if last else None) or {}
     return {
         side: _one(side, given.get(side)) or _one(side, before.get(side)) or _connections(side).first()
         for side in SYSTEMS
     }
+
+
+def _newest(name: str) -> Question | None:
+    return Question.objects.filter(kind=QuestionKind.RECIPE, params__recipe=name).first()
 
 
 def _one(side: str, key: Any) -> Connection | None:

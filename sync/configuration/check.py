@@ -140,15 +140,22 @@ class _Names:
             {**known.connections, **{doc.name: doc.system for doc in document.connections}},
             known.value_maps | {doc.name for doc in document.value_maps},
             known.user_tables | {doc.name for doc in document.user_tables},
-            {doc.name: _spec_of(doc) for doc in document.value_maps},
+            {doc.name: spec_of(doc) for doc in document.value_maps},
         )
 
 
-def _spec_of(doc: ValueMapDoc) -> ValueMapSpec:
-    """The entries as the mapping takes them; what a value maps to by policy does not matter here."""
+def spec_of(doc: ValueMapDoc) -> ValueMapSpec:
+    """The map as the mapping takes it."""
     out = {entry.servicenow: entry.salesforce for entry in doc.entries if entry.direction != "to_servicenow"}
     back = {entry.salesforce: entry.servicenow for entry in doc.entries if entry.direction != "to_salesforce"}
-    return ValueMapSpec(doc.name, out, back)
+    return ValueMapSpec(
+        doc.name,
+        out,
+        back,
+        unmapped_to_salesforce=(doc.unmapped.to_salesforce or "fail", doc.default.to_salesforce),
+        unmapped_to_servicenow=(doc.unmapped.to_servicenow or "fail", doc.default.to_servicenow),
+        along={entry.servicenow: entry.along for entry in doc.entries if entry.along},
+    )
 
 
 def _check_flow(flow: FlowDoc, names: _Names, remarks: Remarks) -> None:

@@ -5,14 +5,17 @@ The answer is that of a question: findings with their side, each failing one wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from typing import Any
 
-from sync.configuration.documents import Document, FieldDoc, PairDoc, ValueMapDoc
+from mappings.models import ValueMap
+from mappings.spec import ValueMapSpec
+from sync.configuration.check import spec_of
+from sync.configuration.documents import Document, FieldDoc
 from sync.configuration.live import asked_of
 from sync.connectors.base import Connector
 from sync.core.notes import JOURNAL, KINDS, OFF, STREAM, Place
@@ -61,7 +64,7 @@ def _connection(system: str, key: Any) -> Connection:
 
 
 def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -> Iterator[Finding]:
-    ground = _Ground(recipe, side)
+    ground = _Ground(recipe, side, _maps(recipe))
     try:
         with closing(open_connector(connection, log)) as connector:
             probe = connector.probe(ground.name, ground.key)
@@ -72,12 +75,20 @@ def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -
         yield Finding(error.code, "error", error.message, error.advice)
 
 
+def _maps(recipe: Recipe) -> dict[str, ValueMapSpec]:
+    """The recipe's maps; one that exists already, and perhaps was edited since, as it is now."""
+    own = {doc.name: spec_of(doc) for doc in recipe.value_maps}
+    held = ValueMap.objects.filter(name__in=own).prefetch_related("entries")
+    return own | {value_map.name: value_map.spec() for value_map in held}
+
+
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """One side of the recipe's flow."""
 
     recipe: Recipe
     side: Side
+    maps: Mapping[str, ValueMapSpec]
 
     @property
     def name(self) -> str:
@@ -113,17 +124,19 @@ class _Ground:
 
     def named(self) -> set[str]:
         """All columns that the flow names on this side."""
-        document = Document((), self.recipe.value_maps, (), (self.recipe.flow,))
-        asked = asked_of(document)[self.side.value]
-        return {column.name for each in asked for column in each.columns if column.name}
+        asked = asked_of(Document(flows=(self.recipe.flow,)))[self.side.value]
+        named = {column.name for each in asked for column in each.columns if column.name}
+        return named | self._along()
 
     def written(self) -> set[str]:
         own = {column for row in self.recipe.flow.fields if self.writes(row) for column in self.columns(row)}
-        if self.side is Side.SALESFORCE:
-            return own | {self.key}
-        return own | {
-            column for doc in self.recipe.value_maps for entry in doc.entries for column in entry.along
-        }
+        return own | self._along() | ({self.key} if self.side is Side.SALESFORCE else set())
+
+    def _along(self) -> set[str]:
+        """The columns that values take along to ServiceNow."""
+        if self.side is Side.SALESFORCE or self.recipe.flow.direction == "to_salesforce":
+            return set()
+        return {name for spec in self.maps.values() for sent in spec.along.values() for name in sent}
 
 
 def _deeper(connector: Connector, ground: _Ground, probe: Probe) -> Iterator[Finding]:
@@ -196,39 +209,41 @@ def _mend(ground: _Ground, name: str) -> str:
 
 def _values(ground: _Ground, schema: Schema) -> Iterator[Finding]:
     """Whether the choices over there and the value maps know each other."""
-    maps = {doc.name: doc for doc in ground.recipe.value_maps}
     for row in ground.recipe.flow.fields:
         fields = [schema.fields.get(column) for column in ground.columns(row)]
         found = [field for field in fields if field is not None and field.choices]
-        if row.value_map in maps and fields and len(found) == len(fields):
-            yield from _choices(ground, row, maps[row.value_map], found)
+        if row.value_map in ground.maps and fields and len(found) == len(fields):
+            yield from _choices(ground, row, ground.maps[row.value_map], found)
 
 
 def _choices(
-    ground: _Ground, row: FieldDoc, value_map: ValueMapDoc, fields: list[FieldSchema]
+    ground: _Ground, row: FieldDoc, spec: ValueMapSpec, fields: list[FieldSchema]
 ) -> Iterator[Finding]:
-    label, other = " and ".join(field.name for field in fields), _TO[ground.side.other]
-    sent = _held(value_map.entries, ground.side, other) if ground.writes(row) else set()
+    label = " and ".join(field.name for field in fields)
+    there, here, policy = _seen_from(ground.side, spec)
+    sent = set(there.values()) if ground.writes(row) else set()
     refused = sorted(value for value in sent if not _offered(value, fields))
     for value in refused:
-        advice = f"Add it there, or change the entry in the value map {value_map.name}."
+        advice = f"Add it there, or change the entry in the value map {spec.name}."
         yield Finding("values", "error", f"{label} does not offer {value!r}.", advice)
-    known = _held(value_map.entries, ground.side, _TO[ground.side])
-    unmapped = [] if _passes(value_map, ground.side) else sorted(_possible(fields) - known)
+    reads = (row.direction or ground.recipe.flow.direction) in ("both", _TO[ground.side.other])
+    unmapped = sorted(_possible(fields) - set(here)) if reads and policy == "fail" else []
     if unmapped:
         shown = ", ".join(unmapped[:8]) + (" …" if len(unmapped) > 8 else "")
         yield Finding(
             "unmapped", "warning",
-            f"The value map {value_map.name} does not know these values of {label}: {shown}.",
+            f"The value map {spec.name} does not know these values of {label}: {shown}.",
             "Add entries to it, or say what happens to unmapped values; until then such records are dead letters.",
         )  # fmt: skip
     if not refused and not unmapped:
-        yield Finding("values", "ok", f"The value map {value_map.name} knows every value of {label}.")
+        yield Finding("values", "ok", f"The value map {spec.name} knows every value of {label}.")
 
 
-def _held(entries: Iterable[PairDoc], side: Side, not_only: str) -> set[str]:
-    """The values of a side that the map's entries hold, but for those of entries of the one direction `not_only`."""
-    return {getattr(entry, side) for entry in entries if entry.direction != not_only}
+def _seen_from(side: Side, spec: ValueMapSpec) -> tuple[Mapping[str, str], Mapping[str, str], str]:
+    """What is sent to the side, what comes from it, and what happens to a value from there that no entry holds."""
+    if side is Side.SERVICENOW:
+        return spec.to_servicenow, spec.to_salesforce, spec.unmapped_to_salesforce[0]
+    return spec.to_salesforce, spec.to_servicenow, spec.unmapped_to_servicenow[0]
 
 
 def _offered(value: str, fields: list[FieldSchema]) -> bool:
@@ -246,11 +261,6 @@ def _possible(fields: list[FieldSchema]) -> set[str]:
     if count > _MOST_COMBINATIONS:
         return set()
     return {",".join(parts) for parts in product(*(field.choices for field in fields))}
-
-
-def _passes(value_map: ValueMapDoc, side: Side) -> bool:
-    """Whether a value of `side` that no entry holds is no failure."""
-    return getattr(value_map.unmapped, _TO[side.other]) in ("pass", "default")
 
 
 def _entering(connector: Connector, ground: _Ground) -> Iterator[Finding]:

@@ -65,7 +65,10 @@ def test_use_makes_a_disabled_unpublished_flow_with_all_that_it_needs(as_role, p
     assert ValueMap.objects.get(name="incident-state-case-status").entries.count() == 7
     entry = AuditEntry.objects.get(action="recipe.used")
     assert (entry.actor_name, entry.after["recipe"]) == ("mapping.editor", RECIPE)
-    assert "Not published yet" in editor.get(reply.url).content.decode()
+    page = editor.get(reply.url).content.decode()
+    assert "Not published yet" in page
+    assert f'Made of <a class="ic-link" href="{PAGE}">' in page
+    assert reply.url in editor.get(CARDS).content.decode()
 
 
 def test_names_that_are_taken_are_named_and_nothing_is_half_made(as_role, pair):
@@ -132,6 +135,7 @@ def test_the_checks_of_a_pair_are_asked_once_polled_and_shown_worst_first(as_rol
     body = operator.get(poll).content.decode()
     assert "hx-get" not in body
     assert "not ready" in body
+    assert "1 failed, 0 warnings, 1 passed." in " ".join(operator.get(CARDS).content.decode().split())
     assert body.index("No key.") < body.index("Create it.") < body.index("Case is visible.")
     entry = AuditEntry.objects.get(action="recipe.checked")
     assert entry.after["servicenow"] == "acme-servicenow"

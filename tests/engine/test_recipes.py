@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mappings.apply import compile_mapping
-from mappings.models import UserTable
+from mappings.models import UserTable, ValueMap
 from mappings.spec import Environment
 from sync import revisions, services
 from sync.models import Flow, RecordLink
@@ -74,6 +74,7 @@ def test_each_failing_check_says_what_to_mend_and_nothing_is_written(transaction
     pair.servicenow.edit("incident", on_fire["sys_id"], by="abel.tuter", comments="Smoke everywhere")
     pair.servicenow.platform.access.hidden_fields.add(("incident", "urgency"))
     pair.servicenow.platform.access.closed_tables.add("sys_journal_field")
+    ValueMap.objects.create(name="incident-priority-case-priority")  # the user's own, and empty
     writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
 
     checked = found("incident-case", pair)
@@ -91,7 +92,9 @@ def test_each_failing_check_says_what_to_mend_and_nothing_is_written(transaction
             "Add it: URL: the way fro",
         ),
     ]
-    assert "does not know these values of state: 9." in checked["warning"][-1]["text"]
+    warned = [each["text"] for each in checked["warning"]]
+    assert any("does not know these values of state: 9." in text for text in warned)
+    assert any("these values of Priority: Critical, High, Low, Medium." in text for text in warned)
     assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == writes
 
 
