@@ -15,7 +15,7 @@ from tests.engine.conftest import run_now
 from tests.engine.killing import Moment, let_time_pass, worker_on_the_test_database
 
 # Many in the lane that brings PostgreSQL and Redis, and where KILLS says so.
-KILLS = int(os.environ.get("KILLS", "25" if os.environ.get("REDIS_URL") else "3"))
+KILLS = int(os.environ.get("KILLS", "25" if os.environ.get("REDIS_URL") else "2"))
 RECORDS = 4
 FILES = 3  # that people add before each kill
 LOST = 0.08
