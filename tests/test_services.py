@@ -114,6 +114,12 @@ SERVICES = {
     "test_connection": Service(
         "test_connection", "connection.tested", lambda w, by: services.test_connection(connection=w.connection, by=by)
     ),
+    "check_recipe": Service(
+        "check_recipe", "recipe.checked",
+        lambda w, by: services.check_recipe(
+            recipe="incident-case", servicenow=w.connection, salesforce=w.flow.salesforce_connection, by=by
+        ),
+    ),
     "probe_connection": Service("test_connection", "connection.probed", probed),
     "retry_dead_letters": Service(
         "retry_deadletter", "dead_letters.retried", lambda w, by: services.retry_dead_letters(letters=[w.letter], by=by)

@@ -26,6 +26,8 @@ DEEDS = {
     "flow.resumed": "resumed",
     "connection.secrets_changed": "changed the secrets of",
     "connection.tested": "tested",
+    "recipe.checked": "checked the recipe",
+    "recipe.used": "made of a recipe",
     "dead_letters.retried": "retried dead letters",
     "dead_letters.ignored": "ignored dead letters",
     "payload.opened": "opened the values of",

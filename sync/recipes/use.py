@@ -18,7 +18,7 @@ from sync.configuration.flows import apply_flow
 from sync.configuration.parts import apply_user_table, apply_value_map
 from sync.configuration.plan import Plan
 from sync.models import Connection, Flow
-from sync.recipes.reading import Recipe
+from sync.recipes.reading import SYSTEMS, Recipe
 from sync.services import Refused, require
 
 PERMISSION = "sync.use_recipe"
@@ -62,6 +62,8 @@ def use_recipe(
     taken, and then nothing was made.
     """
     require(by, PERMISSION)
+    if (servicenow.system, salesforce.system) != SYSTEMS:
+        raise Refused("The connections lead to the wrong systems. Choose one to each; nothing was made.")
     with transaction.atomic():
         if Mapping.objects.filter(name=name).exists():
             raise Refused(f"There is a flow {name} already. Choose another name; nothing was made.")

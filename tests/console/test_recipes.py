@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 from django.utils import timezone
 
 from mappings.models import Mapping, UserTable, ValueMap
+from sync import services
 from sync.models import AuditEntry, Flow, Question
 from sync.recipes import shipped
+from sync.recipes.use import use_recipe
 from tests.console import seed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:No directory at")]
@@ -153,3 +159,17 @@ def test_what_is_no_recipe_no_connection_or_no_question_is_refused_in_words(as_r
     assert not Question.objects.exists()
     assert editor.post(USE, {**crossed, "name": "mine", "_form_submitted": "on"}).status_code == 200
     assert not Flow.objects.exists()
+
+
+def test_the_service_itself_keeps_the_sides_apart_and_asks_for_the_permission(as_role, pair):
+    as_role("operator")
+    servicenow, salesforce = pair
+    use = partial(use_recipe, recipe=shipped()[RECIPE], name="mine")
+
+    with pytest.raises(services.Refused, match="wrong systems"):
+        use(servicenow=salesforce, salesforce=servicenow, by=None)
+    with pytest.raises(PermissionDenied):
+        use(servicenow=servicenow, salesforce=salesforce, by=User.objects.get(username="operator"))
+
+    assert not Mapping.objects.exists()
+    assert not ValueMap.objects.exists()
