@@ -33,6 +33,7 @@ AT_ONCE = 200  # entries between two commits; a collection of Salesforce
 LINKS_AT_ONCE = 150  # whose past fits one call of ServiceNow
 # A look-up reads from a little before the request was sent: two clocks are never quite one.
 MARGIN = timedelta(minutes=5)
+TAKEN = "TAKEN"  # code of an entry that ServiceNow says it took, and that was not seen yet
 # Refusals that say something of the flow's setting, not of the entry.
 SETTING_FAULTS = frozenset({"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
@@ -306,7 +307,8 @@ class Notes:
 
     def _shown(self, rows: Sequence[JournalEntry]) -> tuple[list[tuple[JournalEntry, str]], list[Came]]:
         """Which of these ServiceNow really has, each with its id: a column that our user may not write is ignored
-        without a word, and the answer tells of no entry."""
+        without a word, and the answer tells of no entry. A read may lag behind a write, so what is not there is looked
+        for once more by a later run."""
         if not rows:
             return [], []
         try:
@@ -314,7 +316,8 @@ class Notes:
         except SyncError as error:
             return [], [Came(row, EntryStatus.IN_DOUBT, error.message, "in_doubt") for row in rows]
         done = [(row, found[row]) for row in rows if row in found]
-        return done, [_ignored(row) for row in rows if row not in found]
+        late = "ServiceNow answered that it took the entry, and does not show it yet."
+        return done, [Came(row, EntryStatus.IN_DOUBT, late, TAKEN) for row in rows if row not in found]
 
     def _came(self, row: JournalEntry, result: WriteResult) -> Came:
         if result.reply is Reply.UNKNOWN:
@@ -369,12 +372,12 @@ class Notes:
         looked_at = self.store.now()
         found = self._find(stream, rows)
         self.book.plan([], found)
-        over = [
-            row for row in rows
-            if row not in found and row.status != EntryStatus.PLANNED
-            and row.intent_at is not None and looked_at > row.intent_at + SEND_WITHIN + EXECUTES_WITHIN
-        ]  # fmt: skip
-        if over:
+        left = [row for row in rows if row not in found and row.status != EntryStatus.PLANNED]
+        taken = [row for row in left if row.code == TAKEN]
+        lost = [row for row in left if row.code != TAKEN]
+        if ignored := [row for row in taken if _is_past(row, looked_at, SEND_WITHIN)]:
+            self.book.record([], [_ignored(row) for row in ignored])
+        if over := [row for row in lost if _is_past(row, looked_at, SEND_WITHIN + EXECUTES_WITHIN)]:
             self.book.repeat(over)
 
     def _find(self, stream: str, rows: Sequence[JournalEntry]) -> dict[JournalEntry, str]:
@@ -406,6 +409,10 @@ def _write(row: JournalEntry) -> Write:
 def _not_sent(row: JournalEntry) -> WriteResult:
     """It did not leave in time after its intent, or the worker was told to stop: the next intent is its own."""
     return WriteResult(str(row.pk), Reply.UNSENT, message="It did not leave in time.", retry_after=0.0)
+
+
+def _is_past(row: JournalEntry, now: datetime, after: timedelta) -> bool:
+    return row.intent_at is not None and now > row.intent_at + after
 
 
 def _ignored(row: JournalEntry) -> Came:
