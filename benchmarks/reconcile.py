@@ -1,4 +1,5 @@
-"""What it costs to prove that both sides agree: everything read, and where nothing or little has moved since.
+"""What it costs to prove that both sides agree: everything read, where nothing or little has moved since, and where
+one pair in a thousand differs unseen.
 
 python -m benchmarks.reconcile [--records N] [--json]
 
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from datetime import timedelta
 from math import ceil
 from ssl import create_default_context
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 PAGE = 2000
 DAY = 86_400
+UNEQUAL = 1000  # of so many pairs one is made to differ
 MOST_EXTRA_CALLS = 12  # beside two pages for each 2,000 records: marks, people, the end of each read
 MOST_TIMES_MEMORY = 1.3  # of a reconciliation over what the process held before it
 
@@ -62,7 +65,7 @@ def reconcile(flow: Flow, step: str, **asked: bool) -> dict[str, Any]:
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run = execute(services.reconcile(flow=flow, by=None, enqueue=False, **asked).pk)
-    if run.status != "succeeded":
+    if run.status not in ("succeeded", "partial"):
         raise SystemExit(f"{run.status}: {run.error}")
     row = Reconciliation.objects.get(run=run)
     return {
@@ -72,17 +75,28 @@ def reconcile(flow: Flow, step: str, **asked: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def change_one(flow: Flow) -> None:
-    """One of the oldest incidents is edited by somebody."""
+def change(flow: Flow, count: int) -> None:
+    """Some of the oldest incidents are edited by somebody."""
     from sync.core.records import Operation, Write
     from sync.engine.connect import open_connector
     from sync.models import RecordLink
 
-    link = RecordLink.objects.order_by("servicenow_number")[0]
+    oldest = RecordLink.objects.order_by("servicenow_number").values_list("servicenow_id", flat=True)
+    values = {"short_description": f"Changed long after, {count} at once"}
     connector = open_connector(flow.servicenow_connection)
-    values = {"short_description": "Changed long after"}
-    list(connector.write("incident", [Write("one", Operation.UPDATE, values, link.servicenow_id)]))
+    writes = [Write(sys_id, Operation.UPDATE, values, sys_id) for sys_id in oldest[:count]]
+    if any(result.reply != "done" for result in connector.write("incident", writes)):
+        raise SystemExit("An edit was refused.")
     connector.close()
+
+
+def look_away() -> None:
+    """What was edited until now is behind every poll, as if it had committed late."""
+    from sync.models import Checkpoint
+
+    for mark in Checkpoint.objects.exclude(watermark=None):
+        mark.watermark += timedelta(seconds=DAY)
+        mark.save(update_fields=["watermark"])
 
 
 def inside(directory: str) -> None:
@@ -96,10 +110,16 @@ def inside(directory: str) -> None:
     pass_days(platforms, 1)
     poll(flow)
     steps = [reconcile(flow, "everything read"), reconcile(flow, "nothing moved")]
-    change_one(flow)
+    change(flow, 1)
     pass_days(platforms, 2)
     poll(flow)
     steps += [reconcile(flow, "one old incident moved"), reconcile(flow, "everything read again", full=True)]
+    change(flow, max(1, steps[0]["paired"] // UNEQUAL))
+    pass_days(platforms, 3)
+    look_away()
+    poll(flow)
+    steps.append(reconcile(flow, "one pair in a thousand differs unseen", full=True))
+    steps.append(reconcile(flow, "the same, healed", full=True, heal=True))
     print(json.dumps(steps))
 
 
@@ -120,11 +140,14 @@ def main() -> int:
         )  # fmt: skip
     steps: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     print(
-        "| step | records read | calls to ServiceNow | to Salesforce | seconds |\n| --- | ---: | ---: | ---: | ---: |"
+        "| step | records read | calls to ServiceNow | to Salesforce | seconds | unequal | healed |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     )
     for step in steps:
         here, there = step["calls"]
-        print(f"| {step['step']} | {step['read']:,} | {here} | {there} | {step['seconds']:.1f} |")
+        print(
+            f"| {step['step']} | {step['read']:,} | {here} | {there} | {step['seconds']:.1f} | {step['unequal']:,} | {step['healed']:,} |"
+        )
     pages = 2 * ceil(options.records / PAGE)
     kept = [
         (
@@ -133,6 +156,12 @@ def main() -> int:
             pages + MOST_EXTRA_CALLS,
         ),
         ("calls where nothing moved, at most half of that", sum(steps[1]["calls"]), pages // 2),
+        (
+            f"of {ceil(options.records / UNEQUAL):,} pairs made unequal, not found",
+            abs(steps[4]["unequal"] - max(1, options.records // UNEQUAL)),
+            0,
+        ),
+        ("left unequal after healing, none", steps[5]["unequal"], 0),
         (f"peak memory over that before, at most {MOST_TIMES_MEMORY}", steps[0]["memory"], MOST_TIMES_MEMORY),
     ]
     for text, value, most in kept:
