@@ -228,6 +228,10 @@ class Connector(Protocol):
         """
         ...
 
+    def deleted_by_key(self, name: str, key_field: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """Ids of deleted records that carried these keys, as far as the platform still tells; by key."""
+        ...
+
     def history(
         self, name: str, ids: Sequence[str], fields: Sequence[str], since: datetime | None = None
     ) -> Sequence[Change] | None:

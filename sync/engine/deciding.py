@@ -15,14 +15,15 @@ from mappings.apply import canonical
 from sync.core.planner import unchanged
 from sync.core.records import Operation, Outcome, Record, Side
 from sync.engine import failures, tombstones
-from sync.engine.deleting import Deleting, Policy, deleted_on
-from sync.engine.grounds import Look
+from sync.engine.deleting import TOMBSTONE, Deleting, Policy, deleted_on
+from sync.engine.grounds import Look, base_of
 from sync.engine.history import (
     Histories,
     updates_on,
 )
 from sync.engine.items import Item, Later
 from sync.engine.meeting import Meeting
+from sync.engine.rows import new_link
 from sync.engine.settling import Settling
 from sync.engine.store import put_off
 from sync.models.attention import WaitingReason
@@ -203,6 +204,25 @@ class Deciding(Meeting, Settling):
                 for intent in item.found:  # whatever it was about to write is gone
                     intent.settled_at = looks[side].at
                 self.deleting.plan(item, side)
+
+    def _meet_deleted(self, item: Item, id: str, look: Look) -> None:
+        """A pair is noted whose other record is in the recycle bin already; what is left follows the policy."""
+        if not self._may_bury(item.to, 1):
+            why = "Too many records disappeared at once: a person must allow it."
+            item.wait(Later(WaitingReason.GUARD, why, timedelta(minutes=15)), Outcome.WAITING)
+            return
+        item.link = new_link(item, self.context, self.store.now(), other_id=id, born_in=item.side)
+        item.new_link, item.base = True, {}
+        for intent in item.found:
+            intent.settled_at = look.at
+            for row, (_, sent, source, _) in intent.payload["fields"].items():
+                item.set_base(row, base_of(item.to, source, sent))
+        if item.found:
+            self.deleting.plan(item, item.to)
+        else:
+            # Made and deleted since the backup: nothing tells what of the record that is left was seen over there.
+            item.operation, item.tombstone = Operation.DELETE, TOMBSTONE[item.to]
+            item.rest(Outcome.DELETED)
 
     def _may_bury(self, side: Side, count: int) -> bool:
         """Whether so many more pairs may end because their records were deleted on `side`; all of them or none.

@@ -126,10 +126,16 @@ class Meeting(Planning):
         keys = {item.record.id: self.context.key_of(to, item.record.id) for item in items}
         found = self._carriers(to, next(iter(keys.values()))[0], [value for _, value in keys.values()])
         taken = self.store.links(to, [record.id for records in found.values() for record in records])
+        sought = [item for item in items if item.found or self.recovery.is_on]
+        gone = self._deleted_carriers(
+            to, [keys[item.record.id] for item in sought if keys[item.record.id][1] not in found]
+        )
         for item in items:
             carriers = found.get(keys[item.record.id][1], ())
             held = taken.get(carriers[0].id) if carriers else None
-            if not carriers:
+            if not carriers and (id := gone.get(keys[item.record.id][1])):
+                self._meet_deleted(item, id, looks[to])
+            elif not carriers:
                 self._nothing_found(item, looks[to])
             elif len(carriers) == 1 and held is not None and held.end(side) == item.record.id:
                 put_off(item)  # another lane has paired them since this record was read
@@ -139,6 +145,18 @@ class Meeting(Planning):
                 item.fail(failures.twin(self.context, item, to, names))
             else:
                 self._pair(item, carriers[0], looks, born_in=side)
+
+    def _deleted_carriers(self, to: Side, keys: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+        """Of counterparts that we may have made without knowing it: those that people have deleted since, by key."""
+        if not keys:
+            return {}
+        return self.connectors[to].deleted_by_key(
+            self.context.name(to), keys[0][0], [value for _, value in keys]
+        )
+
+    def _meet_deleted(self, item: Item, id: str, look: Look) -> None:
+        """The record had a counterpart, which was deleted: it is given no other one."""
+        raise NotImplementedError  # policies of deletion are Deciding's
 
     def _carriers(self, to: Side, name: str, keys: Sequence[str]) -> Mapping[str, Sequence[Record]]:
         """Records of `to` by the value of their key. Those known to exist are read by id, in fewer calls."""

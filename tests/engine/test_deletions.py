@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from sync.models import Conflict, DeadLetter, Event, Flow, RecordLink
+from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink
 from sync.models.link import LinkState
 from sync.sandbox.pair import Pair
 from tests.engine.both import make_both
 from tests.engine.conftest import run_now
+from tests.engine.killing import let_time_pass
 
 CLOSE = {"salesforce": {"Status": "Closed"}, "servicenow": {"state": "7", "close_code": "Solution provided", "close_notes": "Gone"}}  # fmt: skip
 
@@ -165,4 +166,31 @@ def test_a_deletion_without_answer_is_carried_over_once(
 
     assert not pair.salesforce.rows("Case")
     assert state() == LinkState.DELETED_IN_SERVICENOW
+    at_rest(flow, pair)
+
+
+@pytest.mark.parametrize("policy", ["ignore", "close"])
+def test_a_case_that_was_deleted_before_its_create_was_answered_is_not_made_again(
+    both: Callable[..., Flow], pair: Pair, policy: str
+) -> None:
+    flow = both({"salesforce": policy, "close": CLOSE})
+    pair.servicenow.add("incident", short_description="Printer on fire", state="2")
+    pair.salesforce.fault("reset_after", method="POST", path="composite/sobjects$")
+    pair.salesforce.fault("status", status=503, path="query.*ServiceNow_Sys_Id__c", times=40)
+    run_now(flow)
+    pair.salesforce.clear_faults()
+    (case,) = pair.salesforce.rows("Case")
+    assert not RecordLink.objects.exists()
+    pair.salesforce.delete("Case", case["Id"])
+    let_time_pass()
+
+    run_now(flow)
+
+    assert not pair.salesforce.rows("Case")
+    (incident,) = pair.servicenow.rows("incident")
+    assert (incident["state"], state()) == (
+        "7" if policy == "close" else "2",
+        LinkState.DELETED_IN_SALESFORCE,
+    )
+    assert not Intent.objects.exists()
     at_rest(flow, pair)

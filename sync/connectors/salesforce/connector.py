@@ -106,6 +106,9 @@ class SalesforceConnector:
     ) -> Sequence[Deletion]:
         return deletions.deleted(self._org, name, since, ids)
 
+    def deleted_by_key(self, name: str, key_field: str, keys: Sequence[str]) -> Mapping[str, str]:
+        return deletions.by_key(self._org, name, key_field, keys)
+
     def entries(self, stream: str, since: datetime) -> Iterator[EntryPage]:
         return journal.headers(self._org, stream, since)
 

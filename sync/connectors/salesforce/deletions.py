@@ -38,12 +38,27 @@ def deleted(org: Org, name: str, since: datetime | None, ids: Sequence[str]) -> 
     ]
 
 
-def _rows(org: Org, name: str, condition: str) -> Iterator[dict[str, Any]]:
+def by_key(org: Org, name: str, key_field: str, keys: Sequence[str]) -> dict[str, str]:
+    """Ids of deleted rows, by key; of several with one key the last one made. Empty where the user may not ask."""
+    try:
+        rows = [
+            row
+            for part in soql.chunks(dict.fromkeys(keys))
+            for row in _rows(
+                org, name, soql.both("IsDeleted = true", "", soql.one_of(key_field, part)), (key_field,)
+            )
+        ]
+    except ConfigurationError:
+        return {}
+    return {row[key_field]: row["Id"] for row in rows}
+
+
+def _rows(org: Org, name: str, condition: str, more: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """All rows by Id, without an open query cursor."""
     last_id = ""
     while True:
         beyond = f"Id > {soql.quoted(last_id)}" if last_id else ""
-        text = soql.select(_NAMES, name, soql.both(condition, beyond), order="Id", limit=PAGE)
+        text = soql.select((*_NAMES, *more), name, soql.both(condition, beyond), order="Id", limit=PAGE)
         data: Mapping[str, Any] | None = org.read(f"queryAll/?q={quote(text, safe='')}")
         if not isinstance(data, dict) or not isinstance(data.get("records"), list):
             raise TransientError("Salesforce answered a query with something else.", code="bad_answer")

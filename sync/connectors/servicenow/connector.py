@@ -108,6 +108,12 @@ class ServiceNowConnector:
     ) -> Sequence[Deletion]:
         return deletions.deleted(self._instance, name, since, ids)
 
+    def deleted_by_key(self, name: str, key_field: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """The delete audit names sys_ids alone: of other keys it tells nothing."""
+        if key_field != "sys_id":
+            return {}
+        return {gone.id: gone.id for gone in deletions.deleted(self._instance, name, None, keys)}
+
     def entries(self, stream: str, since: datetime) -> Iterator[EntryPage]:
         return journal.headers(self._instance, stream, since)
 
