@@ -1,6 +1,6 @@
 """Comments and work notes: read on either side by their own stamps, and carried to the other, each once.
 
-    settle what is in doubt -> poll each stream -> read the past of new links -> send what is planned -> settle
+    settle what is in doubt -> read the past of new links -> poll each stream -> send what is planned -> settle
 
 An entry is planned (its text sealed, committed), then its intent is committed, then it is sent, then what came of it is
 committed. Neither platform takes a key with an entry, so one whose answer was lost is looked for by its mark, and repeated
@@ -97,9 +97,8 @@ class Notes:
         known = {id for id, _ in self.book.known(side, ids)} | self.book.ours(side, ids)
         fresh = [id for id in ids if id not in known]
         for start in range(0, len(fresh), AT_ONCE):
-            self._take(
-                side, self.connectors[side].entries_by(stream, ids=fresh[start : start + AT_ONCE]), links
-            )
+            said = self.connectors[side].entries_by(stream, ids=fresh[start : start + AT_ONCE])
+            self._take(side, said, links, wary=wary)
 
     def _is_exchanged(self, place: Place) -> bool:
         return any(place in (pairing.kind, pairing.there) for pairing in self.context.exchange.pairings)
@@ -140,9 +139,12 @@ class Notes:
             self.book.read_links_to(links[-1])
 
     def _take(
-        self, side: Side, entries: Sequence[Entry], links: Mapping[str, RecordLink], *, wary: bool = False
+        self, side: Side, entries: Sequence[Entry], links: Mapping[str, RecordLink], *, wary: bool
     ) -> None:
-        """Plan what people have said; what we have said ourselves is recognised, and noted with its row."""
+        """Plan what people have said; what we have said ourselves is recognised, and noted with its row.
+
+        `wary`: this database may have forgotten what it carried, so that is looked for before it is planned.
+        """
         ids = [entry.id for entry in entries]
         known = {id for id, _ in self.book.known(side, ids)} | self.book.ours(side, ids)
         claims = self._ours(side, entries)

@@ -325,10 +325,11 @@ def test_who_quotes_or_copies_an_entry_of_ours_has_written_one_of_their_own(
     at_rest(flow, pair)
 
 
+@pytest.mark.parametrize("before_link", ["leave", "carry"])
 def test_a_console_that_lost_its_rows_knows_its_entries_by_their_marks(
-    both: Callable[..., Flow], pair: Pair
+    both: Callable[..., Flow], pair: Pair, before_link: str
 ) -> None:
-    flow = both({**BOTH, "before_link": "carry"})
+    flow = both({**BOTH, "before_link": before_link})
     incident, case = a_pair(flow, pair)
     say(pair, incident, "Please call me")
     answer(pair, case, "We did")
