@@ -11,7 +11,8 @@ import sys
 
 import django
 
-PAGES = {"reconcile": 5}  # records: few writes, so that all that can be interrupted lies between its pages
+# Records: few writes, so that all that can be interrupted lies between a reconciliation's pages.
+PAGES = {"reconcile": 5, "load": 12}
 
 
 def work(name: str, kind: str) -> None:
@@ -23,6 +24,10 @@ def work(name: str, kind: str) -> None:
     from sync.models.run import IN_BACKFILL
 
     flow = Flow.objects.get(name=name)
+    if kind == "load":  # of which several workers do a part each
+        for run in Run.objects.active().filter(flow=flow, lane="backfill"):
+            execute(run.pk, load_from=1, page_size=PAGES["load"])
+        return
     lane = "backfill" if kind in IN_BACKFILL else "live"
     left = Run.objects.active().filter(flow=flow, lane=lane).first()
     run = left or services.request_run(flow=flow, by=None, kind=kind, enqueue=False)

@@ -100,8 +100,9 @@ class Moment:
 
 
 @contextmanager
-def worker_on_the_test_database() -> Iterator[Worker]:
-    worker = Worker(_forking_on(database_url()))
+def worker_on_the_test_database(number: int = 0) -> Iterator[Worker]:
+    """`number`: which of several that work at the same time."""
+    worker = Worker(_forking_on(database_url(), number))
     try:
         yield worker
     finally:
@@ -109,7 +110,7 @@ def worker_on_the_test_database() -> Iterator[Worker]:
 
 
 @cache
-def _forking_on(database: str) -> subprocess.Popen[str]:
+def _forking_on(database: str, number: int) -> subprocess.Popen[str]:
     """What forks the workers. It holds nothing of a test, so one serves all of them, until this process ends."""
     environment = {
         **os.environ,

@@ -17,7 +17,7 @@ from sync.sandbox.salesforce.settings import Settings
 from tests.engine.conftest import run_now
 from tests.engine.equality import differences
 
-INCIDENTS = 60
+INCIDENTS = 40
 
 
 @pytest.fixture

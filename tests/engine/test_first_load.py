@@ -22,8 +22,8 @@ from tests.engine.both import make_both
 from tests.engine.conftest import run_now
 from tests.engine.equality import differences
 
-INCIDENTS = 120
-PAGE = 5
+INCIDENTS = 80
+PAGE = 4
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_the_first_poll_of_a_large_table_leaves_it_to_a_first_load_and_follows_w
 ) -> None:
     poll = services.request_run(flow=Flow.objects.get(pk=flow.pk), by=None, kind=RunKind.POLL, enqueue=False)
 
-    poll = execute(poll.pk, load_from=100, first_load=services.begin_first_load)
+    poll = execute(poll.pk, load_from=50, first_load=services.begin_first_load)
 
     assert (poll.status, poll.created) == ("succeeded", 0)
     load = Run.objects.get(kind=RunKind.RESYNC)
