@@ -114,7 +114,8 @@ def _work_in_lane(run: Run, asked: Slice) -> None:
     if lease is None:
         return
     try:
-        if _start(run) and not _put_aside(run):
+        # Another worker may have cut it since it was read here: only when all parts are done is it brought to its end.
+        if _start(run) and not _put_aside(run) and not (run.parts and parts.left(run)):
             _work(run, lease, asked)
     finally:
         leases.release(lease)

@@ -13,7 +13,16 @@ from django.utils import timezone
 from mappings.models import ValueMap, ValueMapEntry
 from sync import services
 from sync.engine import parts
-from sync.engine.execute import NEXT_SLICE, execute, resume_deferred, unattended
+from sync.engine.execute import (
+    NEXT_SLICE,
+    Slice,
+    _work_in_lane,
+    execute,
+    never,
+    nobody,
+    resume_deferred,
+    unattended,
+)
 from sync.models import Flow, Intent, Partition, RecordLink, Run, Waiting
 from sync.models.partition import PartitionState
 from sync.models.run import RunKind
@@ -265,3 +274,20 @@ def test_a_first_poll_of_a_small_table_reads_it_itself(flow: Flow, pair: Pair) -
     poll = execute(poll.pk, first_load=services.begin_first_load)
 
     assert (poll.status, poll.created, Run.objects.count()) == ("succeeded", incidents(pair), 1)
+
+
+def test_a_worker_that_comes_when_another_has_just_cut_the_run_does_not_end_it(
+    flow: Flow, pair: Pair
+) -> None:
+    run = asked(flow)
+
+    ended = work(Run.objects.get(pk=run.pk), slice_seconds=0)
+    assert ended.parts == 16
+    assert run.parts == 0  # as that worker has read it
+
+    _work_in_lane(run, Slice(lambda run: None, None, never, PAGE, 1, nobody, None))
+
+    assert Run.objects.get(pk=run.pk).status == "running"
+    ended = work(ended)
+
+    assert (ended.status, ended.created) == ("succeeded", incidents(pair))
