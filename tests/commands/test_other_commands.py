@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from django.db import connection as database
@@ -13,6 +14,7 @@ from sync import audit
 from sync.encryption import keyring, sealed_attributes
 from sync.management.commands.demo import FILE, variables
 from sync.models import AuditEntry, Connection, Flow
+from sync.recipes.shelf import SHELF
 from sync.sandbox.cli import describe
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,8 +22,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def demo_file(tmp_path, pair) -> Path:
-    """The demo's file with the sandbox's addresses; its secrets are references to variables that are not set."""
-    text = FILE.read_text()
+    """The demo's file with the sandbox's addresses; its secrets are references to variables that are not set.
+
+    Its table and fields are written out, so that there is something to slip in.
+    """
+    rows = (SHELF / "incident-case.yaml").read_text().partition("  fields:\n")[2]
+    text = FILE.read_text().replace("servicenow, enter:", "servicenow, table: incident, enter:")
+    text = text.replace("    schedule:", f"    fields:\n{indent(rows, '  ')}    schedule:")
     for name, value in variables(describe(pair)).items():
         if name.endswith(("_URL", "_BUNDLE")):
             text = text.replace("${" + name + "}", value)
