@@ -26,6 +26,7 @@ def page(chromium, live_server, transactional_db):
     context = chromium.new_context(
         viewport={"width": 1280, "height": 900}, base_url=live_server.url, ignore_https_errors=True
     )
+    context.set_default_timeout(test_browser.PATIENCE)
     page = context.new_page()
     test_browser.come_back(context, live_server.url)
     yield page

@@ -434,7 +434,7 @@ def test_a_real_browser_follows_the_link_edits_and_runs_nothing(pair):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page(ignore_https_errors=True)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(90_000)  # milliseconds, for a busy machine
         page.on("console", lambda message: said.append(message.text))
         page.on("dialog", lambda dialog: said.append(dialog.message))
         page.goto(pair.servicenow.pages.link())
