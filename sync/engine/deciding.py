@@ -7,7 +7,7 @@ where both sides must be written, Salesforce is first, and ServiceNow follows on
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
@@ -35,6 +35,8 @@ class Deciding(Meeting, Settling):
     """Decides for records read on one side what happens on either."""
 
     _buried: int = 0
+    # Records that are gone from a side: their counterparts do not rest because they equal the base.
+    vanished: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,19 +138,27 @@ class Deciding(Meeting, Settling):
             if item.link.state != LinkState.ACTIVE:
                 if not self._may_be_back(item, look_up=look_up):
                     item.rest(Outcome.UNCHANGED)
-            elif item.found or item.retried or self._lacks_key(item) or (look_up and two_way):
+            elif (
+                item.found
+                or item.retried
+                or self._lacks_key(item)
+                or (look_up and two_way)
+                or item.id_on(item.side.other) in self.vanished
+            ):
                 continue
             elif self.recovery.touched(item.side, item.record):
                 continue  # it may have moved and come back, and its counterpart have been given what it was meanwhile
             elif unchanged(rows, item.record.values, item.known_base(), canonical, item.side):
                 item.rest(Outcome.UNCHANGED)
 
-    @staticmethod
-    def _may_be_back(item: Item, *, look_up: bool) -> bool:
-        """Whether a pair of which one record was deleted must be looked at: that record is shown again, or may be."""
+    def _may_be_back(self, item: Item, *, look_up: bool) -> bool:
+        """Whether a pair of which one record was deleted must be looked at: that record is shown again, or may be.
+
+        Of a side that is not followed only the other one's changes give occasion to look.
+        """
         assert item.link is not None
         side = deleted_on(item.link.state)
-        return side is not None and (side is item.side or look_up)
+        return side is not None and (side is item.side or look_up or side not in self.context.reads)
 
     def _decide_linked(self, items: Sequence[Item], look: Look) -> None:
         if not items:

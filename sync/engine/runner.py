@@ -201,6 +201,7 @@ class Runner:
             tombstones.pause(self.store, side, len(gone), self._deciding.burial_limit)
         if self.context.flow.deletions_paused:
             return
+        self._deciding.vanished.update(link.end(side) for link in gone.values())
         ids = list(gone)
         for start in range(0, len(ids), self.page_size):
             missing = self._by_id(side.other, ids[start : start + self.page_size], entered=False)

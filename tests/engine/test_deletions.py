@@ -194,3 +194,41 @@ def test_a_case_that_was_deleted_before_its_create_was_answered_is_not_made_agai
     )
     assert not Intent.objects.exists()
     at_rest(flow, pair)
+
+
+@pytest.mark.parametrize("deleted", ["incident", "Case"])
+def test_of_a_one_way_flow_a_deletion_on_either_side_ends_the_pair(
+    both: Callable[..., Flow], pair: Pair, deleted: str
+) -> None:
+    flow = both({"servicenow": "close", "salesforce": "unlink", "close": CLOSE}, direction="to_salesforce")
+    incident, case = a_pair(flow, pair)
+    if deleted == "incident":
+        pair.servicenow.delete("incident", incident)
+    else:
+        pair.salesforce.delete("Case", case)
+
+    run_now(flow)
+
+    assert state() == (LinkState.DELETED_IN_SERVICENOW if deleted == "incident" else LinkState.UNLINKED)
+    assert [row["Status"] for row in pair.salesforce.rows("Case")] == (
+        ["Closed"] if deleted == "incident" else []
+    )
+    at_rest(flow, pair)
+
+
+def test_a_restored_case_of_a_one_way_flow_is_followed_from_its_incidents_next_change(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both({"salesforce": "ignore"}, direction="to_salesforce")
+    incident, case = a_pair(flow, pair)
+    pair.salesforce.delete("Case", case)
+    pair.servicenow.edit("incident", incident, short_description="Edited while it was gone")
+    run_now(flow)
+    assert state() == LinkState.DELETED_IN_SALESFORCE
+    pair.salesforce.undelete("Case", case)
+    pair.servicenow.edit("incident", incident, short_description="Printer is wet now")
+
+    run_now(flow)
+
+    assert state() == LinkState.ACTIVE
+    assert [row["Subject"] for row in pair.salesforce.rows("Case")] == ["Printer is wet now"]

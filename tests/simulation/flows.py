@@ -56,6 +56,25 @@ FLOWS: dict[str, dict[str, Any]] = {
 }
 
 
+def _deleting(policy: str, back: str = "") -> dict[str, Any]:
+    """`back`: what a deletion in Salesforce does, where it does something else."""
+    return {"options": {"deletions": {"servicenow": policy, "salesforce": back or policy, "close": CLOSING}}}
+
+
+CLOSING = {
+    "salesforce": {"Status": "Closed"},
+    "servicenow": {"state": "7", "close_code": "Solution provided", "close_notes": "Its Case was deleted"},
+}
+# Schedules of these delete and restore records, too. They stand apart, so that the seeds of the others stay as they are.
+DELETING: dict[str, dict[str, Any]] = {
+    "deletes": {**BOTH, "conflict": "newest", "adopt": "newest", **_deleting("delete")},
+    "closes": {**BOTH, "conflict": "servicenow", **_deleting("close")},
+    "unlinks": {**BOTH, "conflict": "salesforce", "adopt": "salesforce", **_deleting("unlink")},
+    "one-way-closes": {"direction": "to_salesforce", **ENTER, **_deleting("close", back="unlink")},
+}
+EVERY = FLOWS | DELETING
+
+
 @dataclass(frozen=True)
 class Flows:
     contexts: dict[str, Context]
@@ -70,7 +89,7 @@ def make_flows(platforms: Platforms, wires: Wires) -> Flows:
     ends = {side: _connection(side, platforms) for side in Side}
     connectors = {side: wires.connector(side) for side in Side}
     contexts = {}
-    for name, settings in FLOWS.items():
+    for name, settings in EVERY.items():
         flow = _flow(name, ends, settings)
         assert flow.revision is not None
         contexts[name] = build(flow, flow.revision, connectors[Side.SERVICENOW], connectors[Side.SALESFORCE])

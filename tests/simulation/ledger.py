@@ -73,6 +73,11 @@ class Ledger:
     _cells: dict[Cell, Any] = field(default_factory=dict)
     _order: Any = field(default_factory=count)
     _reads: dict[tuple[str, Side, str], Moment] = field(default_factory=dict)
+    watches_deletions: bool = False
+    _living: set[tuple[Side, str]] = field(default_factory=set)
+    _carried: set[str] = field(
+        default_factory=set
+    )  # texts of people that the engine has written to the other side
     _planned: list[tuple[Side, str, frozenset[str], Moment, bool]] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -82,6 +87,7 @@ class Ledger:
 
     def typed(self, side: Side, id: str) -> None:
         """A person has just written to a record: take note of every value that is new."""
+        self._gone()
         for cell, old, new in self._changes():
             self.last_by[cell] = "person"
             self._note(f"person {cell} {old!r} -> {new!r}")
@@ -117,11 +123,16 @@ class Ledger:
 
     def look_around(self) -> None:
         """Take note of what is new since the last look and was not typed: the engine's requests have done it."""
+        for side, id in self._gone():
+            self.writes += 1
+            self._note(f"engine deletes {side} {id}")
+            self._buried(side, id)
         for cell, old, new in self._changes():
             self.writes += 1
             self.last_by[cell] = "engine"
             self._note(f"engine {cell} {old!r} -> {new!r}")
             if cell[2] in TEXTS:
+                self._carried.add(token(new))
                 since = self._written.setdefault((cell, token(new)), self.now())
                 self._overwritten(cell, token(old), token(new), since)
 
@@ -138,7 +149,30 @@ class Ledger:
         self.losses.append(Loss(edit, new, self.now(), known, conditional, new in self.ancestors[old], since))
         self._note(f"LOSS {self.losses[-1]}")
 
+    def _buried(self, side: Side, id: str) -> None:
+        """The engine has deleted a record: edits that it had seen and never carried over must be on record."""
+        plans = [plan for plan in self._planned if plan[:2] == (side, id)]
+        for name in TEXTS:
+            edit = self.edits.get(token(self._cells.get((side, id, name))))
+            if edit is None or edit.cell != (side, id, name) or edit.token in self._carried:
+                continue
+            if plans and edit.order < plans[-1][3].order and edit.seen_from <= plans[-1][3].at:
+                self.losses.append(Loss(edit, "a deletion", self.now(), True, False, False, self.now()))
+                self._note(f"LOSS {self.losses[-1]}")
+
+    def ever(self, side: Side) -> int:
+        """How many records the side has ever shown."""
+        return len({cell[1] for cell in self._cells if cell[0] is side})
+
     # What stands
+
+    def _gone(self) -> set[tuple[Side, str]]:
+        """Records that have disappeared since the last look."""
+        if not self.watches_deletions:
+            return set()
+        living = {(side, id) for side in Side for id, _ in self.platforms.rows(side)}
+        gone, self._living = self._living - living, living
+        return gone
 
     def _changes(self) -> list[tuple[Cell, Any, Any]]:
         found: list[tuple[Cell, Any, Any]] = []

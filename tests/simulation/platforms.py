@@ -17,7 +17,7 @@ from sync.sandbox.servicenow.stamps import stamp
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 NAMES = {Side.SERVICENOW: "incident", Side.SALESFORCE: "Case"}
-_FILLED_ON_SERVICENOW = ("incident", "sys_audit", "sys_journal_field")
+_FILLED_ON_SERVICENOW = ("incident", "sys_audit", "sys_audit_delete", "sys_journal_field")
 
 
 class RowLocks(Commits):
@@ -82,7 +82,7 @@ class Platforms:
             index.clear()
 
     def rows(self, side: Side) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All rows as they are newest, whether readers see them yet or not: id and the columns that the flow maps."""
+        """All rows that are not deleted, as they are newest, whether readers see them yet or not: id and the columns that the flow maps."""
         if side is Side.SERVICENOW:
             data = self.world.servicenow.platform.store.data("incident")
             at = data.table.position
@@ -91,6 +91,8 @@ class Platforms:
         else:
             table = self.world.salesforce.platform.org.tables["Case"]
             for id, case in table.rows.items():
+                if case.values[table.deleted_slot]:
+                    continue
                 yield id, {name: case.values[table.slots[name]] for name in COLUMNS[side]}
 
     def unseen_until(self, side: Side, id: str) -> datetime | None:

@@ -19,7 +19,7 @@ from sync.models.base import Lane
 from sync.models.run import ACTIVE
 from sync.sandbox.dialects import switches
 from sync.sandbox.platform import ControlError
-from tests.simulation.flows import FLOWS, Flows, make_flows
+from tests.simulation.flows import DELETING, EVERY, Flows, make_flows
 from tests.simulation.ledger import FIELDS, Ledger
 from tests.simulation.platforms import NAMES, Platforms
 from tests.simulation.promises import ask
@@ -99,7 +99,12 @@ class Play:
         self.made = dict.fromkeys(
             Side, 0
         )  # records that people made, of two that name each other the incident
-        self.settings = FLOWS[schedule.flow]
+        self.settings = EVERY[schedule.flow]
+        self.deletes = schedule.flow in DELETING
+        self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
+        if self.deletes:
+            self.ledger.watches_deletions = True
+            platforms.sides[Side.SERVICENOW].turn(itil_deletes_incidents=True)
 
     def run(self) -> list[str]:
         """Play, ask every promise, and leave no row behind."""
@@ -211,6 +216,22 @@ class Play:
             return
         self.ledger.typed(side, id)
 
+    def _delete(self, side: Side, index: int) -> None:
+        ids = [id for id, _ in self.bench.platforms.rows(side)]
+        if not ids:
+            return
+        id = ids[index % len(ids)]
+        self._as_person(side, lambda by: (self.bench.platforms.sides[side].delete(NAMES[side], id), id)[1])
+        self.deleted[side].append(id)
+
+    def _undelete(self, side: Side) -> None:
+        """The record that was deleted last comes back."""
+        if self.deleted[side]:
+            id = self.deleted[side].pop()
+            self._as_person(
+                side, lambda by: (self.bench.platforms.sides[side].undelete(NAMES[side], id), id)[1]
+            )
+
     def _wait(self, seconds: float) -> None:
         self.bench.platforms.clock.advance(seconds=seconds)
         self.ledger.look_around()
@@ -299,8 +320,11 @@ class Play:
             self.broken.append(f"{name}: {type(worker.error).__name__}: {worker.error}")
 
 
-def broken_by(bench: Bench, seeds: Iterable[int]) -> list[str]:
+def broken_by(bench: Bench, seeds: Iterable[int], flow: str = "") -> list[str]:
     """What the schedules of these seeds break, each with the command that plays it again."""
+    again = f" ARGS='--flow {flow}'" if flow else ""
     return [
-        f"make simulate SEED={seed}: {found}" for seed in seeds if (found := Play(bench, draw(seed)).run())
+        f"make simulate SEED={seed}{again}: {found}"
+        for seed in seeds
+        if (found := Play(bench, draw(seed, flow)).run())
     ]

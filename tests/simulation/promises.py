@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mappings.apply import CompiledRow, canonical
 from sync.core.records import Side
+from sync.engine.deleting import TOMBSTONE as TOMBSTONES
 from sync.models import Conflict, DeadLetter, Event, Intent, RecordLink, Waiting
 from sync.models.attention import ConflictState, DeadLetterState
 from tests.simulation.ledger import FIELDS, Loss
@@ -28,6 +29,7 @@ def ask(play: Play) -> list[str]:
         *_one_counterpart(play),
         *_agree(play),
         *_nothing_overwritten(play),
+        *(_stay_deleted(play) if play.deletes else ()),
     ]
 
 
@@ -35,15 +37,31 @@ def _settled(play: Play) -> Iterator[str]:
     wrote = play.wrote
     if any(wrote[2:]):
         yield f"rounds after quiet wrote {wrote}: more than two write"
-    if left := Waiting.objects.filter(flow=play.setting.context.flow).count():
+    gone = _deleted(play)  # what was about to be written from these waits until the flow's patience ends
+    flow = play.setting.context.flow
+    if left := Waiting.objects.filter(flow=flow).exclude(record_id__in=gone).count():
         yield f"{left} records still wait after {len(wrote)} quiet rounds"
-    if left := Intent.objects.open().filter(flow=play.setting.context.flow).count():
+    if left := Intent.objects.open().filter(flow=flow).exclude(source_id__in=gone).count():
         yield f"{left} intents are still open"
+
+
+def _deleted(play: Play) -> set[str]:
+    return {id for ids in play.deleted.values() for id in ids}
+
+
+def _names_a_deleted_one(play: Play, side: Side, row: Any) -> bool:
+    """Whether a record carries the key of one that people deleted before the two were known to be a pair."""
+    if side is Side.SALESFORCE:
+        return row["ServiceNow_Sys_Id__c"] in play.deleted[Side.SERVICENOW]
+    return (row["correlation_id"] or "").rpartition(":")[2] in play.deleted[Side.SALESFORCE]
 
 
 def _letters(play: Play) -> Iterator[str]:
     for letter in _open_letters(play):
-        if letter.code in NEVER:
+        of_deleted = letter.code == "NAMED_RECORD_NOT_VISIBLE" and any(
+            id in str(letter.content) for id in _deleted(play)
+        )
+        if letter.code in NEVER and not of_deleted:
             yield f"dead letter {letter.code} for {letter.record_id}: {letter.content.get('message')}"
 
 
@@ -55,21 +73,29 @@ def _one_counterpart(play: Play) -> Iterator[str]:
     """Counted by the platforms' own rows."""
     context = play.setting.context
     rows = {side: dict(play.bench.platforms.rows(side)) for side in Side}
-    links = list(RecordLink.objects.filter(flow=context.flow, state="active"))
+    every = list(RecordLink.objects.filter(flow=context.flow))
+    links = [link for link in every if link.state == "active"]
     excused = {letter.record_id for letter in _open_letters(play)}
     for side in Side:
         linked = Counter(link.end(side) for link in links)
+        ended = {link.end(side) for link in every if link.state != "active"}
         yield from (f"{id} has {number} links" for id, number in linked.items() if number > 1)
         yield from (f"a link names {id}, which is not in {side}" for id in linked if id not in rows[side])
         if context.creates(side.other):
             yield from (
                 f"{id} of {side} entered and has no counterpart"
-                for id in rows[side]
-                if id not in linked and id not in excused
+                for id, row in rows[side].items()
+                if id not in linked
+                and id not in excused
+                and id not in ended
+                and not _names_a_deleted_one(play, side, row)
             )
     for side in Side:
         expected = play.made[side] + (play.made[side.other] if context.creates(side) else 0)
-        if len(rows[side]) > expected or (len(rows[side]) < expected and not excused):
+        if play.deletes and play.ledger.ever(side) > expected:
+            yield f"{side} has had {play.ledger.ever(side)} records, and people made {expected}: one was made twice"
+        missing = len(rows[side]) < expected and not excused and not play.deletes
+        if len(rows[side]) > expected or missing:
             yield f"{side} holds {len(rows[side])} records, and {expected} should be there"
     keys = Counter(row["ServiceNow_Sys_Id__c"] for row in rows[Side.SALESFORCE].values())
     yield from (f"{number} Cases carry {key}" for key, number in keys.items() if key and number > 1)
@@ -77,6 +103,30 @@ def _one_counterpart(play: Play) -> Iterator[str]:
         there = rows[Side.SALESFORCE].get(link.salesforce_id, {})
         if there and there["ServiceNow_Sys_Id__c"] != link.servicenow_id:
             yield f"{link.salesforce_id} does not carry the key of its incident"
+
+
+def _stay_deleted(play: Play) -> Iterator[str]:
+    """What people deleted does not come back, its counterpart meets the policy, and what they restored is a pair again."""
+    context = play.setting.context
+    rows = {side: dict(play.bench.platforms.rows(side)) for side in Side}
+    policy = play.settings["options"]["deletions"]["servicenow"]
+    for side in Side:
+        yield from (
+            f"{id} of {side} was deleted, and is back" for id in play.deleted[side] if id in rows[side]
+        )
+    for link in RecordLink.objects.filter(flow=context.flow):
+        ends = {side: link.end(side) in rows[side] for side in Side}
+        followed = [
+            TOMBSTONES[side] for side in context.reads
+        ]  # of the other side, only its counterpart's changes tell
+        if all(ends.values()) and link.state in followed:
+            yield f"{link.servicenow_id} and its Case are there, and their link says {link.state}"
+        for side in Side:
+            survived = ends[side.other] and not ends[side] and link.end(side) in play.deleted[side]
+            if survived and link.state == "active":
+                yield f"{link.end(side)} of {side} was deleted, and its pair is said to live"
+            if survived and policy == "delete":
+                yield f"{link.end(side)} of {side} was deleted, and its counterpart was not"
 
 
 def _agree(play: Play) -> Iterator[str]:

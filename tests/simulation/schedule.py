@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sync.core.records import Side
-from tests.simulation.flows import FLOWS
+from tests.simulation.flows import DELETING, FLOWS
 
 Step = tuple[Any, ...]
 
@@ -84,10 +84,21 @@ def draw(seed: int, flow: str = "") -> Schedule:
     _begin(rng, flow, steps)
     for _ in range(rng.randint(2, 4)):
         _round(rng, flow, steps)
+    if flow in DELETING:
+        _delete_and_restore(random.Random(f"deletions of {seed}"), steps)
     skew = (0.0, 0.0) if rng.random() < 0.5 else (rng.uniform(-30, 30), rng.uniform(-30, 30))
     dialect = (rng.choice(SWITCHES),) if rng.random() < 0.25 else ()
     page_size, history = rng.choice((1, 2, 2, 50)), rng.random() < 0.5
     return Schedule(seed, flow, page_size, skew, tuple(steps), dialect, history)
+
+
+def _delete_and_restore(rng: random.Random, steps: list[Step]) -> None:
+    """People delete a record or two, at any moment, and may think better of it later."""
+    for _ in range(rng.randint(1, 3)):
+        side, at = rng.choice(SIDES), rng.randint(1, len(steps))
+        steps.insert(at, ("delete", side, rng.randrange(3)))
+        if rng.random() < 0.5:
+            steps.insert(rng.randint(at + 1, len(steps)), ("undelete", side))
 
 
 def _begin(rng: random.Random, flow: str, steps: list[Step]) -> None:
