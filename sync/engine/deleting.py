@@ -102,7 +102,9 @@ class Deleting:
             taken = policy is Policy.DELETE or (
                 name in closing and canonical(closing[name]) != canonical(now)
             )
-            if taken and base is not None and canonical(now) != canonical(base[_PLACE[item.to]]):
+            # What two records that met have never agreed on was not seen by the one that is gone either.
+            agreed = base[_PLACE[item.to]] if base is not None else None
+            if taken and canonical(now) != canonical(agreed):
                 found.append(_overwrote(item, policy, row.id, name, closing.get(name), now))
         return found
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from sync.core.records import Cursor, Outcome, Side
+from sync.core.records import Cursor, Operation, Outcome, Side
 from sync.core.retry import backoff
 from sync.core.window import Poll
 from sync.engine import bulk, rows
@@ -153,6 +153,7 @@ class Store(Known):
             self._settle(batch.items)
             self._insert_intents(batch.sending)
             self._give_up_paired(batch.side, [item for item in batch.sending if item.link is None])
+            self._tell_at_stake([item for item in batch.sending if item.operation is Operation.DELETE])
             self.calls.save()
 
     def _claim(self, items: Sequence[Item]) -> None:
@@ -247,6 +248,14 @@ class Store(Known):
         bulk.delete(Intent, closed)
         # No later look finds it out again: it is told now, or a worker that dies before its answers takes it along.
         rows.tell_settled([item for item in items if _is_taught(item)], self.context, self.run, self.now())
+
+    def _tell_at_stake(self, items: Sequence[Item]) -> None:
+        """Edits that go with a record that is about to be deleted: once it is gone, only this tells of them."""
+        for item in items:
+            item.overwrote += item.at_stake
+        rows.record_overwritten(items, self.run, self.now())
+        for item in items:
+            item.overwrote, item.at_stake = [], []
 
     def _insert_intents(self, items: Sequence[Item]) -> None:
         self._leave_under_way([item for item in items if isinstance(item.intent, Intent)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.play import Bench, broken_by
+from tests.simulation.play import Bench, Play, broken_by
 from tests.simulation.schedule import draw
 
 pytestmark = pytest.mark.django_db
@@ -21,3 +21,13 @@ def test_the_schedules_delete_and_restore() -> None:
     steps = [step[0] for seed in range(14) for step in draw(seed, "closes").steps]
 
     assert steps.count("delete") > steps.count("undelete") > 5
+
+
+def test_what_two_records_never_agreed_on_goes_on_record_before_one_is_deleted(bench: Bench) -> None:
+    """A Case that names its incident is deleted while the two are being paired; the incident holds texts of its own."""
+    play = Play(bench, draw(2, "deletes"))
+
+    assert play.run() == []
+    assert {field for field, _, rule in play.told.conflicts if rule == "policy: delete"} >= {
+        "short_description", "description", "u_symptom",
+    }  # fmt: skip
