@@ -21,11 +21,11 @@ from sync.engine.history import (
     Histories,
     updates_on,
 )
+from sync.engine.intending import put_off
 from sync.engine.items import Item, Later
 from sync.engine.meeting import Meeting
 from sync.engine.rows import new_link
 from sync.engine.settling import Settling
-from sync.engine.store import put_off
 from sync.models.attention import WaitingReason
 from sync.models.link import LinkState
 

@@ -21,9 +21,10 @@ from sync.engine import parts
 from sync.engine.connect import CallLog, open_connector
 from sync.engine.context import DEFAULT_PAGE, Context, build, forget_schema
 from sync.engine.garbage import seldom_collected
+from sync.engine.paging import SliceEnded
 from sync.engine.parts import Cut, Load, PartRunner, PartStore
 from sync.engine.reconcile import Reconciler
-from sync.engine.runner import LOAD_FROM, Runner, SliceEnded
+from sync.engine.runner import LOAD_FROM, Runner
 from sync.engine.store import Store
 from sync.errors import (
     AuthenticationError,

@@ -16,7 +16,7 @@ from django.db import transaction
 from sync.connectors.base import Inserts, JobState
 from sync.core.records import Operation, Refusal, Reply, Write, WriteResult
 from sync.engine import lease as leases
-from sync.engine.runner import SliceEnded
+from sync.engine.paging import SliceEnded
 from sync.engine.store import Store
 from sync.errors import ConfigurationError, OutcomeUnknownError, RefusedError, TransientError
 from sync.models import BulkJob, Partition

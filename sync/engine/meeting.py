@@ -13,10 +13,10 @@ from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN, Look, base_of
 from sync.engine.history import (
     CLOCK_SLACK,
 )
+from sync.engine.intending import put_off
 from sync.engine.items import Item, Later
 from sync.engine.planning import Planning
 from sync.engine.rows import new_link
-from sync.engine.store import put_off
 from sync.models import Intent
 from sync.models.attention import WaitingReason
 

@@ -36,7 +36,8 @@ from sync.engine.context import DEFAULT_PAGE
 from sync.engine.items import Answers, Batch
 from sync.engine.jobs import Jobs, Left, threshold
 from sync.engine.lease import Lease
-from sync.engine.runner import Runner, SliceEnded
+from sync.engine.paging import SliceEnded
+from sync.engine.runner import Runner
 from sync.engine.store import Store, poll_columns
 from sync.models import BulkJob, Checkpoint, Partition, Run, Worker
 from sync.models.partition import PartitionState

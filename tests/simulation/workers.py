@@ -22,7 +22,8 @@ from sync.engine import lease as leases
 from sync.engine.connect import CallLog
 from sync.engine.context import Context
 from sync.engine.items import Batch
-from sync.engine.runner import Runner, SliceEnded
+from sync.engine.paging import SliceEnded
+from sync.engine.runner import Runner
 from sync.engine.store import Store
 from sync.errors import SyncError
 from sync.models import LaneLease, RecordLink, Run
