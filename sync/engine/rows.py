@@ -252,7 +252,7 @@ def upsert_waiting(flow: Flow, items: Sequence[Item], now: datetime, rng: random
             fresh.append(row)
         else:
             row.save()
-    Waiting.objects.bulk_create(fresh)
+    Waiting.objects.bulk_create(fresh, ignore_conflicts=True)  # another lane may have put it down meanwhile
 
 
 def letter_key(item: Item) -> tuple[Side, str]:
@@ -284,7 +284,7 @@ def upsert_letters(context: Context, run: Run, items: Sequence[Item], now: datet
         _fill_letter(letter, item, context, run, now)
         if letter not in fresh:
             letter.save()
-    DeadLetter.objects.bulk_create(fresh)
+    DeadLetter.objects.bulk_create(fresh, ignore_conflicts=True)  # likewise
 
 
 def _fill_letter(letter: DeadLetter, item: Item, context: Context, run: Run, now: datetime) -> None:

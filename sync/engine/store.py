@@ -78,7 +78,7 @@ class Store(Intending):
                     message="A write is in doubt, and its source is not shown any more.",
                 )
                 for id, intents in left.items()
-            ])  # fmt: skip
+            ], ignore_conflicts=True)  # fmt: skip
             for row in self.waiting_since(keys).values():
                 if now - row.since > self.context.patience:
                     rows.letter_of_waiting(self.context, run, row, now)

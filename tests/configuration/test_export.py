@@ -77,7 +77,7 @@ def test_an_export_fills_an_empty_database_with_the_same(bring_in, acme):
     pairs=st.dictionaries(words, words, max_size=4),
     value=words,
     scope=words,
-    enter=CURIOUS | st.text(max_size=40),
+    enter=CURIOUS | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40),
     direction=st.sampled_from(["to_salesforce", "to_servicenow", "both"]),
     position=st.integers(0, 900),
     overlap=st.integers(0, 86_400),

@@ -418,8 +418,10 @@ def test_a_resync_beside_the_live_lane_asks_about_a_field_once(both: Callable[..
         )
 
     def resync() -> None:
-        run_now(flow, kind="resync")
-        connections.close_all()
+        try:
+            run_now(flow, kind="resync")
+        finally:
+            connections.close_all()
 
     beside = threading.Thread(target=resync)
     beside.start()
