@@ -102,7 +102,8 @@ def test_an_empty_console_becomes_the_one_that_was_backed_up(
     assert everything() == before
     assert ended.data["rows"] == made.data["rows"]
     assert Connection.objects.get(system="servicenow").secrets == {"password": "hunter2"}
-    assert RecordLink.objects.order_by("pk")[0].base == {str(FieldRow.objects.get().pk): ["Printer 0"] * 2}
+    row = str(FieldRow.objects.get().pk)
+    assert ["Printer 0"] * 2 in [link.base[row] for link in RecordLink.objects.all()]
     alice = User.objects.get()
     assert alice.check_password("correct horse")
     assert alice.has_perm("sync.run_flow")
