@@ -280,7 +280,7 @@ def flow_head(flow: Flow) -> dict[str, Any]:
     return {
         "head": {
             "ends": ends(flow),
-            "recipe": shipped().get(flow.recipe) if flow.recipe else None,
+            "recipe": shipped().get(flow.recipe.partition("/")[0]),
             "health": health(flow),
             "next": next_run(flow),
             "revision": flow.revision,

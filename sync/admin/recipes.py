@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from sync.models import Connection, Flow, Question
 from sync.models.question import QuestionKind, QuestionState
 from sync.recipes import Recipe, shipped
 from sync.recipes.reading import SYSTEMS
-from sync.recipes.use import PERMISSION, taken, use_recipe
+from sync.recipes.use import PERMISSION, names, taken, use_recipe
 
 CHECK = "sync.check_recipe"
 Chosen = dict[str, Connection | None]
@@ -68,7 +68,11 @@ def _recipe(name: str) -> Recipe:
 def _cards(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     made = Flow.objects.exclude(recipe="").order_by("name")
     cards = [
-        (recipe, [flow for flow in made if flow.recipe == name], _asked(recipe, _newest(name)))
+        (
+            recipe,
+            [flow for flow in made if flow.recipe.partition("/")[0] == name],
+            _asked(recipe, _newest(name)),
+        )
         for name, recipe in shipped().items()
     ]
     return TemplateResponse(request, "console/recipes.html", {**context, "title": "Recipes", "cards": cards})
@@ -87,8 +91,7 @@ def _page(request: HttpRequest, context: dict[str, Any], name: str) -> HttpRespo
             "sides": [(side, recipe.needs.of(side), recipe.writes.of(side)) for side in SYSTEMS],
             "choices": [(side, list(_connections(side)), chosen[side]) for side in SYSTEMS],
             "complete": all(chosen.values()),
-            "rows": [(row, _direction(row, recipe.flow), _how(row)) for row in recipe.flow.fields],
-            "settings": list(_settings(recipe.flow)),
+            "parts": [(part, _rows(part.flow), list(_settings(part.flow))) for part in recipe.parts],
             "may_check": request.user.has_perm(CHECK),
             "may_use": request.user.has_perm(PERMISSION),
             **_asked(recipe, _last(recipe, chosen)),
@@ -197,6 +200,9 @@ class UseForm(ActionForm):
             ].help_text = f"Taken already: {held}. Shared, they serve the new flow as they are, and a change of them reaches all."
         else:
             del self.fields["share"]
+        if len(self.target.parts) > 1:
+            self.fields["name"].label = "What the names of the flows begin with"
+            self.fields["name"].help_text = "The flows: " + ", ".join(names(self.target, "…"))
 
 
 def _use(request: HttpRequest, context: dict[str, Any], name: str) -> HttpResponse:
@@ -205,54 +211,76 @@ def _use(request: HttpRequest, context: dict[str, Any], name: str) -> HttpRespon
         raise PermissionDenied
     recipe = _recipe(name)
     chosen = _chosen(recipe, request.GET)
-    beforehand = {"name": _free(recipe.name), **{side: found and found.pk for side, found in chosen.items()}}
+    beforehand = {"name": _free(recipe), **{side: found and found.pk for side, found in chosen.items()}}
     form = UseForm(request.POST if request.method == "POST" else None, target=recipe, initial=beforehand)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            flow = use_recipe(
+            flows = use_recipe(
                 recipe=recipe, name=data["name"], servicenow=data["servicenow"], salesforce=data["salesforce"],
                 share=data.get("share", False), by=person(request),
             )  # fmt: skip
         except services.Refused as refused:
             form.add_error(None, str(refused))
         else:
-            messages.success(
-                request, f"{flow.name} is made, and disabled. Edit it, then enable and save it to publish it."
-            )
-            return HttpResponseRedirect(page_url(flow))
+            messages.success(request, _made(flows))
+            return HttpResponseRedirect(page_url(flows[0]))
     dialog = {
         "title": f"Make a flow of {recipe.title}?",
-        "description": _makes(recipe),
+        "description": _makes(recipe) + _failing(_last(recipe, chosen)),
         "form_submit_text": "Use this recipe",
     }
     page = {**context, "title": f"Use {recipe.title}", "dialog": dialog, "form": form, "recipe": recipe}
     return TemplateResponse(request, "console/recipe_use.html", page)
 
 
-def _free(name: str) -> str:
-    """The recipe's own name, or with the next number that no flow has."""
-    names = set(Flow.objects.filter(name__startswith=name[:76]).values_list("name", flat=True))
-    numbered = (f"{name[:76]}-{number}" for number in range(2, len(names) + 3))
-    return next(each for each in (name, *numbered) if each not in names)
+def _failing(question: Question | None) -> str:
+    """What the last checks between these two found amiss, and how to mend it, the first three."""
+    found = question.answer.get("findings", []) if question and question.answered_at else []
+    errors = [f"{each['text']} {each['advice']}".strip() for each in found if each["status"] == "error"]
+    if not errors:
+        return ""
+    more = f" And {len(errors) - 3} more: see the checks." if len(errors) > 3 else ""
+    return f" The last checks between these two failed, and a run would too: {' '.join(errors[:3])}{more}"
+
+
+def _made(flows: Sequence[Flow]) -> str:
+    if len(flows) == 1:
+        return f"{flows[0].name} is made, and disabled. Edit it, then enable and save it to publish it."
+    listed = ", ".join(flow.name for flow in flows)
+    return (
+        f"{listed} are made, and disabled. Edit them, then enable and save each to publish it, in this order."
+    )
+
+
+def _free(recipe: Recipe) -> str:
+    """The recipe's own name, or with the next number that leaves its flows names of their own."""
+    stem = recipe.name[:56]
+    taken = set(Flow.objects.filter(name__startswith=stem).values_list("name", flat=True))
+    numbered = (f"{stem}-{number}" for number in range(2, len(taken) + 3))
+    return next(each for each in (recipe.name, *numbered) if taken.isdisjoint(names(recipe, each)))
 
 
 def _makes(recipe: Recipe) -> str:
     maps = ", ".join(doc.name for doc in recipe.value_maps)
     tables = ", ".join(doc.name for doc in recipe.user_tables)
+    flows = recipe.flows
+    several = f"{len(flows)} flows with {sum(len(flow.fields) for flow in flows)} fields"
     parts = [
-        f"a flow with {len(recipe.flow.fields)} fields",
+        several if len(flows) > 1 else f"a flow with {len(flows[0].fields)} fields",
         *([f"the value maps {maps}"] if maps else []),
         *([f"the empty user table {tables}"] if tables else []),
     ]
     return (
-        f"Makes {', '.join(parts)}. All of it is yours to edit. The flow is disabled and not published: "
-        "nothing is read or written until you enable and save it."
+        f"Makes {', '.join(parts)}. All of it is yours to edit. "
+        + ("The flows are" if len(flows) > 1 else "The flow is")
+        + " disabled and not published: nothing is read or written until you enable and save "
+        + ("them." if len(flows) > 1 else "it.")
     )
 
 
-def _direction(row: FieldDoc, flow: FlowDoc) -> str:
-    return row.direction or flow.direction
+def _rows(flow: FlowDoc) -> list[tuple[FieldDoc, str, str]]:
+    return [(row, row.direction or flow.direction, _how(row)) for row in flow.fields]
 
 
 def _how(row: FieldDoc) -> str:
@@ -271,7 +299,7 @@ _POLICIES = {
 
 
 def _settings(flow: FlowDoc) -> Iterable[tuple[str, str]]:
-    """What the flow does besides its fields, in words."""
+    """What a flow does besides its fields, in words."""
     here, there = flow.servicenow, flow.salesforce
     if flow.create.salesforce:
         yield f"Gets a {there.object}", f"{here.table} that meets {here.enter or 'the scope'}"

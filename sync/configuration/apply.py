@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from mappings.models import UserTable, ValueMap
-from sync.configuration.documents import Known
+from sync.configuration.documents import Known, MadeFlow
 from sync.configuration.flows import apply_flow, publish_changed
 from sync.configuration.parse import Parsed
 from sync.configuration.parts import apply_connection, apply_user_table, apply_value_map
 from sync.configuration.plan import Plan
 from sync.configuration.prune import prune
-from sync.models import Connection
+from sync.models import Connection, Flow
 
 
 def known_names() -> Known:
@@ -25,7 +25,11 @@ def known_names() -> Known:
         connections=dict(Connection.objects.values_list("name", "system")),
         value_maps=frozenset(ValueMap.objects.values_list("name", flat=True)),
         user_tables=frozenset(UserTable.objects.values_list("name", flat=True)),
+        made=tuple(MadeFlow(*names) for names in Flow.objects.exclude(recipe="").values_list(*_MADE)),
     )
+
+
+_MADE = ("name", "recipe", "servicenow_connection__name", "salesforce_connection__name")
 
 
 def apply(

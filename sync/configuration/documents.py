@@ -226,9 +226,20 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeFlow:
+    """A flow made of a recipe, by names: what other flows of the recipe refer to."""
+
+    name: str
+    recipe: str
+    servicenow: str = ""
+    salesforce: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """Names that exist already, which a file may refer to without defining them. Connections: name -> system."""
 
     connections: Mapping[str, str] = field(default_factory=dict)
     value_maps: frozenset[str] = frozenset()
     user_tables: frozenset[str] = frozenset()
+    made: tuple[MadeFlow, ...] = ()

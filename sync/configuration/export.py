@@ -152,7 +152,7 @@ def _flow(row: Flow) -> Part:
         "bulk": row.options.get("bulk", BULK),
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
     }
-    return left_out(shipped().get(row.recipe), _without(part, _FLOW_DEFAULTS))
+    return left_out(shipped(), row.recipe, _without(part, _FLOW_DEFAULTS))
 
 
 # As FlowDoc says them; `direction` and `enabled` are always written, because readers look for them.

@@ -41,7 +41,7 @@ def parse(
         if not remarks.problems:
             remarks.problem(1, "", "The file is empty; it begins with version: 1.")
         raise InvalidConfiguration(file, remarks.problems)
-    values = DOCUMENT.read(fill_in(root, recipes, remarks), Place("", remarks, environ)) or {}
+    values = DOCUMENT.read(fill_in(root, recipes, remarks, known), Place("", remarks, environ)) or {}
     parts = {key: value for key, value in values.items() if key not in ("version", "line")}
     all_known = _with_unreadable(root, known)
     document = bring_along(Document(**parts), recipes, all_known)
@@ -58,6 +58,7 @@ def _with_unreadable(root: Node, known: Known) -> Known:
         {name: system for name, system in systems.items() if system},
         known.value_maps | _named(root, "value_maps").keys(),
         known.user_tables | _named(root, "user_tables").keys(),
+        known.made,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from mappings.models import ValueMap
 from mappings.spec import ValueMapSpec
 from sync.configuration.check import spec_of
-from sync.configuration.documents import Document, FieldDoc
+from sync.configuration.documents import Document, FieldDoc, FlowDoc, SalesforceEnd, ServiceNowEnd
 from sync.configuration.live import asked_of
 from sync.connectors.base import Connector
 from sync.core.notes import JOURNAL, KINDS, OFF, STREAM, Place
@@ -30,6 +30,8 @@ from sync.recipes.shelf import shipped
 _GATES = frozenset({"reached", "authenticated"})
 # Well-formed ids of no record: whoever may read a thing is told that there is none, whoever may not is refused.
 _NOBODY = {Side.SERVICENOW: "0" * 32, Side.SALESFORCE: "500000000000000AAA"}
+# Findings about a table, an object or its key: what the recipe says of it is added.
+_ABOUT = frozenset({"table", "object", "dictionary", "key"})
 _MOST_COMBINATIONS = 500
 _TO = {Side.SERVICENOW: "to_servicenow", Side.SALESFORCE: "to_salesforce"}
 
@@ -63,16 +65,30 @@ def _connection(system: str, key: Any) -> Connection:
     return found
 
 
-def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -> Iterator[Finding]:
-    ground = _Ground(recipe, side, _maps(recipe))
+def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -> list[Finding]:
+    """What is found of each flow, once: several say the same of one object."""
+    maps, found = _maps(recipe), dict[Finding, None]()
     try:
         with closing(open_connector(connection, log)) as connector:
-            probe = connector.probe(ground.name, ground.key)
-            yield from probe.findings
-            if not any(each.code in _GATES and each.status == "error" for each in probe.findings):
-                yield from _deeper(connector, ground, probe)
+            for part in recipe.parts:
+                ground = _Ground(recipe, part.flow, side, maps)
+                found |= dict.fromkeys(_of_flow(connector, ground))
+                if any(each.code in _GATES and each.status == "error" for each in found):
+                    break
     except SyncError as error:
-        yield Finding(error.code, "error", error.message, error.advice)
+        found[Finding(error.code, "error", error.message, error.advice)] = None
+    return list(found)
+
+
+def _of_flow(connector: Connector, ground: _Ground) -> Iterator[Finding]:
+    probe = connector.probe(ground.name, ground.key)
+    for finding in probe.findings:
+        failed = finding.status == "error"
+        why = _why(ground, ground.key if finding.code == "key" else ground.name) if failed else ""
+        about = finding.code in _ABOUT and why
+        yield replace(finding, advice=f"{finding.advice} The recipe needs it: {why}") if about else finding
+    if not any(each.code in _GATES and each.status == "error" for each in probe.findings):
+        yield from _deeper(connector, ground, probe)
 
 
 def _maps(recipe: Recipe) -> dict[str, ValueMapSpec]:
@@ -84,35 +100,38 @@ def _maps(recipe: Recipe) -> dict[str, ValueMapSpec]:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """One side of the recipe's flow."""
+    """One side of a flow of the recipe."""
 
     recipe: Recipe
+    flow: FlowDoc
     side: Side
     maps: Mapping[str, ValueMapSpec]
 
     @property
     def name(self) -> str:
-        flow = self.recipe.flow
-        return flow.servicenow.table if self.side is Side.SERVICENOW else flow.salesforce.object
+        here, there = self.flow.servicenow, self.flow.salesforce
+        return here.table if self.side is Side.SERVICENOW else there.object
 
     @property
     def key(self) -> str:
-        here, there = self.recipe.flow.servicenow, self.recipe.flow.salesforce
+        here, there = self.flow.servicenow, self.flow.salesforce
         return here.field if self.side is Side.SERVICENOW else there.external_id or there.lookup
 
     @property
+    def _end(self) -> ServiceNowEnd | SalesforceEnd:
+        return self.flow.servicenow if self.side is Side.SERVICENOW else self.flow.salesforce
+
+    @property
     def enter(self) -> str:
-        flow = self.recipe.flow
-        return flow.servicenow.enter if self.side is Side.SERVICENOW else flow.salesforce.enter
+        return self._end.enter
 
     @property
     def scope(self) -> str:
-        flow = self.recipe.flow
-        return flow.servicenow.scope if self.side is Side.SERVICENOW else flow.salesforce.scope
+        return self._end.scope
 
     @property
     def creates(self) -> bool:
-        create = self.recipe.flow.create
+        create = self.flow.create
         return create.servicenow if self.side is Side.SERVICENOW else create.salesforce
 
     def columns(self, row: FieldDoc) -> list[str]:
@@ -120,21 +139,21 @@ class _Ground:
         return [column for column in (each.strip() for each in named.split(",")) if column]
 
     def writes(self, row: FieldDoc) -> bool:
-        return (row.direction or self.recipe.flow.direction) in ("both", _TO[self.side])
+        return (row.direction or self.flow.direction) in ("both", _TO[self.side])
 
     def named(self) -> set[str]:
         """All columns that the flow names on this side."""
-        asked = asked_of(Document(flows=(self.recipe.flow,)))[self.side.value]
+        asked = asked_of(Document(flows=(self.flow,)))[self.side.value]
         named = {column.name for each in asked for column in each.columns if column.name}
         return named | self._along()
 
     def written(self) -> set[str]:
-        own = {column for row in self.recipe.flow.fields if self.writes(row) for column in self.columns(row)}
+        own = {column for row in self.flow.fields if self.writes(row) for column in self.columns(row)}
         return own | self._along() | ({self.key} if self.side is Side.SALESFORCE else set())
 
     def _along(self) -> set[str]:
         """The columns that values take along to ServiceNow."""
-        if self.side is Side.SALESFORCE or self.recipe.flow.direction == "to_salesforce":
+        if self.side is Side.SALESFORCE or self.flow.direction == "to_salesforce":
             return set()
         return {name for spec in self.maps.values() for sent in spec.along.values() for name in sent}
 
@@ -163,7 +182,8 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
             text = f"{ground.name} has no {name}, or the user cannot see it."
             yield Finding("columns", "error", text, _mend(ground, name))
     if not lacking:
-        yield Finding("columns", "ok", f"All {len(named)} columns of the recipe are there.")
+        text = f"All {len(named)} columns of {ground.name} that the recipe names are there."
+        yield Finding("columns", "ok", text)
     written = sorted(ground.written())
     fixed = [name for name in written if (field := known.get(name.casefold())) and not _open(field, ground)]
     for name in fixed:
@@ -171,12 +191,13 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
         advice = "Grant the user edit access to it, or let its row go the other way only."
         yield Finding("writable", "error", text, advice)
     if not fixed and not lacking:
-        yield Finding("writable", "ok", f"All {len(written)} columns that the recipe writes can be written.")
+        text = f"All {len(written)} columns of {ground.name} that the recipe writes can be written."
+        yield Finding("writable", "ok", text)
 
 
 def _shown(connector: Connector, ground: _Ground, schema: Schema) -> Iterator[Finding]:
     """Access control of ServiceNow hides columns of a row that the dictionary shows: one row is looked at."""
-    mapped = {column for row in ground.recipe.flow.fields for column in ground.columns(row)}
+    mapped = {column for row in ground.flow.fields for column in ground.columns(row)}
     query = ChangeQuery(
         ground.name, tuple(sorted(mapped & schema.fields.keys())), "number", ground.scope, page_size=1
     )
@@ -201,15 +222,23 @@ def _open(field: FieldSchema, ground: _Ground) -> bool:
 
 def _mend(ground: _Ground, name: str) -> str:
     """What the recipe says of the column, else in general."""
-    why = next((need.why for need in ground.recipe.needs.of(ground.side) if need.name == name), "")
+    why = _why(ground, name)
     add = f"Add it: {why}" if why else "Add it, or take its row out of the flow."
     shown = " Grant the user field-level security on it." if ground.side is Side.SALESFORCE else ""
     return f"{add}{shown}"
 
 
+def _why(ground: _Ground, name: str) -> str:
+    """Why the recipe needs what has this name; a plugin is told by the table that it brings, which it names."""
+    needs = ground.recipe.needs.of(ground.side)
+    exact = [need.why for need in needs if need.name == name]
+    told = [f"{need.name}. {need.why}" for need in needs if need.what == "plugin" and name in need.why]
+    return " ".join([*told, *exact[:1]])
+
+
 def _values(ground: _Ground, schema: Schema) -> Iterator[Finding]:
     """Whether the choices over there and the value maps know each other."""
-    for row in ground.recipe.flow.fields:
+    for row in ground.flow.fields:
         fields = [schema.fields.get(column) for column in ground.columns(row)]
         found = [field for field in fields if field is not None and field.choices]
         if row.value_map in ground.maps and fields and len(found) == len(fields):
@@ -226,7 +255,7 @@ def _choices(
     for value in refused:
         advice = f"Add it there, or change the entry in the value map {spec.name}."
         yield Finding("values", "error", f"{label} does not offer {value!r}.", advice)
-    reads = (row.direction or ground.recipe.flow.direction) in ("both", _TO[ground.side.other])
+    reads = (row.direction or ground.flow.direction) in ("both", _TO[ground.side.other])
     unmapped = sorted(_possible(fields) - set(here)) if reads and policy == "fail" else []
     if unmapped:
         shown = ", ".join(unmapped[:8]) + (" …" if len(unmapped) > 8 else "")
@@ -275,7 +304,7 @@ def _entering(connector: Connector, ground: _Ground) -> Iterator[Finding]:
 
 def _beside(connector: Connector, ground: _Ground, probe: Probe) -> Iterator[Finding]:
     """Comments, work notes and files, where the flow carries them."""
-    flow, nobody = ground.recipe.flow, _NOBODY[ground.side]
+    flow, nobody = ground.flow, _NOBODY[ground.side]
     asks: list[tuple[str, Callable[[], object]]] = []
     for stream in sorted(_streams(ground)):
         if stream == JOURNAL:
@@ -305,9 +334,9 @@ def _journal(shown: str) -> Finding:
 
 def _streams(ground: _Ground) -> set[str]:
     carried = {
-        kind: getattr(ground.recipe.flow.comments, kind).salesforce
+        kind: getattr(ground.flow.comments, kind).salesforce
         for kind in KINDS
-        if getattr(ground.recipe.flow.comments, kind).salesforce != OFF
+        if getattr(ground.flow.comments, kind).salesforce != OFF
     }
     if ground.side is Side.SERVICENOW:
         return {STREAM[kind] for kind in carried}

@@ -9,7 +9,7 @@ from typing import Any
 from sync.configuration import readers
 from sync.configuration.check import check
 from sync.configuration.documents import Document, FlowDoc, Known, UserTableDoc, ValueMapDoc
-from sync.configuration.problems import InvalidConfiguration, Remarks
+from sync.configuration.problems import InvalidConfiguration, Remarks, did_you_mean
 from sync.configuration.readers import Place, at_most, choice
 from sync.configuration.schema import FLOW, USER_TABLE, VALUE_MAP, Key, Shape, many
 from sync.configuration.tree import Items, Keys, Node, Scalar, read_tree
@@ -41,8 +41,20 @@ class PerSide:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One flow of a recipe; `name` is empty where it is the only one.
+
+    `flow` names its connections by their systems; `tree` is the same flow as it is written, without name and connections.
+    """
+
+    name: str
+    flow: FlowDoc
+    tree: Keys = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """`flow` names its connections by their systems; `tree` is the same flow as it is written, without name and connections.
+    """`parts` stand in the order in which records find their parents.
 
     `needs` hold Need, `writes` sentences; `then` is what its user does after Use.
     """
@@ -54,19 +66,30 @@ class Recipe:
     needs: PerSide
     writes: PerSide
     then: tuple[str, ...]
-    flow: FlowDoc
-    tree: Keys = field(repr=False, compare=False)
+    parts: tuple[Part, ...]
     value_maps: tuple[ValueMapDoc, ...] = ()
     user_tables: tuple[UserTableDoc, ...] = ()
+
+    @property
+    def flows(self) -> tuple[FlowDoc, ...]:
+        return tuple(part.flow for part in self.parts)
+
+    def part(self, name: str) -> Part | None:
+        """The part of this name; the first one where none is said."""
+        return next((part for part in self.parts if name in ("", part.name)), None)
 
 
 def read_recipe(text: str, *, file: str) -> Recipe:
     """Raises InvalidConfiguration with every problem of the file, its flow and its maps."""
     remarks = Remarks()
     root = read_tree(text, remarks)
+    if isinstance(root, Keys) and {"flow", "flows"} <= root.values.keys():
+        remarks.problem(root.lines["flows"], "flows", "Give flow or flows, not both.")
     recipe = _RECIPE.read(root, Place("", remarks, {})) if root is not None else None
-    if recipe is not None:
-        document = Document((), recipe.value_maps, recipe.user_tables, (recipe.flow,))
+    if recipe is not None and not recipe.parts and not remarks.problems:
+        remarks.problem(1, "", "A recipe has a flow, or several flows.")
+    if recipe is not None and recipe.parts:
+        document = Document((), recipe.value_maps, recipe.user_tables, recipe.flows)
         check(document, Known(connections={system: system for system in SYSTEMS}), remarks)
         _check_own(recipe, remarks)
     if remarks.problems or recipe is None:
@@ -78,15 +101,30 @@ def read_recipe(text: str, *, file: str) -> Recipe:
 
 
 def _check_own(recipe: Recipe, remarks: Remarks) -> None:
-    """What comes along must be used by the flow, and its user table too must come along."""
-    maps = {row.value_map for row in recipe.flow.fields}
+    """What comes along must be used by a flow, and their user tables too must come along."""
+    maps = {row.value_map for flow in recipe.flows for row in flow.fields}
     for part, docs, used in (
         ("value_maps", recipe.value_maps, maps),
-        ("user_tables", recipe.user_tables, {recipe.flow.user_table}),
+        ("user_tables", recipe.user_tables, {flow.user_table for flow in recipe.flows}),
     ):
         for doc in docs:
             if doc.name not in used:
-                remarks.problem(doc.line, f"{part}[{doc.name}]", "The recipe's flow does not use it.")
+                remarks.problem(doc.line, f"{part}[{doc.name}]", "No flow of the recipe uses it.")
+    for flow in recipe.flows:
+        _check_links(recipe, flow, remarks)
+
+
+def _check_links(recipe: Recipe, flow: FlowDoc, remarks: Remarks) -> None:
+    """What refers to records of another flow names a part of this recipe, or one of another as `recipe/part`."""
+    known = {recipe.name, *(part.name for part in recipe.parts)}
+    for index, row in enumerate(flow.fields):
+        own = "/" not in row.value
+        if row.how == "link" and own and row.value not in known:
+            hint = did_you_mean(row.value, known)
+            text = (
+                f"{row.value!r} is no part of this recipe.{hint} One of another recipe is named recipe/part."
+            )
+            remarks.problem(row.line, f"flows[{flow.name}].fields[{index}].value", text)
 
 
 def _one_line(limit: int) -> readers.Read:
@@ -111,7 +149,37 @@ def _sentences(node: Node, place: Place) -> tuple[str, ...]:
     return tuple(each for each in found if each)
 
 
-def _flow(node: Node, place: Place) -> _Flow | None:
+def _only(node: Node, place: Place) -> tuple[Part, ...]:
+    """`flow`: the one of a recipe that has no more."""
+    part = _flow(node, place, "")
+    return (part,) if part is not None else ()
+
+
+def _several(node: Node, place: Place) -> tuple[Part, ...]:
+    """`flows`: each with a `part`, by which it is named."""
+    if not isinstance(node, Items) or not node.items:
+        place.problem(node, "Expected a list of flows, each beginning with '- part: its name'.")
+        return ()
+    found = [_named(item, place.item(str(index))) for index, item in enumerate(node.items)]
+    names = [part.name for part in found if part is not None]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        place.problem(node, f"Two flows are the part {name!r}.")
+    return tuple(part for part in found if part is not None)
+
+
+def _named(node: Node, place: Place) -> Part | None:
+    said = node.values.get("part") if isinstance(node, Keys) else None
+    if not isinstance(node, Keys) or said is None:
+        place.problem(node, "The key 'part' is missing.")
+        return None
+    name = readers.name(said, place.into("part"))
+    if name is None:
+        return None
+    own = Keys(node.line, {key: value for key, value in node.values.items() if key != "part"}, node.lines)
+    return _flow(own, place, name)
+
+
+def _flow(node: Node, place: Place, part: str) -> Part | None:
     """A flow as the configuration file has it; the name is the recipe's and the connections are the user's."""
     if not isinstance(node, Keys):
         place.problem(node, "Expected a flow, as in the configuration file.")
@@ -132,13 +200,7 @@ def _flow(node: Node, place: Place) -> _Flow | None:
             return None
         completed.values[system] = _with(end, "connection", system)
     doc = FLOW.read(completed, place)
-    return _Flow(node, doc) if doc is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Flow:
-    tree: Keys
-    doc: FlowDoc
+    return Part(part, doc, node) if doc is not None else None
 
 
 def _with(node: Keys, key: str, value: str) -> Keys:
@@ -147,9 +209,33 @@ def _with(node: Keys, key: str, value: str) -> Keys:
     return Keys(node.line, {**node.values, key: Scalar(value, True, node.line)}, lines)
 
 
-def _build(line: int, flow: _Flow, **parts: Any) -> Recipe:
-    doc = replace(flow.doc, name=parts["name"], recipe=parts["name"])
-    return Recipe(flow=doc, tree=flow.tree, **parts)
+def _build(
+    line: int, name: str, flow: tuple[Part, ...] = (), flows: tuple[Part, ...] = (), **more: Any
+) -> Recipe:
+    """Each flow bears the name that one made of it has, unless its user says another."""
+    parts = [
+        replace(part, flow=replace(part.flow, name=named(name, part.name), recipe=written(name, part.name)))
+        for part in flow or flows
+    ]
+    return Recipe(name=name, parts=tuple(parts), **more)
+
+
+def named(prefix: str, part: str) -> str:
+    """The name of a flow that is made of a part."""
+    return f"{prefix}-{part}" if part else prefix
+
+
+def written(recipe: str, part: str) -> str:
+    """How a flow says which part of which recipe it is made of."""
+    return f"{recipe}/{part}" if part else recipe
+
+
+def find(recipes: Recipes, said: str) -> tuple[Recipe, Part] | None:
+    """What `recipe: said` means: a recipe's first part, or the one after the stroke."""
+    name, _, part = said.partition("/")
+    recipe = recipes.get(name)
+    found = recipe.part(part) if recipe is not None else None
+    return (recipe, found) if recipe is not None and found is not None else None
 
 
 _NEED = Shape(
@@ -179,7 +265,8 @@ _RECIPE = Shape(
         Key("then", _sentences, required=True),
         Key("value_maps", many(VALUE_MAP)),
         Key("user_tables", many(USER_TABLE)),
-        Key("flow", _flow, required=True),
+        Key("flow", _only),
+        Key("flows", _several),
     ),
     label="name",
 )

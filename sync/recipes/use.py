@@ -1,24 +1,29 @@
-"""Use: make a flow of a recipe. Like every service it asks for the permission and leaves an audit entry.
+"""Use: make flows of a recipe. Like every service it asks for the permission and leaves an audit entry.
 
-It stands beside `sync.services`, which knows no configuration files: what a recipe makes is made by the very functions that
-apply one (docs/decisions/0023).
+It stands beside `sync.services`, which knows no configuration files: what a recipe makes is what a file that names the recipe makes
+(docs/decisions/0023).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import yaml
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from mappings.models import Mapping, UserTable, ValueMap
 from sync import audit
-from sync.configuration.documents import FlowDoc
+from sync.configuration.apply import known_names
+from sync.configuration.documents import Document
 from sync.configuration.flows import apply_flow
+from sync.configuration.parse import parse
 from sync.configuration.parts import apply_user_table, apply_value_map
 from sync.configuration.plan import Plan
+from sync.configuration.problems import InvalidConfiguration
 from sync.models import Connection, Flow
-from sync.recipes.reading import SYSTEMS, Recipe
+from sync.recipes.reading import SYSTEMS, Recipe, Recipes, named, written
+from sync.recipes.shelf import shipped
 from sync.services import Refused, require
 
 PERMISSION = "sync.use_recipe"
@@ -47,6 +52,11 @@ def taken(recipe: Recipe) -> Taken:
     return Taken(tuple(maps.values_list("name", flat=True)), tuple(tables.values_list("name", flat=True)))
 
 
+def names(recipe: Recipe, prefix: str) -> list[str]:
+    """The names that its flows are given."""
+    return [named(prefix, part.name) for part in recipe.parts]
+
+
 def use_recipe(
     *,
     recipe: Recipe,
@@ -55,57 +65,73 @@ def use_recipe(
     salesforce: Connection,
     by: User | None,
     share: bool = False,
-) -> Flow:
-    """Make the recipe's value maps, its user table and a flow that is disabled and not published.
+    recipes: Recipes | None = None,
+) -> tuple[Flow, ...]:
+    """Make the recipe's value maps, its user tables and its flows, disabled and not published.
 
-    `share`: maps and a table that have these names already serve the new flow as they are. Raises Refused where a name is
-    taken, and then nothing was made.
+    `name` is that of the flow, or where there are several what theirs begin with. `share`: maps and tables that have these names
+    already serve the new flows as they are. Raises Refused where a name is taken or a flow of another recipe is
+    missing, and then nothing was made. `recipes`: those that it may refer to; None for the shipped ones.
     """
     require(by, PERMISSION)
     if (servicenow.system, salesforce.system) != SYSTEMS:
         raise Refused("The connections lead to the wrong systems. Choose one to each; nothing was made.")
     with transaction.atomic():
-        if Mapping.objects.filter(name=name).exists():
-            raise Refused(f"There is a flow {name} already. Choose another name; nothing was made.")
+        wanted = names(recipe, name)
+        if there := Mapping.objects.filter(name__in=wanted).values_list("name", flat=True):
+            raise Refused(f"There is a flow {there[0]} already. Choose another name; nothing was made.")
         held = taken(recipe)
         if held and not share:
             raise Refused(
                 f"Taken already: {held}. Let the new flow share what is there, or rename it; nothing was made."
             )
+        shelf = {**(shipped() if recipes is None else recipes), recipe.name: recipe}
+        document = _document(_whole(recipe, name, servicenow, salesforce), shelf)
         try:
             with transaction.atomic():
-                flow = _make(recipe, _flow(recipe, name, servicenow, salesforce), held)
+                flows = _make(document)
         except IntegrityError as error:
             raise Refused(
                 f"Somebody has just taken a name that {name} needs. Try again; nothing was made."
             ) from error
-        after = {
-            "recipe": recipe.name,
-            "servicenow": servicenow.name,
-            "salesforce": salesforce.name,
-            "shared": [*held.value_maps, *held.user_tables],
+        for flow in flows:
+            audit.record("recipe.used", flow, after={
+                "recipe": flow.recipe, "servicenow": servicenow.name, "salesforce": salesforce.name,
+                "shared": [*held.value_maps, *held.user_tables],
+            })  # fmt: skip
+    return flows
+
+
+def _whole(recipe: Recipe, name: str, servicenow: Connection, salesforce: Connection) -> str:
+    """The shortest configuration file that uses the recipe."""
+    flows = [
+        {
+            "name": named(name, part.name),
+            "recipe": written(recipe.name, part.name),
+            "enabled": False,
+            "servicenow": {"connection": servicenow.name},
+            "salesforce": {"connection": salesforce.name},
         }
-        audit.record("recipe.used", flow, after=after)
-    return flow
+        for part in recipe.parts
+    ]
+    return yaml.safe_dump({"version": 1, "flows": flows})
 
 
-def _flow(recipe: Recipe, name: str, servicenow: Connection, salesforce: Connection) -> FlowDoc:
-    return replace(
-        recipe.flow,
-        name=name,
-        enabled=False,
-        servicenow=replace(recipe.flow.servicenow, connection=servicenow.name),
-        salesforce=replace(recipe.flow.salesforce, connection=salesforce.name),
-    )
+def _document(text: str, recipes: Recipes) -> Document:
+    """Raises Refused with what is amiss with such a file here."""
+    try:
+        return parse(text, file="recipe", known=known_names(), environ={}, recipes=recipes).document
+    except InvalidConfiguration as invalid:
+        raise Refused(f"{invalid.problems[0].text} Nothing was made.") from invalid
 
 
-def _make(recipe: Recipe, flow: FlowDoc, held: Taken) -> Flow:
+def _make(document: Document) -> tuple[Flow, ...]:
     plan = Plan()
-    for value_map in recipe.value_maps:
-        if value_map.name not in held.value_maps:
-            apply_value_map(value_map, plan)
-    for table in recipe.user_tables:
-        if table.name not in held.user_tables:
-            apply_user_table(table, plan)
-    apply_flow(flow, plan)
-    return Flow.objects.get(name=flow.name)
+    for value_map in document.value_maps:
+        apply_value_map(value_map, plan)
+    for table in document.user_tables:
+        apply_user_table(table, plan)
+    for flow in document.flows:
+        apply_flow(flow, plan)
+    made = Flow.objects.in_bulk([flow.name for flow in document.flows], field_name="name")
+    return tuple(made[flow.name] for flow in document.flows)

@@ -49,7 +49,7 @@ def test_a_flow_that_says_its_connections_alone_is_whole(read):
     document = read(using()).document
 
     (flow,) = document.flows
-    assert [row.salesforce for row in flow.fields] == [row.salesforce for row in recipe.flow.fields]
+    assert [row.salesforce for row in flow.fields] == [row.salesforce for row in recipe.flows[0].fields]
     assert (flow.servicenow.table, flow.servicenow.enter) == ("incident", "active=true^severity=1")
     assert {doc.name for doc in document.value_maps} == {doc.name for doc in recipe.value_maps}
     assert [doc.name for doc in document.user_tables] == ["incident-case-people"]
@@ -143,7 +143,7 @@ BROKEN = {
     "a need of no kind": (TEXT.replace("what: role", "what: rule"), "'rule' is not one of plugin, role"),
     "nothing to say": (TEXT.replace("title: Incident and Case", 'title: " "'), "Say something here."),
     "no end": (TEXT.replace("  servicenow: {table: incident", "  tie: {table: incident"), "The key 'servicenow' is missing."),
-    "a map unused": (TEXT.replace("name: incident-state-case-status", "name: states"), "The recipe's flow does not use it."),
+    "a map unused": (TEXT.replace("name: incident-state-case-status", "name: states"), "No flow of the recipe uses it."),
     "a name of its own": (TEXT.replace("flow:\n", "flow:\n  enabled: true\n"), "A recipe says no 'enabled'"),
     "no mapping": (TEXT.replace("transform: user}", "transform: users}"), "'users' is not one of"),
     "a table unknown": (TEXT.replace("user_table: incident-case-people", "user_table: folk"), "There is no user table 'folk'."),

@@ -65,7 +65,7 @@ def test_use_makes_a_disabled_unpublished_flow_with_all_that_it_needs(as_role, p
     assert reply.url == reverse("admin:sync_flow_change", args=[flow.pk])
     assert (flow.name, flow.recipe, flow.enabled, flow.revision) == ("severe-incidents", RECIPE, False, None)
     assert (flow.servicenow_connection, flow.salesforce_connection) == pair
-    assert flow.rows.count() == len(shipped()[RECIPE].flow.fields)
+    assert flow.rows.count() == len(shipped()[RECIPE].flows[0].fields)
     assert flow.user_table is not None
     assert not flow.user_table.entries.exists()
     assert ValueMap.objects.get(name="incident-state-case-status").entries.count() == 7
@@ -143,6 +143,10 @@ def test_the_checks_of_a_pair_are_asked_once_polled_and_shown_worst_first(as_rol
     assert "not ready" in body
     assert "1 failed, 0 warnings, 1 passed." in " ".join(operator.get(CARDS).content.decode().split())
     assert body.index("No key.") < body.index("Create it.") < body.index("Case is visible.")
+    assert (
+        "failed, and a run would too: No key. Create it."
+        in as_role("mapping editor").get(USE, asked(pair)).content.decode()
+    )
     entry = AuditEntry.objects.get(action="recipe.checked")
     assert entry.after["servicenow"] == "acme-servicenow"
 

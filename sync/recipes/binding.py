@@ -1,0 +1,106 @@
+"""References between the flows of a recipe, bound to the names of the flows that are made of it.
+
+A recipe says `transform: link, value: accounts`: its part *accounts*, or `other-recipe/accounts`. A flow that is filled in from it
+refers to whichever flow is made of that part between the same two connections: one of the same file, else one that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from sync.configuration.documents import MadeFlow
+from sync.configuration.problems import Remarks
+from sync.configuration.tree import Items, Keys, Node, Scalar
+from sync.recipes.reading import SYSTEMS, Recipe, Recipes, find, written
+
+
+def made_in(root: Keys, recipes: Recipes, held: tuple[MadeFlow, ...]) -> tuple[MadeFlow, ...]:
+    """The flows made of recipes, as they will be: those of the file, and those that are there and not in the file."""
+    flows = root.values.get("flows")
+    own = [flow for flow in flows.items if isinstance(flow, Keys)] if isinstance(flows, Items) else []
+    named = {_text(flow, "name") for flow in own}
+    made = [_made(flow) for flow in own] + [flow for flow in held if flow.name not in named]
+    return tuple(replace(flow, recipe=_whole(flow.recipe, recipes)) for flow in made)
+
+
+def _made(flow: Keys) -> MadeFlow:
+    ends = (_text(flow.values.get(system), "connection") for system in SYSTEMS)
+    return MadeFlow(_text(flow, "name"), _text(flow, "recipe"), *ends)
+
+
+def _whole(said: str, recipes: Recipes) -> str:
+    """With the part, also where the first one is meant without a word."""
+    found = find(recipes, said)
+    return written(found[0].name, found[1].name) if found else ""
+
+
+def _text(node: Node | None, key: str) -> str:
+    value = node.values.get(key) if isinstance(node, Keys) else None
+    return value.text if isinstance(value, Scalar) and not value.empty else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Of one flow of the file, made of a part of `recipe`; `path` is where its problems are told."""
+
+    recipe: Recipe
+    recipes: Recipes
+    flow: MadeFlow
+    made: tuple[MadeFlow, ...]
+    remarks: Remarks
+    path: str
+
+    def __call__(self, key: str, node: Node) -> Node:
+        """A key that the recipe fills in, with its references bound."""
+        return _BOUND[key](node, self) if key in _BOUND else node
+
+    def name(self, said: str, line: int) -> str:
+        """The name of the flow that is meant; as it was said, and told, where none can be."""
+        found = self._meant(said)
+        if found is None:
+            return said
+        names = [flow.name for flow in self.made if flow.recipe == found and self._beside(flow)]
+        if len(names) != 1:
+            self.remarks.problem(line, self.path, _unclear(found, names))
+        return names[0] if names else said
+
+    def _meant(self, said: str) -> str | None:
+        other = find(self.recipes, said) if "/" in said or said == self.recipe.name else None
+        if other is not None:
+            return written(other[0].name, other[1].name)
+        own = self.recipe.part(said) if said else None
+        return written(self.recipe.name, own.name) if own is not None else None
+
+    def _beside(self, flow: MadeFlow) -> bool:
+        return (flow.servicenow, flow.salesforce) == (self.flow.servicenow, self.flow.salesforce)
+
+
+def _unclear(wanted: str, names: list[str]) -> str:
+    if names:
+        return (
+            f"It refers to records of {wanted}, and {' and '.join(names)} are made of that between the same two "
+            "connections. Write its fields out with the one that is meant."
+        )
+    return (
+        f"It refers to records of {wanted}, and no flow between the same two connections is made of that. "
+        f"Add one with recipe: {wanted}, or write its fields out."
+    )
+
+
+def _fields(node: Node, binding: Binding) -> Node:
+    if not isinstance(node, Items):
+        return node
+    return Items(node.line, [_field(item, binding) for item in node.items])
+
+
+def _field(row: Node, binding: Binding) -> Node:
+    value = row.values.get("value") if isinstance(row, Keys) else None
+    if not isinstance(row, Keys) or not isinstance(value, Scalar) or _text(row, "transform") != "link":
+        return row
+    bound = Scalar(binding.name(value.text, value.line), False, value.line)
+    return Keys(row.line, {**row.values, "value": bound}, row.lines)
+
+
+# Keys of a flow that may refer to other flows, and how their references are bound.
+_BOUND: Mapping[str, Callable[[Node, Binding], Node]] = {"fields": _fields}
