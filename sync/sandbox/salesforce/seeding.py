@@ -45,6 +45,8 @@ def seed(org: Org, credentials: SalesforceCredentials) -> str:
         _status(org, status, position, administrator)
     for record_type in RECORD_TYPES:
         _record_type(org, record_type, administrator)
+    library: dict[str, Stored] = {"Name": "ServiceNow Pictures", "DeveloperName": "ServiceNow_Pictures"}
+    org.seed("ContentWorkspace", library, by=administrator)
     org.seed("Account", {"Name": "Acme", "Type": "Customer", "OwnerId": administrator}, by=administrator)
     return str(organization.values[0])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sync.sandbox.servicenow import errors
+from sync.sandbox.servicenow import articles, errors
 from sync.sandbox.servicenow.access import SYSTEM, Access, Principal
 from sync.sandbox.servicenow.rules import RULES, Change, change_needs_result
 from sync.sandbox.servicenow.schema import (
@@ -70,10 +70,12 @@ class Records:
         now = stamp(self._now())
         row = self._blank(table, self._chosen_id(table, given), given.principal.user_name, now)
         journal = self._take(table, row, given)
+        articles.number(self._store, table, row, now)
         if table.number_prefix and not row[table.position["number"]]:
             row[table.position["number"]] = self.next_number(table)
         self._obey(Change(table, None, row, given.principal.user_id, now, _named(journal), given.form))
         self._store.data(table.name).put(row)
+        self._overtake(table, row, given.principal.user_name, now)
         self._write_journal(table, row, journal, given.principal, now)
         return row
 
@@ -84,6 +86,7 @@ class Records:
         now = stamp(self._now())
         row = list(old)
         journal = self._take(table, row, given)
+        articles.stamp_published(table, row, now)
         self._obey(Change(table, old, row, given.principal.user_id, now, _named(journal), given.form))
         if row == old and not journal and not self._store.dialect.update_that_changes_nothing_stamps:
             return old
@@ -92,10 +95,16 @@ class Records:
             row[SYS_ID], row[CREATED_ON], row[MOD_COUNT] = self._store.new_id(), now, "0"
         self._audit(table, old, row, given.principal.user_name, now)
         self._store.data(table.name).put(row)
+        self._overtake(table, row, given.principal.user_name, now)
         self._write_journal(table, row, journal, given.principal, now)
         for rule in self.afterwards:
             row = self._update_again(table, row, rule(table, row), given.principal.user_name, now)
         return row
+
+    def _overtake(self, table: Table, row: Row, by: str, at: str) -> None:
+        """What the platform changes in an article's other versions, as whoever caused it."""
+        for other, values in articles.overtaken(self._store, table, row):
+            self._update_again(table, other, values, by, at)
 
     def _update_again(self, table: Table, old: Row, values: Mapping[str, str], by: str, at: str) -> Row:
         """What a business rule sets in an update of its own, as whoever caused it."""

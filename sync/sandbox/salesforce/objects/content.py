@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sync.sandbox.salesforce.saving import Save, Writer
     from sync.sandbox.salesforce.store import Row, Stored
 
-_PLACES = ("Account", "Case", "Contact", "User")
+_PLACES = ("Account", "Case", "Contact", "User", "ContentWorkspace")
 _OF_DOCUMENT = ("Title", "FileExtension", "FileType", "ContentSize", "OwnerId")
 
 
