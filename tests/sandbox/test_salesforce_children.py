@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from sync.sandbox.salesforce.settings import Settings
 from tests.sandbox.salesforce_org import BASE, InProcess, refusal
 
 
@@ -76,6 +77,25 @@ def test_children_have_children_of_their_own(org):
     [case] = person["Cases"]["records"]
     assert (person["LastName"], case["Subject"]) == ("Tuter", "Printer on fire")
     assert [each["CommentBody"] for each in case["CaseComments"]["records"]] == ["Water does not help"]
+
+
+def test_a_queue_carries_the_objects_it_serves(org):
+    queues = org.records(
+        "SELECT Name, (SELECT SobjectType FROM QueueSobjects) FROM Group WHERE Type = 'Queue'"
+    )
+    assert {served["SobjectType"] for queue in queues for served in queue["QueueSobjects"]["records"]} == {
+        "Case"
+    }
+
+
+def test_a_case_carries_its_history(org):
+    org.platform.settings = Settings(tracked_fields=frozenset({"Case.Status"}))
+    case_id = org.create(Subject="Printer on fire")
+    org.call("PATCH", f"{BASE}/sobjects/Case/{case_id}", {"Status": "Closed"})
+    [case] = org.records("SELECT Id, (SELECT Field, NewValue FROM Histories) FROM Case")
+    assert [(each["Field"], each["NewValue"]) for each in case["Histories"]["records"]] == [
+        ("Status", "Closed")
+    ]
 
 
 def test_five_levels_are_the_end_and_old_versions_know_two(org):

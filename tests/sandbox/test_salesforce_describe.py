@@ -30,6 +30,15 @@ def test_the_global_describe_lists_every_object(org):
     assert {"QueueSobject", "CaseStatus", "Organization", "RecordType"} <= set(names)
 
 
+def test_no_object_describes_a_field_or_a_relationship_twice(org):
+    for each in org.call("GET", f"{BASE}/sobjects").data()["sobjects"]:
+        described = org.call("GET", f"{BASE}/sobjects/{each['name']}/describe").data()
+        names = [field["name"].lower() for field in described["fields"]]
+        children = [name for child in described["childRelationships"] if (name := child["relationshipName"])]
+        assert len(names) == len(set(names)), each["name"]
+        assert len(children) == len(set(children)), each["name"]
+
+
 def test_the_external_id_is_described_as_unique_text(org):
     key = fields(org, "Case")[KEY]
     wanted = {

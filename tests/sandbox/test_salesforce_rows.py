@@ -63,6 +63,13 @@ def test_a_body_that_is_not_json_is_a_parser_error(org):
     assert refusal(org.call("POST", CASES, ["Subject"])) == (400, "JSON_PARSER_ERROR")
 
 
+def test_a_value_of_the_wrong_type_is_a_parser_error_that_repeats_it_as_json(org):
+    nothing = org.call("POST", CASES, {"IsEscalated": None})
+    assert refusal(nothing) == (400, "JSON_PARSER_ERROR")
+    assert "boolean from VALUE_NULL value null" in nothing.data()[0]["message"]
+    assert "VALUE_TRUE value true" in org.call("POST", CASES, {"Subject": True}).data()[0]["message"]
+
+
 def test_required_fields_are_all_named(org):
     response = org.call("POST", f"{BASE}/sobjects/Contact", {"FirstName": "Alice"})
     assert response.data() == [
@@ -177,6 +184,30 @@ def test_a_row_modified_since_is_not_overwritten(org):
     fresh = org.call("PATCH", f"{CASES}/{case_id}", {}, **{header: "Mon, 02 Mar 2026 08:00:10 GMT"})
     wrong = org.call("PATCH", f"{CASES}/{case_id}", {}, **{header: "yesterday"})
     assert (stale.status, fresh.status, wrong.status) == (412, 204, 400)
+
+
+def test_two_edits_of_an_account_within_a_second_are_told_apart_by_its_tag(org):
+    account_id = org.call("POST", f"{BASE}/sobjects/Account", {"Name": "Acme"}).data()["id"]
+    account = f"{BASE}/sobjects/Account/{account_id}"
+    tag = org.call("GET", account).headers["ETag"]
+    first = org.call("PATCH", account, {"Phone": "1"}, If_Match=f'"other", {tag}')
+    second = org.call("PATCH", account, {"Phone": "2"}, If_Match=tag)
+    wrong = org.call("PATCH", account, {"Phone": "3"}, If_Match="no tag")
+
+    assert (first.status, second.status, wrong.status) == (204, 412, 400)
+    assert org.call("GET", account).data()["Phone"] == "1"
+    newest = first.headers["ETag"]
+    assert newest != tag
+    assert org.call("GET", account, If_None_Match=newest).status == 304
+    assert org.call("GET", account, If_None_Match=tag).status == 200
+    assert org.call("PATCH", account, {"Phone": "4"}, If_None_Match=newest).status == 412
+    assert org.call("GET", account, If_Match=tag).status == 412
+
+
+def test_only_accounts_have_tags(org):
+    case_id = org.create(Subject="x")
+    assert "ETag" not in org.call("GET", f"{CASES}/{case_id}").headers
+    assert org.call("PATCH", f"{CASES}/{case_id}", {"Subject": "y"}, If_Match='"other"').status == 204
 
 
 def test_upsert_has_four_answers(org):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -28,9 +29,10 @@ _EXCERPT = 255  # characters of an oversized value that the error text repeats
 
 def wrong_json(field: Field, value: object, wanted: str) -> Refusal:
     token = _JSON_TOKENS.get(type(value), f"VALUE_{str(value).upper()}")
+    text = value if isinstance(value, str) else json.dumps(value)
     return Refusal(
         "JSON_PARSER_ERROR",
-        f"Cannot deserialize instance of {wanted} from {token} value {str(value)[:_EXCERPT]} "
+        f"Cannot deserialize instance of {wanted} from {token} value {text[:_EXCERPT]} "
         "or request may be missing a required field",
         field.name,
     )

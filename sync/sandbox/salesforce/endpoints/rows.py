@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sync.sandbox.salesforce.conditional import header_time
+from sync.sandbox.salesforce.conditional import header_matches, header_time, tag_headers
 from sync.sandbox.salesforce.multipart import sent_record
 from sync.sandbox.salesforce.org import View
 from sync.sandbox.salesforce.problems import Refusal
@@ -45,7 +45,7 @@ def update(call: Call, name: str, record_id: str) -> Response:
     _refuse_modified(call, view, row)
     writer.update(view, row, sent)
     call.count(writer)
-    return Response.empty(204)
+    return Response.empty(204, tag_headers(view.name, row))
 
 
 @api("DELETE", "/sobjects/{name}/{record_id}")
@@ -127,23 +127,41 @@ def _visible(call: Call, view: View, record_id: str) -> Row:
 
 
 def _show(call: Call, view: View, row: Row) -> Response:
-    known = header_time(call.request, "if-modified-since")
-    if known is not None and not _modified_after(call, view, row, known):
-        return Response.empty(304)
+    tags = tag_headers(view.name, row)
+    if _is_known(call, view, row):
+        return Response.empty(304, tags)
     asked = call.request.query.get("fields", "")
     names = [name.strip() for name in asked.split(",")] if asked else [f.name for f in view.sobject.fields]
     columns = Columns(call.org, view, asked)
     paths = tuple(Path(tuple(name.split(".")), 0) for name in names)
-    return Response.json(renderer(columns, view, paths, f"{call.base}/sobjects")(row.values))
+    return Response.json(renderer(columns, view, paths, f"{call.base}/sobjects")(row.values), headers=tags)
+
+
+def _is_known(call: Call, view: View, row: Row) -> bool:
+    """Whether a reader has this version, by its tag or else by its time. Raises Refusal if another was asked for."""
+    if header_matches(call.request, "if-match", view.name, row) is False:
+        raise _precondition_failed()
+    match = header_matches(call.request, "if-none-match", view.name, row)
+    if match is not None:
+        return match
+    known = header_time(call.request, "if-modified-since")
+    return known is not None and not _modified_after(call, view, row, known)
 
 
 def _refuse_modified(call: Call, view: View, row: Row) -> None:
-    """Obey If-Unmodified-Since; whether that of a composite's part counts is a switch. Raises Refusal."""
+    """Obey the conditions of a write; whether those of a composite's part count is a switch. Raises Refusal."""
     since = header_time(call.request, "if-unmodified-since")
+    match = header_matches(call.request, "if-match", view.name, row)
+    none_match = header_matches(call.request, "if-none-match", view.name, row)
     if call.unit is not None and not call.org.dialect.conditional_check_in_composite_subrequests:
         return
-    if since is not None and _modified_after(call, view, row, since):
-        raise Refusal("PRECONDITION_FAILED", "The resource has been modified since the given time.")
+    late = match is None and since is not None and _modified_after(call, view, row, since)
+    if late or match is False or none_match:
+        raise _precondition_failed()
+
+
+def _precondition_failed() -> Refusal:
+    return Refusal("PRECONDITION_FAILED", "The resource has been modified since the given time.")
 
 
 def _modified_after(call: Call, view: View, row: Row, moment: int) -> bool:

@@ -93,7 +93,6 @@ register(
             reference("ContactId", "Contact ID", "Contact", on_delete=OnDelete.RESTRICT),
             reference("ParentId", "Parent Case ID", "Case", on_delete=OnDelete.CLEAR),
             reference("AccountId", "Account ID", "Account", on_delete=OnDelete.RESTRICT),
-            reference("ParentId", "Parent Case ID", "Case", on_delete=OnDelete.CLEAR),
             Field("SuppliedEmail", "Email Address", "email", 80),
             text("SuppliedName", "Name", 80),
             text(EXTERNAL_ID, "ServiceNow Sys Id", 32, unique=True, external_id=True, id_lookup=True),

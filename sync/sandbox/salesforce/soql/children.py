@@ -27,11 +27,13 @@ CHILD_NAMES = {
     ("Case", "ContactId"): "Cases",
     ("Case", "ParentId"): "Cases",
     ("CaseComment", "ParentId"): "CaseComments",
+    ("CaseHistory", "CaseId"): "Histories",
     ("Contact", "AccountId"): "Contacts",
     ("ContentDocumentLink", "ContentDocumentId"): "ContentDocumentLinks",
     ("ContentDocumentLink", "LinkedEntityId"): "ContentDocumentLinks",
     ("ContentVersion", "ContentDocumentId"): "ContentVersions",
     ("FeedItem", "ParentId"): "Feeds",
+    ("QueueSobject", "QueueId"): "QueueSobjects",
     ("Task", "WhatId"): "Tasks",
     ("Task", "WhoId"): "Tasks",
 }
