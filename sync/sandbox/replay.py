@@ -36,10 +36,14 @@ _AS_THEY_ARE = (
     "category",
     "subcategory",
     "u_symptom",
-    "cmdb_ci",
-    "problem_id",
-    "rfc",
 )
+# What the file names and the table refers to: put into the instance when first met.
+_NAMED = {
+    "cmdb_ci": "cmdb_ci",
+    "problem_id": "problem",
+    "rfc": "change_request",
+    "caused_by": "change_request",
+}
 _COUNTS = ("reassignment_count", "reopen_count")
 _MOMENTS = ("opened_at", "resolved_at", "closed_at")
 
@@ -142,6 +146,7 @@ class Replay:
             **{name: values.get(name, "") or "0" for name in _COUNTS},
             **{name: self._person(values.get(name, "")) for name in _PEOPLE},
             **{name: _stamp_or_empty(values.get(name, "")) for name in _MOMENTS},
+            **{name: self._named(table, values.get(name, "")) for name, table in _NAMED.items()},
             "assignment_group": self._named("sys_user_group", values.get("assignment_group", "")),
         }
         table = platform.registry["incident"]
@@ -172,7 +177,8 @@ class Replay:
         sys_id = _derived(table, name)
         platform = self._platform
         if platform.store.find(table, sys_id) is None:
-            values = {"sys_id": sys_id, "name": " ".join(name.split())}
+            known_by = "number" if table in ("problem", "change_request") else "name"
+            values = {"sys_id": sys_id, known_by: " ".join(name.split())}
             if table == "sys_user":
                 first, _, last = values["name"].partition(" ")
                 values |= {

@@ -13,7 +13,7 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 
 from sync.sandbox.servicenow import periods
 from sync.sandbox.servicenow.comparisons import AT_LEAST, AT_MOST, GREATER, LESS, within
-from sync.sandbox.servicenow.schema import DATE_TYPES, Row
+from sync.sandbox.servicenow.schema import DATE_TYPES, DAY_TYPES, Row
 from sync.sandbox.servicenow.stamps import parse, stamp
 from sync.sandbox.servicenow.terms import Getter, Operator, Term, Test
 
@@ -159,7 +159,8 @@ def same_in(unit_name: str, term: Term, other: Getter) -> Test | None:
 
 
 def _dates_only(build: Operator) -> Operator:
-    return lambda term: build(term) if term.operand.column.kind in DATE_TYPES else None
+    """A day without a time counts as its midnight in UTC (UNVERIFIED for callers in other zones)."""
+    return lambda term: build(term) if term.operand.column.kind in DATE_TYPES | DAY_TYPES else None
 
 
 DATE_OPERATORS: dict[str, Operator] = {

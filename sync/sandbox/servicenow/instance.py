@@ -26,6 +26,8 @@ SYNC_ROLES = (
     "import_transformer",
     "asset",
     "knowledge",
+    "catalog",
+    "sn_customerservice_agent",
 )
 ADMIN_ROLES = ("admin",)
 

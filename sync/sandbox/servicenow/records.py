@@ -13,11 +13,13 @@ from datetime import datetime
 
 from sync.sandbox.servicenow import articles, errors
 from sync.sandbox.servicenow.access import SYSTEM, Access, Principal
+from sync.sandbox.servicenow.effects import EFFECTS, Deed
 from sync.sandbox.servicenow.rules import RULES, Change, change_needs_result
 from sync.sandbox.servicenow.schema import (
     CREATED_BY,
     CREATED_ON,
     DATE_TYPES,
+    DAY_TYPES,
     JOURNAL_TYPES,
     MOD_COUNT,
     STRING_TYPES,
@@ -77,6 +79,7 @@ class Records:
         self._store.data(table.name).put(row)
         self._overtake(table, row, given.principal.user_name, now)
         self._write_journal(table, row, journal, given.principal, now)
+        self._echo(table, None, row, given.principal)
         return row
 
     def update(self, table: Table, old: Row, given: Input) -> Row:
@@ -99,12 +102,19 @@ class Records:
         self._write_journal(table, row, journal, given.principal, now)
         for rule in self.afterwards:
             row = self._update_again(table, row, rule(table, row), given.principal.user_name, now)
+        self._echo(table, old, row, given.principal)
         return row
 
     def _overtake(self, table: Table, row: Row, by: str, at: str) -> None:
         """What the platform changes in an article's other versions, as whoever caused it."""
         for other, values in articles.overtaken(self._store, table, row):
             self._update_again(table, other, values, by, at)
+
+    def _echo(self, table: Table, old: Row | None, row: Row, principal: Principal) -> None:
+        """Let the records that depend on this one follow it, as the platform's own doing."""
+        for each in table.lineage():
+            for effect in EFFECTS.get(each.name, ()):
+                effect(Deed(self, self._store, table, old, row, principal.as_platform()))
 
     def _update_again(self, table: Table, old: Row, values: Mapping[str, str], by: str, at: str) -> Row:
         """What a business rule sets in an update of its own, as whoever caused it."""
@@ -232,7 +242,7 @@ class Records:
     def _stored(self, column: Column, text: str) -> str:
         """Raises Refused where the dialect refuses what others cut."""
         dialect = self._store.dialect
-        if column.kind in DATE_TYPES and not dialect.iso_stamp_written_becomes_empty:
+        if column.kind in DATE_TYPES | DAY_TYPES and not dialect.iso_stamp_written_becomes_empty:
             text = from_iso(text)
         if column.kind in STRING_TYPES and not dialect.overlong_text_is_cut and len(text) > column.max_length:
             raise errors.too_long(column.label, column.max_length)

@@ -13,8 +13,10 @@ from itertools import pairwise
 from sync.sandbox.servicenow.errors import aborted, data_policy
 from sync.sandbox.servicenow.schema import Row, Table
 from sync.sandbox.servicenow.tables.processes import (
+    CHANGE_AWAITS_APPROVAL,
     CHANGE_CANCELED,
     CHANGE_CLOSED,
+    CHANGE_NEW,
     PROBLEM_CLOSED,
     TASK_DONE,
 )
@@ -158,8 +160,28 @@ def change_model(change: Change) -> None:
     steps = CHANGE_STEPS.get(change.get("type"), CHANGE_STEPS["normal"])
     before, after = change.was("state"), change.get("state")
     canceled = after == CHANGE_CANCELED and before not in (CHANGE_CLOSED, CHANGE_CANCELED)
-    if not canceled and (before, after) not in pairwise(steps):
+    rejected = after == CHANGE_NEW and before in CHANGE_AWAITS_APPROVAL
+    if not canceled and not rejected and (before, after) not in pairwise(steps):
         raise aborted("change_request", "Change Model: Check State Transition", CHANGE_RULE)
+
+
+def approval_asked(change: Change) -> None:
+    """A change that waits for its approval says so, and one that is canceled no longer asks."""
+    if not change.changed("state"):
+        return
+    state, approval = change.get("state"), change.get("approval")
+    if state in CHANGE_AWAITS_APPROVAL and approval in ("not requested", "rejected"):
+        change.set("approval", "requested")
+    if state == CHANGE_CANCELED and approval == "requested":
+        change.set("approval", "cancelled")
+
+
+def full_name(change: Change) -> None:
+    """A person's name is made of its parts, unless somebody wrote it."""
+    parts = " ".join(part for part in (change.get("first_name"), change.get("last_name")) if part)
+    named = change.changed("first_name") or change.changed("last_name")
+    if parts and named and not (change.get("name") and change.changed("name")):
+        change.set("name", parts)
 
 
 def change_needs_result(change: Change) -> None:
@@ -197,6 +219,7 @@ CHANGE_STEPS = {
 }
 
 RULES: dict[str, tuple[Rule, ...]] = {
+    "sys_user": (full_name,),
     "incident": (
         opened,
         answered,
@@ -218,6 +241,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "change_request": (
         opened,
         change_model,
+        approval_asked,
         change_needs_result,
         done_in(CHANGE_CLOSED, CHANGE_CANCELED),
         reassigned,

@@ -14,6 +14,7 @@ Row = list[str]
 
 STRING_TYPES = frozenset({"string", "translated_text", "email", "html", "url", "phone_number_e164"})
 DATE_TYPES = frozenset({"glide_date_time", "due_date"})
+DAY_TYPES = frozenset({"glide_date"})  # without a time, and so in no zone
 NUMBER_TYPES = frozenset({"integer", "float", "decimal", "longint"})
 JOURNAL_TYPES = frozenset({"journal", "journal_input"})
 
@@ -140,6 +141,11 @@ class Registry:
 
 
 REGISTRY = Registry()
+
+
+def to(table: str, name: str, label: str) -> Column:
+    """A reference to a table."""
+    return Column(name, label, "reference", 32, reference=table)
 
 
 def choices(*pairs: tuple[str, str]) -> tuple[Choice, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from sync.sandbox.servicenow import stamps
-from sync.sandbox.servicenow.schema import DATE_TYPES, JOURNAL_TYPES, NUMBER_TYPES, Column, Table
+from sync.sandbox.servicenow.schema import DATE_TYPES, DAY_TYPES, JOURNAL_TYPES, NUMBER_TYPES, Column, Table
 from sync.sandbox.servicenow.store import Store
 
 _INTEGER = re.compile(r"[+-]?\d+")
@@ -71,11 +71,16 @@ def _date(text: str) -> str:
     return stamps.stamp(moment) if moment else ""
 
 
+def _day(text: str) -> str:
+    return _date(text).partition(" ")[0]
+
+
 _STORED: dict[str, Callable[[str], str]] = {
     "boolean": _boolean,
     **dict.fromkeys(NUMBER_TYPES - {"float", "decimal"}, _integer),
     **dict.fromkeys(("float", "decimal"), _decimal),
     **dict.fromkeys(DATE_TYPES, _date),
+    **dict.fromkeys(DAY_TYPES, _day),
 }
 
 

@@ -4,6 +4,7 @@ from sync.sandbox.servicenow.endpoints import (
     attachment,
     authorize,
     batch,
+    catalog,
     imports,
     stats,
     table,
@@ -11,4 +12,4 @@ from sync.sandbox.servicenow.endpoints import (
     token,
 )
 
-__all__ = ["attachment", "authorize", "batch", "imports", "stats", "table", "tinyurl", "token"]
+__all__ = ["attachment", "authorize", "batch", "catalog", "imports", "stats", "table", "tinyurl", "token"]

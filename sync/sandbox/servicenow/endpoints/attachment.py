@@ -24,6 +24,7 @@ from sync.sandbox.wire import Response
 DEFAULT_LIMIT = 1_000
 _MEGABYTE = 1024 * 1024
 _AT = SYS_ATTACHMENT.position
+IN_FIELDS = "ZZ_YY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ def list_metadata(api: ApiCall) -> Response:
 @api_route("GET", "attachment/{sys_id}")
 def read_metadata(api: ApiCall, sys_id: str) -> Response:
     return Response.json({"result": _metadata(api, _found(api, sys_id))})
+
+
+@api_route("GET", "sys_attachment.do", ("",), raw=True, base="/")
+def show_image(api: ApiCall) -> Response:
+    """The address that HTML fields name for the images within them."""
+    return read_file(api, api.request.query.get("sys_id", ""))
 
 
 @api_route("GET", "attachment/{sys_id}/file", raw=True)
@@ -123,8 +130,8 @@ def _found(api: ApiCall, sys_id: str) -> Row:
 
 
 def _sees(api: ApiCall, row: Row) -> bool:
-    """Who may read the record may read its files."""
-    table = api.platform.registry.get(row[_AT["table_name"]])
+    """Who may read the record may read its files. Images within its fields have a table name with a prefix."""
+    table = api.platform.registry.get(row[_AT["table_name"]].removeprefix(IN_FIELDS))
     record = api.platform.store.find(table.name, row[_AT["table_sys_id"]]) if table else None
     if table is None or record is None:
         return api.principal.admin
@@ -140,7 +147,7 @@ def _metadata(api: ApiCall, row: Row) -> dict[str, str]:
 
 
 def _stored(api: ApiCall, upload: _Upload) -> Response:
-    table = api.table(upload.table)
+    table = api.table(upload.table.removeprefix(IN_FIELDS))
     record = api.readable(table, upload.record)
     if not (api.principal.has(SYS_ATTACHMENT.writers) and api.principal.has(table.writers)):
         raise errors.acl("Insert")

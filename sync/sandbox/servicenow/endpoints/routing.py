@@ -51,9 +51,9 @@ Endpoint = Callable[..., Response]
 
 
 def api_route(
-    method: str, path: str, versions: Iterable[str] = VERSIONS, *, raw: bool = False
+    method: str, path: str, versions: Iterable[str] = VERSIONS, *, raw: bool = False, base: str = "/api/now/"
 ) -> Callable[[Endpoint], Endpoint]:
-    """Serve `/api/now/{version}{path}` for callers who are known; the endpoint is called with `(ApiCall, **params)`.
+    """Serve `{base}{version}{path}` for callers who are known; the endpoint is called with `(ApiCall, **params)`.
 
     `raw`: the answer is a file, and no format is agreed on.
     """
@@ -70,7 +70,7 @@ def api_route(
             return in_format(request, lambda request: platform.authenticated(request, answer))
 
         for version in versions:
-            ROUTER.route(with_head(method), f"/api/now/{version}{path}")(serve)
+            ROUTER.route(with_head(method), f"{base}{version}{path}")(serve)
         return endpoint
 
     return register

@@ -3,6 +3,8 @@
 from sync.sandbox.servicenow.tables import (
     assets,
     attachment,
+    catalog,
+    customers,
     filters,
     imports,
     knowledge,
@@ -17,6 +19,8 @@ from sync.sandbox.servicenow.tables import (
 __all__ = [
     "assets",
     "attachment",
+    "catalog",
+    "customers",
     "filters",
     "imports",
     "knowledge",

@@ -45,7 +45,10 @@ KB_KNOWLEDGE = REGISTRY.add(
         (
             Column("number", "Number"),
             Column("short_description", "Short description", max_length=100),
-            Column("text", "Article body", "html", 65536),
+            # Longer than the shipped column, as instances have it that hold large articles.
+            Column("text", "Article body", "html", 4_000_000),
+            Column("meta", "Meta", max_length=4000),
+            Column("language", "Language", default="en"),
             Column(
                 "workflow_state",
                 "Workflow",

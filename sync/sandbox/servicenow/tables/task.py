@@ -5,7 +5,7 @@ Source: the platform's documentation of `task`, and the state model, close codes
 
 from __future__ import annotations
 
-from sync.sandbox.servicenow.schema import REGISTRY, Column, Table, choices, labels
+from sync.sandbox.servicenow.schema import REGISTRY, Column, Table, choices, labels, to
 
 ITIL = frozenset({"itil"})
 NEW, IN_PROGRESS, ON_HOLD, RESOLVED, CLOSED, CANCELED = "1", "2", "3", "6", "7", "8"
@@ -55,6 +55,17 @@ CATEGORIES = choices(
 )
 
 
+APPROVALS = choices(
+    ("not requested", "Not Yet Requested"),
+    ("requested", "Requested"),
+    ("approved", "Approved"),
+    ("rejected", "Rejected"),
+    ("cancelled", "Cancelled"),
+    ("not_required", "Not Required"),
+    ("duplicate", "Duplicate"),
+)
+
+
 def _user(name: str, label: str) -> Column:
     return Column(name, label, "reference", 32, reference="sys_user")
 
@@ -87,13 +98,15 @@ TASK = REGISTRY.add(
                 "contact_type", "Contact type", choices=labels(("email", "phone", "self-service", "walk-in"))
             ),
             Column("location", "Location", max_length=100),
-            Column("company", "Company", max_length=100),
-            Column("cmdb_ci", "Configuration item", max_length=100),
+            to("core_company", "company", "Company"),
+            to("cmdb_ci", "cmdb_ci", "Configuration item"),
+            to("cmdb_ci_service", "business_service", "Service"),
+            to("service_offering", "service_offering", "Service offering"),
             Column("parent", "Parent", "reference", 32, reference="task"),
             Column("watch_list", "Watch list", "glide_list", 4000),
             Column("correlation_id", "Correlation ID", max_length=100),
             Column("correlation_display", "Correlation display", max_length=100),
-            Column("approval", "Approval", default="not requested"),
+            Column("approval", "Approval", default="not requested", choices=APPROVALS),
             Column("close_notes", "Close notes", max_length=4000),
             Column("reassignment_count", "Reassignment count", "integer", default="0", computed=True),
             Column("made_sla", "Made SLA", "boolean", default="true"),
@@ -135,8 +148,9 @@ INCIDENT = REGISTRY.add(
             ),
             Column("reopen_count", "Reopen count", "integer", default="0", computed=True),
             Column("business_impact", "Business impact", max_length=4000),
-            Column("problem_id", "Problem", max_length=40),
-            Column("rfc", "Change Request", max_length=40),
+            to("problem", "problem_id", "Problem"),
+            to("change_request", "rfc", "Change Request"),
+            to("change_request", "caused_by", "Caused by Change"),
         ),
         parent=TASK,
         display="number",

@@ -33,6 +33,7 @@ SYS_USER = REGISTRY.add(
             Column("time_zone", "Time zone", default="UTC"),
             Column("web_service_access_only", "Web service access only", "boolean", default="false"),
             _to("cmn_department", "department", "Department"),
+            _to("core_company", "company", "Company"),
         ),
         audited=True,
         readers=_ITIL,
