@@ -56,6 +56,10 @@ _ADVICE: dict[str, Advice] = {
         "Another record holds this unique value.",
         "Find that record; pair it with this one, or free the value.",
     ),
+    "DRAFT_IN_PROGRESS": Advice(
+        "An article has one draft, and somebody else's is not published by us.",
+        "Publish or discard the draft in Salesforce, then retry.",
+    ),
     "DUPLICATES_DETECTED": Advice(
         "A duplicate rule refused the record.",
         "Merge the duplicates, or exempt the integration user in the rule.",

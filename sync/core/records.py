@@ -199,6 +199,9 @@ class WriteResult:
     message: str = ""  # of unknown and unsent
     retry_after: float | None = None  # seconds, of unsent
     fault: SyncError | None = None  # of unknown and unsent: its type says whether to defer, stop or look up
+    left_out: tuple[
+        str, ...
+    ] = ()  # of done: fields that were not written, because of what else the write asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,12 +89,15 @@ class Applying:
         if item.to is Side.SERVICENOW:
             self._compare(item, result)
             self._learn_own_user(result)
-        kept = item.writes
+        kept = [write for write in item.writes if write.field not in result.left_out]
         if item.failure is not None:
-            kept = [write for write in item.writes if not self._is_parked(item, write)]
+            kept = [write for write in kept if not self._is_parked(item, write)]
         item.set_bases({write.row: base_of(item.to, write.source, write.sent) for write in kept})
         if item.link is None:
             self._born(item, result, batch)
+            return
+        if item.writes and not kept and item.failure is None:
+            item.rest(Outcome.UNCHANGED)
             return
         self._remember(item)
         if item.failure is not None:

@@ -25,7 +25,7 @@ from sync.models import CachedSchema, Connection, Flow, Revision
 from sync.revisions import mapping_spec
 
 SCHEMA_FRESH = timedelta(hours=24)
-NUMBER_FIELDS = {"Case": "CaseNumber", "Account": "AccountNumber"}
+NUMBER_FIELDS = {"Case": "CaseNumber", "Account": "AccountNumber", "Knowledge__kav": "ArticleNumber"}
 CORRELATION = "correlation_id"  # of every task and configuration item
 DEFAULT_PAGE = 2000
 

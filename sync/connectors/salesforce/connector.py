@@ -13,8 +13,10 @@ from sync.connectors.salesforce import (
     deletions,
     history,
     journal,
+    knowledge,
     metadata,
     probing,
+    publishing,
     reading,
     soql,
     tallying,
@@ -57,6 +59,10 @@ class SalesforceConnector:
         transport = transport or Transport(profile, SalesforceDialect(), observe)
         self._org = Org(transport, tokens, retry or Retry())
         self._workers = Workers(self._org.transport.limit, "salesforce")
+        self._languages = knowledge.Languages(self._org)
+
+    def _articles(self, name: str) -> knowledge.Articles:
+        return knowledge.Articles(self._org, self._workers, name, self._languages)
 
     def server_now(self) -> datetime:
         if self._org.transport.server_now() is None:
@@ -64,38 +70,56 @@ class SalesforceConnector:
         return self._org.transport.server_now() or datetime.now(UTC)
 
     def changes(self, query: ChangeQuery) -> Iterator[Page]:
+        if knowledge.holds_articles(query.name):
+            return self._articles(query.name).changes(query)
         return reading.changes(self._org, query)
 
     def read(
         self, name: str, ids: Sequence[str], fields: Sequence[str], number_field: str
     ) -> Mapping[str, Record]:
+        if knowledge.holds_articles(name):
+            return self._articles(name).read(ids, fields, number_field)
         return reading.read(self._org, self._workers, name, ids, fields, number_field)
 
     def find(
         self, name: str, key_field: str, keys: Sequence[str], fields: Sequence[str], number_field: str
     ) -> Mapping[str, Sequence[Record]]:
+        if knowledge.holds_articles(name):
+            return self._articles(name).find(key_field, keys, fields, number_field)
         return reading.find(self._org, self._workers, name, key_field, keys, fields, number_field)
 
     def keys(self, name: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
+        if knowledge.holds_articles(name):
+            return self._articles(name).keys(key_field, start, end)
         return reading.keys(self._org, name, key_field, start, end)
 
     def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
+        if knowledge.holds_articles(name):
+            return self._articles(name).matching(condition, ids)
         rows = reading.rows_by_key(self._org, self._workers, name, "Id", ids, ["Id"], condition)
         return {row["Id"] for row in rows}
 
     def count(self, name: str, condition: str) -> int:
+        if knowledge.holds_articles(name):
+            return self._articles(name).count(condition)
         return int(self._org.query(soql.count(name, condition))["totalSize"])
 
     def size(self, query: ChangeQuery) -> int:
+        if knowledge.holds_articles(query.name):
+            return self._articles(query.name).size(query)
         return self.count(query.name, reading.condition(query, query.cursor))
 
     def tally(self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None) -> Tally:
+        if knowledge.holds_articles(name):
+            return self._articles(name).tally(scope, born_from, born_before)
         return tallying.tally(self._org, name, scope, born_from, born_before)
 
     def history(
         self, name: str, ids: Sequence[str], fields: Sequence[str], since: datetime | None = None
     ) -> Sequence[Change] | None:
-        """The rows of CaseHistory and its like."""
+        """The rows of CaseHistory and its like. Of articles none: it tells of versions."""
+        if knowledge.holds_articles(name):
+            return None
         key = (*self.profile.identity, name)
         return HISTORIES.unless(
             key, lambda: history.history(self._org, self._workers, name, ids, fields, since)
@@ -104,9 +128,13 @@ class SalesforceConnector:
     def deleted(
         self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
     ) -> Sequence[Deletion]:
+        if knowledge.holds_articles(name):
+            return self._articles(name).deleted(since, ids)
         return deletions.deleted(self._org, name, since, ids)
 
     def deleted_by_key(self, name: str, key_field: str, keys: Sequence[str]) -> Mapping[str, str]:
+        if knowledge.holds_articles(name):
+            return {}  # what is deleted is the article, which has no key of its own
         return deletions.by_key(self._org, name, key_field, keys)
 
     def entries(self, stream: str, since: datetime) -> Iterator[EntryPage]:
@@ -123,9 +151,13 @@ class SalesforceConnector:
         return journal.entries(self._org, self._workers, stream, ids, parents, since)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
+        if knowledge.holds_articles(name):
+            return self._workers.stream(publishing.Publishing(self._articles(name)), batch)
         return self._workers.stream(lambda part: writing.send(self._org, name, part), writing.batches(batch))
 
     def inserts(self, name: str, key_field: str) -> Inserts | None:
+        if knowledge.holds_articles(name):
+            return None  # a publication is no row of a job
         return Ingest(self._org, name, key_field)
 
     def describe(self, name: str) -> Schema:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sync.connectors.parallel import Workers
 from sync.connectors.salesforce import soql
+from sync.connectors.salesforce.knowledge import holds_articles, widened
 from sync.connectors.salesforce.org import Org
 from sync.connectors.salesforce.reading import rows_by_key
 from sync.core.records import FieldSchema, Person, Schema
@@ -26,7 +27,8 @@ def describe(org: Org, name: str) -> Schema:
     if not isinstance(data, dict) or not isinstance(data.get("fields"), list):
         raise TransientError(f"Salesforce described {name} in no known form.", code="bad_answer")
     fields = map(_field, data["fields"])
-    return Schema(name, {field.name: field for field in fields})
+    schema = Schema(name, {field.name: field for field in fields})
+    return widened(schema) if holds_articles(name) else schema
 
 
 def _field(data: Mapping[str, Any]) -> FieldSchema:

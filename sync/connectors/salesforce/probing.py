@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from sync.connectors.base import Token
 from sync.connectors.findings import Findings
 from sync.connectors.salesforce import soql
-from sync.connectors.salesforce.ids import to_18
+from sync.connectors.salesforce.identity import who_we_are
 from sync.connectors.salesforce.metadata import describe
 from sync.connectors.salesforce.org import Org
 from sync.connectors.salesforce.reading import all_rows
@@ -47,24 +47,13 @@ def _versions(org: Org) -> list[str]:
 
 def _identity(org: Org, token: Token, findings: Findings) -> None:
     """Who we are: organisation and user from the identity URL of the login, the rest from the User record."""
-    parts = token.identity.rstrip("/").split("/")[-2:]
-    if len(parts) != 2 or not parts[0].startswith("00D"):
-        parts = _userinfo(org, token)
-    org_id, user_id = map(to_18, parts)
+    org_id, user_id = who_we_are(org, token)
     findings.org_id = org_id
     users = list(all_rows(org, "User", ["Id", "Username"], soql.one_of("Id", [user_id])))
     findings.user = str(users[0]["Username"]) if users else user_id
     findings.facts["user_id"] = user_id
     findings.facts["instance_url"] = token.instance_url
     findings.ok("authenticated", f"Logged in as {findings.user} in organisation {findings.org_id}.")
-
-
-def _userinfo(org: Org, token: Token) -> list[str]:
-    """Organisation and user, where the login's answer did not bring them."""
-    data = org.get("/services/oauth2/userinfo", token=token)
-    if not isinstance(data, dict):
-        raise TransientError("Salesforce does not tell who is logged in.", code="bad_answer")
-    return [str(data.get("organization_id", "")), str(data.get("user_id", ""))]
 
 
 def _version(org: Org, versions: list[str], findings: Findings) -> None:

@@ -95,8 +95,8 @@ def record(row: dict[str, Any], number_field: str, fields: Sequence[str]) -> Rec
     """Make a Record of a row; the row itself becomes its values."""
     try:
         version = Version(
-            _moment(row["SystemModstamp"]),
-            _moment(row["LastModifiedDate"]),
+            moment(row["SystemModstamp"]),
+            moment(row["LastModifiedDate"]),
             None,
             row["LastModifiedById"] or "",
         )
@@ -111,7 +111,7 @@ def record(row: dict[str, Any], number_field: str, fields: Sequence[str]) -> Rec
     return found
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """`2026-11-23T17:36:44.000+0000`, always UTC and with whole seconds."""
     return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
 

@@ -14,6 +14,7 @@ from sync.connectors.servicenow import (
     deletions,
     history,
     journal,
+    knowledge,
     metadata,
     probing,
     query,
@@ -58,6 +59,7 @@ class ServiceNowConnector:
         transport = transport or Transport(profile, ServiceNowDialect(), observe)
         self._instance = Instance(transport, tokens, retry or Retry())
         self._workers = Workers(self._instance.transport.limit, "servicenow")
+        self._articles = knowledge.Articles(self._instance, self._workers)
 
     def server_now(self) -> datetime:
         if self._instance.transport.server_now() is None:
@@ -66,38 +68,54 @@ class ServiceNowConnector:
         return self._instance.transport.server_now() or datetime.now(UTC)
 
     def changes(self, query: ChangeQuery) -> Iterator[Page]:
+        if query.name == knowledge.TABLE:
+            return self._articles.changes(query)
         return reading.changes(self._instance, query)
 
     def read(
         self, name: str, ids: Sequence[str], fields: Sequence[str], number_field: str
     ) -> Mapping[str, Record]:
+        if name == knowledge.TABLE:
+            return self._articles.read(ids, fields, number_field)
         return reading.read(self._instance, self._workers, name, ids, fields, number_field)
 
     def find(
         self, name: str, key_field: str, keys: Sequence[str], fields: Sequence[str], number_field: str
     ) -> Mapping[str, Sequence[Record]]:
+        if name == knowledge.TABLE:
+            return self._articles.find(key_field, keys, fields, number_field)
         return reading.find(self._instance, self._workers, name, key_field, keys, fields, number_field)
 
     def keys(self, name: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
         return reading.keys(self._instance, name, key_field, start, end)
 
     def matching(self, name: str, condition: str, ids: Sequence[str]) -> set[str]:
+        if name == knowledge.TABLE:
+            return self._articles.matching(condition, ids)
         rows = reading.rows_by_key(self._instance, self._workers, name, "sys_id", ids, ["sys_id"], condition)
         return {row["sys_id"] for row in rows}
 
     def count(self, name: str, condition: str) -> int:
+        if name == knowledge.TABLE:
+            return self._articles.count(condition)
         return self._instance.rows(name, query.every(condition), ("sys_id",), limit=1).total
 
     def size(self, query: ChangeQuery) -> int:
+        if query.name == knowledge.TABLE:
+            return self._articles.size(query)
         return reading.size(self._instance, query)
 
     def tally(self, name: str, scope: str, born_from: datetime | None, born_before: datetime | None) -> Tally:
+        if name == knowledge.TABLE:
+            return self._articles.tally(scope, born_from, born_before)
         return tallying.tally(self._instance, name, scope, born_from, born_before)
 
     def history(
         self, name: str, ids: Sequence[str], fields: Sequence[str], since: datetime | None = None
     ) -> Sequence[Change] | None:
-        """The rows of sys_audit."""
+        """The rows of sys_audit. Of articles none: it tells of versions."""
+        if name == knowledge.TABLE:
+            return None
         key = (*self.profile.identity, history.TABLE)
         return HISTORIES.unless(
             key, lambda: history.history(self._instance, self._workers, ids, fields, since)
@@ -106,6 +124,8 @@ class ServiceNowConnector:
     def deleted(
         self, name: str, since: datetime | None = None, ids: Sequence[str] = ()
     ) -> Sequence[Deletion]:
+        if name == knowledge.TABLE:
+            return []  # the delete audit names versions, and an article lives as long as one of them does
         return deletions.deleted(self._instance, name, since, ids)
 
     def deleted_by_key(self, name: str, key_field: str, keys: Sequence[str]) -> Mapping[str, str]:
@@ -128,6 +148,8 @@ class ServiceNowConnector:
         return journal.entries(self._instance, self._workers, stream, ids, parents, since)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
+        if name == knowledge.TABLE:
+            return self._workers.stream(self._articles.refuse, batch)
         return self._workers.stream(lambda write: writing.send(self._instance, name, write), batch)
 
     def inserts(self, name: str, key_field: str) -> Inserts | None:
@@ -147,6 +169,8 @@ class ServiceNowConnector:
         return probing.probe(self._instance, self.profile, name, key_field)
 
     def record_url(self, name: str, id: str) -> str:
+        if name == knowledge.TABLE:
+            return self._articles.url(id)
         return f"{self._instance.transport.origin}/nav_to.do?uri={name}.do%3Fsys_id%3D{id}"
 
     def close(self) -> None:

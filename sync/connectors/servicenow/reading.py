@@ -38,7 +38,7 @@ def changes(instance: Instance, asked: ChangeQuery) -> Iterator[Page]:
         part, last = _page(instance, asked, cursor, names)
         records = tuple(record(row, asked.number_field) for row in part.rows)
         _check_order(records, cursor, asked)
-        _refuse_hidden(asked.name, part.rows, names)
+        refuse_hidden(asked.name, part.rows, names)
         if records:
             cursor = Cursor(records[-1].version.changed_at, records[-1].id)
         yield Page(records, cursor if records else None, last, part.read_at, seen + part.total)
@@ -104,7 +104,7 @@ def record(row: dict[str, Any], number_field: str) -> Record:
     return Record(row.get("sys_id", ""), row.get(number_field, "") if number_field else "", version(row), row)
 
 
-def _refuse_hidden(table: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+def refuse_hidden(table: str, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
     """An empty field is there and empty; one that is not there is hidden or gone, and must not pass for empty.
 
     What lies behind a reference is left out: whether the platform omits it where the reference is empty is unverified.
@@ -145,7 +145,7 @@ def read(
 ) -> dict[str, Record]:
     names = columns(fields, number_field)
     rows = rows_by_key(instance, workers, table, "sys_id", ids, names)
-    _refuse_hidden(table, rows, names)
+    refuse_hidden(table, rows, names)
     return {row["sys_id"]: record(row, number_field) for row in rows}
 
 
