@@ -9,13 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mappings.cells import Cell, CellError, Reference, compile_cell, way_back_missing
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec
 from mappings.text import clean, spelled
-from mappings.transforms import LEAVE, TRANSFORMS, Projected, Step, Unmapped
+from mappings.values import LEAVE, Projected, Step, Unmapped
 
 
 class MappingError(Exception):
-    """A mapping that cannot be compiled; the message names the row and what to change."""
+    """A mapping that cannot be compiled; the message names the row and what to change. `part`: of the row, or ""."""
+
+    def __init__(self, message: str, *, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
 
 
 def canonical(raw: Any) -> Any:
@@ -54,6 +59,7 @@ class CompiledRow:
     one_way: str | None
     columns: tuple[str, ...]  # of ServiceNow
     along: Mapping[str, Mapping[str, str]]  # ServiceNow value -> columns that go with it where they are empty
+    references: tuple[Reference, ...] = ()  # to records that other flows have linked
 
     def to_salesforce(self, raw: Any) -> Projected:
         """Raises Unmapped. An empty source takes the row's default; empty and required raises."""
@@ -104,44 +110,48 @@ def compile_mapping(spec: MappingSpec, env: Environment) -> CompiledMapping:
 
 
 def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> CompiledRow:
-    transform = TRANSFORMS.get(field.transform)
     where = f"The row for {field.salesforce}"
-    if transform is None:
-        raise MappingError(f"{where} uses the unknown transform {field.transform!r}.")
-    if transform.needs_value_map and field.value_map not in spec.value_maps:
-        raise MappingError(
-            f"{where} uses the value map {field.value_map!r}, which this revision does not hold."
-        )
-    if transform.needs_source and not field.servicenow:
-        raise MappingError(f"{where} names no ServiceNow column.")
-    if len(field.servicenow) > 1 and not transform.several_sources:
-        raise MappingError(f"{where} names several ServiceNow columns, but {field.transform} takes one.")
     direction = field.direction or spec.direction
-    if not direction.within(spec.direction):
-        raise MappingError(f"{where} goes {direction}, which is wider than its flow's {spec.direction}.")
     try:
-        steps = transform.build(field, spec, env)
-    except (KeyError, ValueError, OSError):  # what ZoneInfo raises, depending on how the name is wrong
-        raise MappingError(f"{where} needs a time zone, and {spec.time_zone!r} is none.") from None
-    if direction.writes_servicenow and steps.backward is None:
+        cell = compile_cell(field, spec, env)
+    except CellError as error:
+        raise MappingError(f"{where} cannot work. {error.message}", part=error.part) from None
+    if not direction.within(spec.direction):
         raise MappingError(
-            f"{where} cannot go to ServiceNow: {field.transform} has no inverse. Make it to_salesforce."
+            f"{where} goes {direction}, which is wider than its flow's {spec.direction}.", part="direction"
         )
+    if direction.writes_servicenow:
+        _check_way_back(field, cell, where)
     one_way = None if direction is Direction.BOTH else direction.removeprefix("to_")
-    carries_along = transform.needs_value_map and direction.writes_servicenow
     return CompiledRow(
-        field, direction, _reader(field), steps.forward, steps.backward,
-        field.id, field.salesforce, field.conflict, one_way, field.servicenow,
-        spec.value_maps[field.value_map].along if carries_along else {},
+        field, direction, _reader(cell.reads, field), cell.forward, cell.backward,
+        field.id, field.salesforce, field.conflict, one_way, cell.reads,
+        _along(cell, spec) if direction.writes_servicenow else {},
+        cell.references,
     )  # fmt: skip
 
 
-def _reader(field: FieldSpec) -> Callable[[Mapping[str, Any]], Any]:
-    if not field.servicenow:
-        constant = field.value
+def _check_way_back(field: FieldSpec, cell: Cell, where: str) -> None:
+    if cell.backward is None:
+        raise MappingError(f"{where} cannot go to ServiceNow: {way_back_missing(field)}")
+    if behind := next((column for column in field.servicenow if "." in column), None):
+        raise MappingError(
+            f"{where} cannot go to ServiceNow: {behind} lies behind a reference. Make it to_salesforce.",
+            part="servicenow",
+        )
+
+
+def _along(cell: Cell, spec: MappingSpec) -> Mapping[str, Mapping[str, str]]:
+    """What entries of its value map take along: only where the map stands next to the column is an entry what is written."""
+    return spec.value_maps[cell.value_maps[0]].along if len(cell.value_maps) == 1 else {}
+
+
+def _reader(names: tuple[str, ...], field: FieldSpec) -> Callable[[Mapping[str, Any]], Any]:
+    """A column that was not sent is empty: ServiceNow leaves out what lies behind an empty reference."""
+    if not names:
+        constant = field.value or field.transform
         return lambda values: constant
-    if len(field.servicenow) == 1:
-        name = field.servicenow[0]
+    if len(names) == 1:
+        name = names[0]
         return lambda values: values.get(name, "")
-    names = field.servicenow
     return lambda values: [values.get(name, "") for name in names]

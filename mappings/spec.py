@@ -28,7 +28,11 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field row. `direction` None means as the flow; `servicenow` may name several columns, in order."""
+    """One field row. `direction` None means as the flow; `servicenow` may name several columns, in order.
+
+    `transform`: the name of one, or a formula. `reverse`: a formula of the Salesforce field, where the way back is not
+    simply the inverse.
+    """
 
     id: str
     servicenow: tuple[str, ...]
@@ -40,9 +44,12 @@ class FieldSpec:
     default: str = ""
     required: bool = False
     conflict: str = ""
+    reverse: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "servicenow": list(self.servicenow)}
+        """Without `reverse` where there is none, so that the revisions from before it are still equal to what they hold."""
+        found = {**asdict(self), "servicenow": list(self.servicenow)}
+        return found if self.reverse else {name: value for name, value in found.items() if name != "reverse"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FieldSpec:

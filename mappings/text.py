@@ -24,14 +24,18 @@ def length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def cut(text: str, limit: int) -> tuple[str, str]:
-    """Return text of at most `limit` characters (0: any) and a note that says what was cut, or ""."""
+def cut(text: str, limit: int, ending: str = ELLIPSIS) -> tuple[str, str]:
+    """Return text of at most `limit` characters (0: any) and a note that says what was cut, or "".
+
+    What was cut ends in `ending`, as far as there is room for it.
+    """
     if not limit or length(text) <= limit:
         return text, ""
     # By units at once, not letter by letter: a description of 40,000 emoji is cut in every poll that sees it.
-    units = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - 1)]
+    ending = ending if length(ending) <= limit else ""
+    units = text.encode("utf-16-le", "surrogatepass")[: 2 * (limit - length(ending))]
     kept = units.decode("utf-16-le", "ignore")  # half an emoji at the end is dropped
-    return kept.rstrip() + ELLIPSIS, f"cut from {length(text):,} to {limit:,} characters"
+    return kept.rstrip() + ending, f"cut from {length(text):,} to {limit:,} characters"
 
 
 def spelled(raw: bool | int | float) -> str:
@@ -45,4 +49,8 @@ def spelled(raw: bool | int | float) -> str:
 
 def shown(raw: object) -> str:
     """A value as a message names it: quoted, and not longer than a line."""
-    return repr(raw) if len(repr(raw)) <= 80 else repr(raw)[:79] + ELLIPSIS
+    try:
+        text = repr(raw)
+    except (ValueError, RecursionError):  # a number of more than 4,300 digits, what is nested without end
+        return "A value that is too large to show"
+    return text if len(text) <= 80 else text[:79] + ELLIPSIS

@@ -9,8 +9,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from mappings.cells import CellError, reverse_of, tree_of
+from mappings.grammar import MAX_LENGTH
+from mappings.registry import named
 from mappings.spec import Direction, FieldSpec
-from mappings.transforms import TRANSFORMS
 
 
 class DirectionChoices(models.TextChoices):
@@ -75,9 +77,15 @@ class FieldRow(models.Model):
     )
     transform = models.CharField(
         "how",
-        max_length=40,
+        max_length=MAX_LENGTH,
         default="copy",
-        choices=[(name, entry.label) for name, entry in TRANSFORMS.items()],
+        help_text="The name of a transform, or a formula of several: truncate(html_to_text(description), 255).",
+    )
+    reverse = models.CharField(
+        "and back",
+        max_length=MAX_LENGTH,
+        blank=True,
+        help_text="A formula of the Salesforce field, where both ways and no inverse: text_to_html(Description).",
     )
     value_map = models.ForeignKey("mappings.ValueMap", null=True, blank=True, on_delete=models.PROTECT)
     value = models.CharField(max_length=255, blank=True, help_text="The constant.")
@@ -109,23 +117,25 @@ class FieldRow(models.Model):
         return tuple(name.strip() for name in self.servicenow.split(",") if name.strip())
 
     def clean(self) -> None:
-        transform = TRANSFORMS.get(self.transform)
+        """What is wrong with the row by itself; what needs its flow or its value map is told by the rows together."""
+        transform = named(self.transform)
         problems: dict[str, str] = {}
-        if transform is None:
-            problems["transform"] = (
-                f"There is no transform {self.transform!r}; choose one of {', '.join(TRANSFORMS)}."
-            )
-        else:
+        if transform is not None:
             if transform.needs_value_map and self.value_map_id is None:
                 problems["value_map"] = "Choose the value map to look the value up in."
-            if transform.needs_source and not self.columns:
+            if transform.needs_source and not transform.holes and not self.columns:
                 problems["servicenow"] = "Name the ServiceNow column to read."
-            if len(self.columns) > 1 and not transform.several_sources:
+            if len(self.columns) > 1 and not (transform.several_sources or transform.holes):
                 problems["servicenow"] = (
                     "Name one ServiceNow column: this way to carry a value over takes no more."
                 )
             if transform.needs_value and not self.value:
                 problems["value"] = "Give the constant."
+        for part, read in (("transform", tree_of), ("reverse", reverse_of)) if not problems else ():
+            try:
+                read(self.spec())
+            except CellError as problem:
+                problems[problem.part if problem.part != "transform" else part] = problem.message
         if problems:
             raise ValidationError(problems)
 
@@ -141,6 +151,7 @@ class FieldRow(models.Model):
             default=self.default,
             required=self.required,
             conflict=self.conflict,
+            reverse=self.reverse,
         )
 
     def snapshot(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from mappings.transforms import NOT_YET
+from mappings.values import NOT_YET
 from sync.core.planner import FieldWrite, plan_create
 from sync.core.records import Operation, Outcome, Record, Side
 from sync.engine import failures

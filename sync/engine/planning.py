@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from mappings.apply import canonical
-from mappings.transforms import NOT_YET
+from mappings.values import NOT_YET
 from sync.core import loops
 from sync.core.planner import Plan, PlanRow, plan_pair, values_of
 from sync.core.records import Operation, Outcome, Side

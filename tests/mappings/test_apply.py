@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mappings.apply import CompiledMapping, MappingError, canonical, compile_mapping
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, ValueMapSpec
-from mappings.transforms import TRANSFORMS, Projected, Unmapped
+from mappings.transforms import TRANSFORMS
+from mappings.values import Projected, Unmapped
 
 STATE = ValueMapSpec("state", {"1": "New"}, {"New": "1"})
 SUBJECT = FieldSpec("subject", ("short_description",), "Subject")
@@ -24,7 +25,7 @@ def compiled(*rows: FieldSpec, direction: Direction = Direction.BOTH, zone: str 
 @pytest.mark.parametrize(
     ("row", "direction", "said"),
     [
-        ({"transform": "magic"}, Direction.BOTH, "unknown transform 'magic'"),
+        ({"transform": "magic"}, Direction.BOTH, "no transform 'magic'"),
         ({"transform": "value_map", "value_map": "gone"}, Direction.BOTH, "value map 'gone'"),
         ({"transform": "value_map"}, Direction.BOTH, "value map ''"),
         ({"servicenow": ()}, Direction.BOTH, "names no ServiceNow column"),

@@ -1,0 +1,348 @@
+"""A field row's cell (`how`) as functions: the name of a transform, or a formula that nests them. Pure.
+
+Either is the same tree of calls; a name stands for the call with the row's columns and settings. The way back is the
+row's `reverse` formula, or the inverses of the calls from the outside in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mappings.expressions import Run, bind, noted, parse, prepared, run
+from mappings.grammar import (
+    Call,
+    ExpressionError,
+    Filled,
+    Literal,
+    Name,
+    Node,
+    call,
+    children,
+    read_names,
+    unknown,
+)
+from mappings.registry import Function, Kind, named
+from mappings.spec import Direction, Environment, FieldSpec, MappingSpec
+from mappings.text import clean, cut, shown
+from mappings.tools import Tools
+from mappings.transforms.settings import zone_problem
+from mappings.values import LEAVE, Projected, Step, Unmapped, as_number, as_text
+
+
+class CellError(ValueError):
+    """A cell that cannot work. `part`: which part of the row it is about; the message says what to write instead."""
+
+    def __init__(self, message: str, part: str = "transform") -> None:
+        super().__init__(message)
+        self.message = message
+        self.part = part
+
+
+class Reference(NamedTuple):
+    """A column whose record the flow of this name has linked; "": it is not a bare column."""
+
+    flow: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`reads`: the ServiceNow columns, in order, of which `forward` takes the values (one alone as it is)."""
+
+    forward: Step
+    backward: Step | None
+    reads: tuple[str, ...]
+    references: tuple[Reference, ...]
+    value_maps: tuple[str, ...]
+
+
+def is_name(cell: str) -> bool:
+    """Whether a cell is the name of a transform and not a formula."""
+    return named(cell) is not None or cell.replace("_", "").isalnum()
+
+
+def compile_cell(field: FieldSpec, spec: MappingSpec, env: Environment) -> Cell:
+    """Raises CellError."""
+    tree = tree_of(field)
+    tools = Tools.of(spec, env)
+    back = reverse_of(field)
+    for each in (tree, *([back] if back else [])):
+        _check_settings(each, spec)
+    reads = field.servicenow if is_name(field.transform) else _reads(tree, field, spec)
+    return Cell(
+        _forward(bind(tree, tools), reads, _fits(tree), env.salesforce_lengths.get(field.salesforce, 0)),
+        _reversed(back, field, reads, tools, env) if back else _inverse(tree, reads, tools, env),
+        reads,
+        tuple(_references(tree)),
+        tuple(dict.fromkeys(_settings(tree, "value_map"))),
+    )
+
+
+# The tree
+
+
+def tree_of(field: FieldSpec) -> Node:
+    """The tree of a row's cell. Raises CellError."""
+    if is_name(field.transform):
+        function = named(field.transform)
+        if function is None:
+            raise CellError(_no_transform(field.transform))
+        return _called(function, field)
+    try:
+        return parse(field.transform).tree
+    except ExpressionError as error:
+        raise CellError(f"The formula does not read: {error}") from None
+
+
+def _no_transform(name: str) -> str:
+    return f"{unknown(name).replace('no function', 'no transform')} To carry a column as it is, write copy({name})."
+
+
+def _called(function: Function, field: FieldSpec) -> Call:
+    """The call that a bare name stands for."""
+    if function.needs_source and not field.servicenow and not function.holes:
+        raise CellError("It names no ServiceNow column.", "servicenow")
+    if len(field.servicenow) > 1 and not function.several_sources and not function.holes:
+        raise CellError(f"It names several ServiceNow columns, but {function.name} takes one.", "servicenow")
+    if function.needs_value_map and not field.value_map:
+        raise CellError("It uses the value map '', which this revision does not hold.", "value_map")
+    values = tuple(Name(column, 0) for column in field.servicenow) if function.values else ()
+    settings = [Literal(given, 0) for given in _given(function, field)]
+    try:
+        return call(function, (*values, *settings), 0)
+    except ExpressionError as error:
+        raise CellError(f"{function.name}: {error.message}", "value") from None
+
+
+def _given(function: Function, field: FieldSpec) -> list[Any]:
+    """The settings of a bare name: the row's value map, and its value for the first that it cannot do without."""
+    found: list[Any] = []
+    for each in function.settings:
+        if each.name == "value_map":
+            found.append(field.value_map)
+        elif each.required:
+            found.append(_number(field.value) if each.kind is Kind.NUMBER else field.value)
+            break
+    return found
+
+
+def _number(text: str) -> Any:
+    try:
+        return as_number(text)
+    except Unmapped:
+        return text
+
+
+def reverse_of(field: FieldSpec) -> Node | None:
+    """The tree of the way back that a row gives itself. Raises CellError."""
+    if not field.reverse.strip():
+        return None
+    try:
+        found = parse(field.reverse)
+    except ExpressionError as error:
+        raise CellError(f"The reverse formula does not read: {error}", "reverse") from None
+    if strange := [name for name in found.names if name != field.salesforce]:
+        text = f"The reverse formula reads {strange[0]}, but there is only the row's own field: {field.salesforce}."
+        raise CellError(text, "reverse")
+    return found.tree
+
+
+def _reads(tree: Node, field: FieldSpec, spec: MappingSpec) -> tuple[str, ...]:
+    """The columns of a formula. Those that the row writes come first and must be named in the row."""
+    names = tuple(dict.fromkeys(read_names(tree)))
+    direction = field.direction or spec.direction
+    if direction is Direction.TO_SALESFORCE:
+        return names
+    if not field.servicenow:
+        raise CellError("It goes to ServiceNow: name the column that it writes there.", "servicenow")
+    return tuple(dict.fromkeys((*field.servicenow, *names)))
+
+
+# What it must find when it runs
+
+
+def _every(tree: Any) -> list[Any]:
+    return [tree, *(found for part in children(tree) for found in _every(part))]
+
+
+def _settings(tree: Node, name: str) -> list[Any]:
+    calls = [node for node in _every(tree) if isinstance(node, Call)]
+    return [value for node in calls for key, value in node.settings if key == name]
+
+
+def _check_settings(tree: Node, spec: MappingSpec) -> None:
+    for name in _settings(tree, "value_map"):
+        if name not in spec.value_maps:
+            raise CellError(
+                f"It uses the value map {name!r}, which this revision does not hold.", "value_map"
+            )
+    for node in _every(tree):
+        if isinstance(node, Call) and any(each.name == "zone" for each in node.function.settings):
+            zone = dict(node.settings).get("zone") or spec.time_zone
+            if wrong := zone_problem(zone):
+                raise CellError(f"It needs a time zone. {wrong}")
+
+
+def _references(tree: Node) -> list[Reference]:
+    found = []
+    for node in _every(tree):
+        if isinstance(node, Call) and (flow := dict(node.settings).get("flow")):
+            source = node.values[0]
+            found.append(Reference(flow, source.name if isinstance(source, Name) else ""))
+    return found
+
+
+# There
+
+
+def _forward(bound: Run, reads: tuple[str, ...], fits: bool, limit: int) -> Step:
+    scope_of = _scope(reads)
+
+    def forward(raw: Any) -> Projected:
+        projected = run(bound, scope_of(raw))
+        value = projected.value
+        if type(value) is str and fits:
+            value, note = cut(clean(value), limit)
+            projected = Projected(value, "; ".join(filter(None, (projected.note, note))))
+        return projected if value is not None and value != "" and _is_scalar(value) else _nothing(projected)
+
+    return forward
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether JSON carries it as one value. `value - value` is 0 for all numbers but infinity and those that are none."""
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and value - value == 0)
+
+
+def _nothing(projected: Projected) -> Projected:
+    """Empty in any form is None; lists and the like are refused. Raises Unmapped."""
+    if isinstance(projected.value, float):
+        raise Unmapped(f"{projected.value} is not a number.", code="NOT_A_NUMBER")
+    return Projected(as_text(projected.value or "") or None, projected.note)
+
+
+def _scope(reads: tuple[str, ...]) -> Callable[[Any], Mapping[str, Any]]:
+    if len(reads) == 1:
+        name = reads[0]
+        return lambda raw: {name: raw}
+    blanks = [""] * len(reads)
+
+    def several(raw: Any) -> Mapping[str, Any]:
+        parts = raw if isinstance(raw, list) else [raw]
+        return dict(zip(reads, [*parts, *blanks], strict=False))
+
+    return several
+
+
+def _fits(tree: Node) -> bool:
+    return tree.function.fits if isinstance(tree, Call) else isinstance(tree, Name | Filled)
+
+
+# And back
+
+
+def _reversed(tree: Node, field: FieldSpec, reads: tuple[str, ...], tools: Tools, env: Environment) -> Step:
+    """The way back that the row gives itself."""
+    if len(field.servicenow) != 1:
+        raise CellError(
+            "It has a reverse formula: name the one ServiceNow column that this writes.", "servicenow"
+        )
+    bound, target = bind(tree, tools.towards("servicenow")), field.salesforce
+    return _backward(lambda raw: run(bound, {target: raw}), field.servicenow, reads, _fits(tree), env)
+
+
+class Inverse(NamedTuple):
+    """`columns`: those that it fills, in order; `fits`: with text of their own, not codes."""
+
+    step: Step
+    columns: tuple[str, ...]
+    fits: bool
+
+
+def _inverse(tree: Node, reads: tuple[str, ...], tools: Tools, env: Environment) -> Step | None:
+    found = inverse_of(tree, tools)
+    if found is None or not found.columns:
+        return None
+    return _backward(found.step, found.columns, reads, found.fits, env)
+
+
+def inverse_of(tree: Node, tools: Tools) -> Inverse | None:
+    """The inverses of its calls from the outside in; None where one has none, or where it reads more than one thing."""
+    if isinstance(tree, Name):
+        return Inverse(Projected, (tree.name,), True)
+    if not isinstance(tree, Call) or tree.function.inverse is None or not tree.values:
+        return None
+    names = tuple(value.name for value in tree.values if isinstance(value, Name))
+    if len(names) == len(tree.values):
+        possible = not tree.function.back_into or len(names) <= tree.function.back_into
+        return (
+            Inverse(_undone(tree, tools, names), names, tree.function.fits)
+            if possible and _differ(names)
+            else None
+        )
+    inner = inverse_of(tree.values[0], tools) if len(tree.values) == 1 else None
+    return inner and Inverse(_composed(_undone(tree, tools, ("",)), inner.step), inner.columns, inner.fits)
+
+
+def _differ(names: tuple[str, ...]) -> bool:
+    return len(set(names)) == len(names)
+
+
+def _undone(node: Call, tools: Tools, columns: tuple[str, ...]) -> Step:
+    assert node.function.inverse is not None
+    settings = dict(node.settings) | ({"columns": columns} if len(columns) > 1 else {})
+    step = prepared(node.function, node.function.inverse, settings, tools)
+
+    def undo(raw: Any) -> Projected:
+        found = step(raw)
+        return found if type(found) is Projected else Projected(found)
+
+    return undo
+
+
+def _composed(outer: Step, inner: Step) -> Step:
+    def both(raw: Any) -> Projected:
+        notes: list[str] = []
+        value = noted(inner(noted(outer(raw), notes)), notes)
+        return Projected(value, "; ".join(notes))
+
+    return both
+
+
+def _backward(
+    step: Step, columns: tuple[str, ...], reads: tuple[str, ...], fits: bool, env: Environment
+) -> Step:
+    """What ServiceNow is written: text in each of the columns that are filled, the others as they are."""
+    limits = [env.servicenow_lengths.get(column, 0) if fits else None for column in columns]
+    if columns == reads and len(columns) == 1:
+        return lambda raw: _written(*step(raw), limits[0])
+
+    def several(raw: Any) -> Projected:
+        value, note = step(raw)
+        parts = value if isinstance(value, list) else [value]
+        written = {name: part if part is LEAVE else _written(part, "", limit).value
+                   for name, part, limit in zip(columns, parts, limits, strict=True)}  # fmt: skip
+        return Projected([written.get(name, LEAVE) for name in reads], note)
+
+    return several
+
+
+def _written(value: Any, note: str, limit: int | None) -> Projected:
+    """`limit`: characters that the column takes (0: any); None: a code, which is not cut."""
+    text = as_text(value)
+    if limit is None:
+        return Projected(text, note)
+    text, cut_off = cut(clean(text), limit)
+    return Projected(text, "; ".join(filter(None, (note, cut_off))) if cut_off else note)
+
+
+def way_back_missing(field: FieldSpec) -> str:
+    """Why a row without a way back cannot go to ServiceNow, and what to do."""
+    if is_name(field.transform):
+        return f"{field.transform} has no inverse. Make it to_salesforce, or give it a reverse formula."
+    return (
+        f"{shown(field.transform)} has no inverse. Make it to_salesforce, or write in reverse how "
+        f"{field.salesforce} becomes {', '.join(field.servicenow)}."
+    )

@@ -1,0 +1,36 @@
+"""What formulas and transforms may ask of the world beyond the values at hand. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mappings.spec import Environment, MappingSpec, PeopleSpec, ValueMapSpec, no_counterpart
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """`to`: the side that the values go to, "salesforce" or "servicenow".
+
+    `counterpart`: (flow, to which side, id) -> the id on that side of the record which the flow has linked, or "".
+    `record_url`: format string with {id}.
+    """
+
+    value_maps: Mapping[str, ValueMapSpec] = field(default_factory=dict)
+    people: PeopleSpec = field(default_factory=PeopleSpec)
+    counterpart: Callable[[str, str, str], str] = no_counterpart
+    record_url: str = "{id}"
+    time_zone: str = "UTC"
+    to: str = "salesforce"
+
+    @classmethod
+    def of(cls, mapping: MappingSpec, env: Environment) -> Tools:
+        return cls(
+            mapping.value_maps, env.people, env.counterpart, env.servicenow_record_url, mapping.time_zone
+        )
+
+    def towards(self, side: str) -> Tools:
+        return replace(self, to=side)
+
+
+NO_TOOLS = Tools()
