@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -22,9 +22,9 @@ def changed(settings: S, order: Mapping[str, Any]) -> S:
     return result
 
 
-def refuse_unknown(order: Mapping[str, Any], *settings: Any) -> None:
-    """Raises ControlError for a name that none of the settings has."""
-    known = sorted(each.name for one in settings for each in fields(one))
+def refuse_unknown(order: Mapping[str, Any], *settings: Any, but: Container[str] = ()) -> None:
+    """Raises ControlError for a name that none of the settings has, or that is one of `but`, set in another way."""
+    known = sorted(each.name for one in settings for each in fields(one) if each.name not in but)
     unknown = [name for name in order if name not in known]
     if unknown:
         raise ControlError(f"There is no setting {', '.join(unknown)}. There are: {', '.join(known)}.")

@@ -12,6 +12,7 @@ import requests
 
 from sync.sandbox.inprocess import World, in_process
 from sync.sandbox.pair import Pair, PairConfig, start_pair
+from sync.sandbox.platform import ControlError
 from sync.sandbox.scenario_file import BadScenario, parse_scenario, read_scenario
 from tests.sandbox.conftest import Client
 
@@ -182,6 +183,69 @@ def test_system_properties_are_set_by_name(pair: Pair, api: Client) -> None:
     assert (told["glide.invalid_query.returns_no_rows"], told["acme.region"]) == ("true", "EMEA")
     pair.servicenow.add("incident", short_description="Printer on fire")
     assert api.rows("incident", "no_such_column=1") == []
+
+
+def test_access_rules_are_ordered_for_one_user_and_taken_back(pair: Pair, api: Client) -> None:
+    shown, secret = (pair.servicenow.add("incident", short_description=name) for name in ("VPN", "Salary"))
+    rules = {
+        "user": "sync.user",
+        "hidden_rows": [secret["sys_id"]],
+        "hidden_fields": ["incident.urgency"],
+        "frozen_fields": ["incident.impact"],
+    }
+    told = api.control("PATCH", "settings", json={"access": rules}).json()
+    row = f"/api/now/table/incident/{shown['sys_id']}"
+    written = api.call("PATCH", row, json={"urgency": "1", "impact": "1"}).json()["result"]
+
+    assert told["access"] == [rules]
+    assert [each["short_description"] for each in api.rows("incident")] == ["VPN"]
+    assert ("urgency" in written, written["impact"]) == (False, "3")
+    assert len(_another_users_client(pair, api).rows("incident", fields="urgency")) == 2
+
+    api.login(pair.credentials.servicenow.username, pair.credentials.servicenow.password)
+    api.control("PATCH", "settings", json={"access": {"user": "sync.user", "hidden_rows": []}})
+    assert len(api.rows("incident")) == 2
+
+
+def _another_users_client(pair: Pair, api: Client) -> Client:
+    """The user without a role, who gets the one of the integration's user."""
+    demo, instance = pair.credentials.servicenow, pair.servicenow
+    user = instance.rows("sys_user", user_name=demo.no_role_username)[0]["sys_id"]
+    role = instance.rows("sys_user_role", name="itil")[0]["sys_id"]
+    instance.add("sys_user_has_role", user=user, role=role)
+    return api.login(demo.no_role_username, demo.no_role_password)
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ([], "access is a mapping"),
+        ({"hidden_things": []}, "unknown keys: hidden_things"),
+        ({"hidden_fields": ["incident.colour"]}, "no column incident.colour"),
+        ({"frozen_fields": ["urgency"]}, "no column urgency"),
+        ({"closed_tables": ["no_such_table"]}, "no table no_such_table"),
+        ({"hidden_rows": "all"}, "hidden_rows does not take 'all'"),
+    ],
+)
+def test_access_rules_of_what_is_not_there_are_refused(pair: Pair, api: Client, order: Any, why: str) -> None:
+    refused = api.control("PATCH", "settings", json={"access": order})
+    assert refused.status_code == 400
+    assert why in refused.json()["error"]
+    assert pair.servicenow.platform.settings_shown()["access"] == []
+
+
+def test_the_orgs_rules_are_set_by_name_and_its_switches_are_not(pair: Pair, org: Control) -> None:
+    rule = {"sobject": "Case", "field": "Priority", "value": "Low", "message": "We have no time for this."}
+    told = org("PATCH", "settings", {"validation_rules": [rule], "required_fields": ["Case.Reason"]}).json()
+    switch = org("PATCH", "settings", {"trims_text": True})
+
+    assert (told["validation_rules"], told["required_fields"]) == ([rule], ["Case.Reason"])
+    assert "trims_text" not in told
+    with pytest.raises(ControlError, match="no time for this"):
+        pair.salesforce.add("Case", Subject="Printer on fire", Reason="Other", Priority="Low")
+    with pytest.raises(ControlError, match="Required fields are missing"):
+        pair.salesforce.add("Case", Subject="Printer on fire")
+    assert switch.status_code == 400
 
 
 def test_the_orgs_settings_are_shown_and_set_by_name(pair: Pair, org: Control) -> None:

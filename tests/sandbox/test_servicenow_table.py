@@ -283,6 +283,23 @@ def test_hidden_fields_are_absent_and_frozen_ones_ignore_a_write(api, pair):
     assert one(answer)["short_description"] == "VPN"
 
 
+def test_a_field_the_caller_cannot_see_is_unknown_to_queries_dot_walks_and_figures(api, pair):
+    caller = pair.servicenow.rows("sys_user", user_name="abel.tuter")[0]
+    add(pair, short_description="VPN", description="Secret", caller_id=caller["sys_id"])
+    add(pair, short_description="Printer", description="Open")
+    hidden = pair.servicenow.platform.access.hidden_fields
+    asked = {"query": "descriptionLIKESecret", "fields": "short_description,caller_id.email"}
+    assert api.rows("incident", asked["query"]) == api.rows("incident", "short_description=VPN")
+
+    hidden |= {("incident", "description"), ("sys_user", "email")}
+    rows = api.rows("incident", asked["query"], fields=asked["fields"])
+    figures = api.call("GET", "/api/now/stats/incident?sysparm_count=true&sysparm_group_by=description")
+
+    assert [row["short_description"] for row in rows] == ["VPN", "Printer"]
+    assert all("caller_id.email" not in row for row in rows)
+    assert "Secret" not in figures.text
+
+
 def test_a_user_without_a_role_sees_no_rows_and_may_not_write(api, pair):
     row = add(pair, short_description="VPN")
     demo = pair.credentials.servicenow

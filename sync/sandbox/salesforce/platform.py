@@ -10,6 +10,7 @@ from sync.sandbox.clock import OffsetClock
 from sync.sandbox.commits import Commits
 from sync.sandbox.counters import Counters
 from sync.sandbox.credentials import SalesforceCredentials
+from sync.sandbox.dialects import switches
 from sync.sandbox.platform import ControlError, PlatformContext
 from sync.sandbox.salesforce import endpoints
 from sync.sandbox.salesforce.approvals import Approvals, ConnectedApp
@@ -169,13 +170,16 @@ class SalesforcePlatform:
             ]
 
     def set_up(self, order: Mapping[str, Any]) -> None:
-        """Change settings of the connected app and of the org, by the names of their fields."""
-        refuse_unknown(order, self.app, self.settings)
+        """Change settings of the connected app and of the org, by the names of their fields; switches are apart."""
+        refuse_unknown(order, self.app, self.settings, self.dialect, but=switches(self.dialect))
         with self.org.lock:
             self.app, self.settings = changed(self.app, order), changed(self.settings, order)
+            self.dialect = changed(self.dialect, order)
 
     def settings_shown(self) -> Mapping[str, Any]:
-        return shown(self.app) | shown(self.settings)
+        apart = switches(self.dialect)
+        of_org = {name: value for name, value in shown(self.dialect).items() if name not in apart}
+        return shown(self.app) | shown(self.settings) | of_org
 
     def expire_tokens(self) -> int:
         with self.org.lock:

@@ -35,7 +35,10 @@ SYSTEM = Principal("", "system", roles=frozenset({"admin"}))
 
 @dataclass(slots=True)
 class Access:
-    """Access rules beyond the roles of a table; a test adds to the sets, admin is above them."""
+    """Access rules beyond the roles of a table; a test adds to the sets, or orders them. Admin is above them.
+
+    `by_user`: further rules for one user alone, by user name.
+    """
 
     hidden_rows: set[str] = field(default_factory=set)  # sys_ids
     closed_tables: set[str] = field(
@@ -43,19 +46,30 @@ class Access:
     )  # whose rows only admin reads, whatever roles they name
     hidden_fields: set[tuple[str, str]] = field(default_factory=set)  # (table, column)
     frozen_fields: set[tuple[str, str]] = field(default_factory=set)  # readable, a write is ignored
+    by_user: dict[str, Access] = field(default_factory=dict)
 
     def reads(self, principal: Principal, table: Table, row: Row) -> bool:
         if principal.admin or row[SYS_ID] == principal.user_id:
             return True  # everybody reads their own user record
-        open_to_roles = table.name not in self.closed_tables and row[SYS_ID] not in self.hidden_rows
-        return open_to_roles and principal.has(table.readers)
+        own = self.by_user.get(principal.user_name)
+        allowed = self._shows(table, row) and (own is None or own._shows(table, row))
+        return allowed and principal.has(table.readers)
 
     def sees(self, principal: Principal, table: Table, column: Column) -> bool:
-        return principal.admin or (table.name, column.name) not in self.hidden_fields
+        key = (table.name, column.name)
+        return principal.admin or all(key not in each.hidden_fields for each in self._of(principal))
 
     def writes_field(self, principal: Principal, table: Table, column: Column) -> bool:
         key = (table.name, column.name)
-        return principal.admin or (key not in self.hidden_fields and key not in self.frozen_fields)
+        frozen = any(key in each.frozen_fields for each in self._of(principal))
+        return principal.admin or (self.sees(principal, table, column) and not frozen)
+
+    def _shows(self, table: Table, row: Row) -> bool:
+        return table.name not in self.closed_tables and row[SYS_ID] not in self.hidden_rows
+
+    def _of(self, principal: Principal) -> tuple[Access, ...]:
+        own = self.by_user.get(principal.user_name)
+        return (self,) if own is None else (self, own)
 
 
 def principal_of(store: Store, user: Row) -> Principal:

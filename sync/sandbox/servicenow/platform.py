@@ -19,6 +19,7 @@ from sync.sandbox.platform import Row as PlainRow
 from sync.sandbox.servicenow import errors, instance
 from sync.sandbox.servicenow.access import SYSTEM, Access, Principal, principal_of
 from sync.sandbox.servicenow.dialect import PROPERTIES, Dialect
+from sync.sandbox.servicenow.hiding import hidden, hide
 from sync.sandbox.servicenow.limits import RateRules
 from sync.sandbox.servicenow.oauth import Client, Tokens
 from sync.sandbox.servicenow.records import Input, Records
@@ -196,14 +197,19 @@ class ServiceNowPlatform:
             return len(gone)
 
     def set_up(self, order: Mapping[str, Any]) -> None:
-        """Set system properties by name; one that does not exist is made."""
+        """Set system properties by name; one that does not exist is made. `access` is no property but access rules."""
         with self.lock, self.commits.people():
-            for name, value in order.items():
+            properties = dict(order)
+            if "access" in properties:
+                hide(self.access, self.registry, properties.pop("access"))
+            for name, value in properties.items():
                 self.set_property(name, str(value).lower() if isinstance(value, bool) else str(value))
 
     def settings_shown(self) -> Mapping[str, Any]:
-        """The system properties by name."""
-        return {row["name"]: row["value"] for row in self.rows("sys_properties")}
+        """The system properties by name, and the access rules."""
+        properties = {row["name"]: row["value"] for row in self.rows("sys_properties")}
+        with self.lock:
+            return {**properties, "access": hidden(self.access)}
 
     def expire_tokens(self) -> int:
         with self.lock:

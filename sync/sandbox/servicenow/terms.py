@@ -13,6 +13,7 @@ from sync.sandbox.servicenow.values import display
 
 Getter = Callable[[Row], str]
 Test = Callable[[Row], bool]
+Sees = Callable[[Table, Column], bool]  # whether the asker may read a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,21 @@ class Operand:
         return self.column.kind in STRING_TYPES and not self.column.choices
 
 
+def _sees_all(table: Table, column: Column) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The table that a query is asked of, within its instance, and who asks."""
+    """The table that a query is asked of, within its instance, and who asks: what they cannot see is unknown to them."""
 
     store: Store
     table: Table
     caller: Caller
+    sees: Sees = _sees_all
 
     def resolve(self, path: str) -> Operand | None:
-        return resolve(self.store, self.table, self.caller.time_zone, path)
+        return resolve(self.store, self.table, self.caller.time_zone, path, self.sees)
 
     def beside(self, name: str) -> Scope | None:
         """Another table, asked by the same person; None if there is no such table."""
@@ -64,17 +70,17 @@ class Term:
 Operator = Callable[[Term], Test | None]  # None: the term makes no sense and is dropped
 
 
-def resolve(store: Store, table: Table, time_zone: str, path: str) -> Operand | None:
-    """A column of the table, or of what a dot-walk reaches; None when a name on the way is unknown."""
+def resolve(store: Store, table: Table, time_zone: str, path: str, sees: Sees = _sees_all) -> Operand | None:
+    """A column of the table, or of what a dot-walk reaches; None when a name on the way is unknown or not seen."""
     name, _, rest = path.partition(".")
     column = table.by_name.get(name)
-    if column is None:
+    if column is None or not sees(table, column):
         return None
     index = table.position[name]
     if not rest:
         return Operand(column, lambda row: row[index], partial(_show, store, table, index, time_zone))
     target = store.registry.get(column.reference)
-    inner = resolve(store, target, time_zone, rest) if target else None
+    inner = resolve(store, target, time_zone, rest, sees) if target else None
     if target is None or inner is None:
         return None
     return Operand(

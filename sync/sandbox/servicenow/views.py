@@ -53,9 +53,8 @@ class View:
         names = shape.fields or tuple(column.name for column in table.columns)
         self._renders: list[tuple[str, Render]] = []
         for name in names:
-            operand = resolve(store, table, principal.time_zone, name)
-            first = table.by_name.get(name.partition(".")[0])
-            if operand is not None and first is not None and access.sees(principal, table, first):
+            operand = resolve(store, table, principal.time_zone, name, partial(access.sees, principal))
+            if operand is not None:
                 self._renders.append((name, self._render(operand)))
 
     def render(self, row: Row) -> dict[str, object]:

@@ -6,6 +6,7 @@ Whether rows hidden one by one are counted, as in X-Total-Count, is a switch; a 
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from sync.sandbox.servicenow.aggregates import (
     FUNCTIONS,
@@ -57,7 +58,8 @@ def _rows(api: ApiCall, table: Table) -> list[Row]:
 
 
 def _operand(api: ApiCall, table: Table, name: str) -> Operand | None:
-    return resolve(api.platform.store, table, api.principal.time_zone, name)
+    platform, who = api.platform, api.principal
+    return resolve(platform.store, table, who.time_zone, name, partial(platform.access.sees, who))
 
 
 def _operands(api: ApiCall, table: Table, parameter: str) -> list[tuple[str, Operand]]:

@@ -45,7 +45,7 @@ class Call:
         store, who = self.platform.store, self.principal
         groups = partial(groups_of, store, who.user_id)
         caller = Caller(who.user_id, who.user_name, who.time_zone, self.platform.now(), store.dialect, groups)
-        return Scope(store, self.table, caller)
+        return Scope(store, self.table, caller, partial(self.platform.access.sees, who))
 
     def option(self, name: str) -> bool:
         return self.request.query.get(name, "").lower() == "true"  # pysnow writes Python's True
