@@ -226,6 +226,18 @@ def undelete_row(control: Control, request: Request, name: str, row_id: str) -> 
     return Response.json({"row": control.platform.undelete(name, row_id, by=by)})
 
 
+@ROUTER.route("POST", "/__sandbox__/rows/{name}/{row_id}/merge")
+def merge_rows(control: Control, request: Request, name: str, row_id: str) -> Response:
+    """`{"losers": [ids]}` into the row, as a person of Salesforce does."""
+    data = _body(request)
+    losers = data.get("losers")
+    if not isinstance(losers, list):
+        raise ControlError('A merge needs {"losers": [ids]}.')
+    by = str(data.get("by", ""))
+    merged = control.platform.merge(name, row_id, [str(each) for each in losers], by=by)
+    return Response.json({"row": merged})
+
+
 @ROUTER.route("DELETE", "/__sandbox__/recycle_bin/{name}")
 def empty_recycle_bin(control: Control, request: Request, name: str) -> Response:
     return Response.json({"forgotten": control.platform.empty_recycle_bin(name)})

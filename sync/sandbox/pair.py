@@ -104,6 +104,9 @@ class Side(Generic[P]):
     def undelete(self, name: str, row_id: str, *, by: str = "") -> Row:
         return self.platform.undelete(name, row_id, by=by)
 
+    def merge(self, name: str, row_id: str, *losers: str, by: str = "") -> Row:
+        return self.platform.merge(name, row_id, losers, by=by)
+
     def empty_recycle_bin(self, name: str) -> int:
         return self.platform.empty_recycle_bin(name)
 

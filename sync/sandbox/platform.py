@@ -5,7 +5,7 @@ Each platform package offers `build(context) -> Platform` in its `__init__`; the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,6 +84,10 @@ class Platform(Protocol):
 
     def undelete(self, name: str, row_id: str, *, by: str = "") -> Row:
         """Take a deleted row back."""
+        ...
+
+    def merge(self, name: str, row_id: str, losers: Sequence[str], *, by: str = "") -> Row:
+        """Let one row take over others, where the platform knows such a thing."""
         ...
 
     def empty_recycle_bin(self, name: str) -> int:

@@ -275,3 +275,14 @@ def test_deleted_rows_come_back_or_go_for_good(pair: Pair, api: Client, org: Con
     assert api.control("DELETE", "recycle_bin/incident").json() == {"forgotten": 1}
     assert api.control("DELETE", "recycle_bin/no_such_table").status_code == 400
     assert api.control("POST", f"rows/incident/{incident['sys_id']}/undelete").status_code == 400
+
+
+def test_a_person_merges_accounts_by_a_control_call(pair: Pair, api: Client, org: Control) -> None:
+    winner, loser = (pair.salesforce.add("Account", Name=name)["Id"] for name in ("Acme", "Acme GmbH"))
+
+    merged = org("POST", f"rows/Account/{winner}/merge", {"losers": [loser]}).json()["row"]
+
+    assert merged["Id"] == winner
+    assert [row["Id"] for row in pair.salesforce.rows("Account", Id=loser)] == []
+    assert org("POST", f"rows/Account/{winner}/merge").status_code == 400
+    assert api.control("POST", "rows/core_company/1/merge", json={"losers": ["2"]}).status_code == 400

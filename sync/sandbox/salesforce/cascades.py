@@ -38,6 +38,10 @@ class Cascades:
                     self._referrers.setdefault(target, []).append((table, field))
         self._followers: dict[str, list[Follower]] = {}
 
+    def referrers(self, name: str) -> list[tuple[Table, Field]]:
+        """The tables and fields by which rows hang on those of an object."""
+        return self._referrers.get(name, [])
+
     def delete(self, writer: Writer, table: Table, row: Row) -> None:
         """Let what hangs on a row that is being deleted follow it. Raises Refusal (DELETE_FAILED)."""
         followers = list(self._following(table, row))
@@ -76,7 +80,7 @@ class Cascades:
 
     def _following(self, table: Table, row: Row) -> Iterator[Follower]:
         row_id = str(row.values[0])
-        for child, field in self._referrers.get(table.sobject.name, ()):
+        for child, field in self.referrers(table.sobject.name):
             rows = list(child.referring(field.name, row_id))
             if rows and field.on_delete is OnDelete.RESTRICT:
                 raise _refusal(table, row, child, rows)

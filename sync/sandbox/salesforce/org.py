@@ -90,7 +90,8 @@ class Org:
             table.bin_blocks = dialect.recycle_bin_blocks_unique_values
         self.people_views = self._make_views(dialect.absent_fields)
         hidden = dialect.hidden_fields - dialect.absent_fields
-        self.views = self._make_views(dialect.absent_fields | hidden) if hidden else self.people_views
+        views = self._make_views(dialect.absent_fields | hidden) if hidden else self.people_views
+        self.views = {name: view for name, view in views.items() if not view.sobject.people_only}
 
     def _make_views(self, missing: frozenset[str]) -> dict[str, View]:
         views = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from sync.sandbox.salesforce.cursors import Cursors
 from sync.sandbox.salesforce.dialect import Dialect
 from sync.sandbox.salesforce.ids import to18
 from sync.sandbox.salesforce.jobs import Jobs
+from sync.sandbox.salesforce.merging import merge
 from sync.sandbox.salesforce.org import Org, View
 from sync.sandbox.salesforce.problems import Refusal
 from sync.sandbox.salesforce.routing import ROUTES
@@ -141,6 +142,17 @@ class SalesforcePlatform:
             except Refusal as refusal:
                 raise ControlError(str(refusal)) from refusal
             return self._row(view, row.values)
+
+    def merge(self, name: str, row_id: str, losers: Sequence[str], *, by: str = "") -> dict[str, Any]:
+        """Merge one or two accounts, or contacts, into another."""
+        with self.org.lock, self.commits.people():
+            view = self._view(name)
+            try:
+                winner = self.org.living(view, row_id)
+                merge(self._writer(by), view, winner, [self.org.living(view, each) for each in losers])
+            except Refusal as refusal:
+                raise ControlError(str(refusal)) from refusal
+            return self._row(view, winner.values)
 
     def lock(self, name: str, row_id: str) -> None:
         """Submit a row for approval: until `unlock`, nobody but the administrator may write it."""

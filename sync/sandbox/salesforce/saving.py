@@ -96,6 +96,13 @@ class Writer:
         if rules.OWNER in view.table.slots and values[view.slot(rules.OWNER)] is None:
             values[view.slot(rules.OWNER)] = self._user_id
         self._check(view, values, None, fields, now)
+        same = self._same(view, values)
+        if same is not None:
+            if view.sobject.updateable:
+                self.update(
+                    view, same, {field.name: sent[field.name] for field in fields if field.updateable}
+                )
+            return same
         row_id = next(view.table.ids)
         values[0] = row_id
         slots = view.table.slots
@@ -111,6 +118,14 @@ class Writer:
             view.sobject.after_insert(self, row)
         self._follow_up(view, row)
         return row
+
+    def _same(self, view: View, values: Values) -> Row | None:
+        """The row that a new one would repeat, of an object that has one of each."""
+        table, slots = view.table, [view.slot(name) for name in view.sobject.one_of_each]
+        if not slots:
+            return None
+        rows = table.referring(view.sobject.one_of_each[0], str(values[slots[0]]))
+        return next((row for row in rows if all(row.values[slot] == values[slot] for slot in slots)), None)
 
     # What the platform itself writes beside what was sent: no rule is asked, and it is undone with the rest
 

@@ -103,7 +103,9 @@ class SObject:
     `before_save` derives fields after the sent ones were checked and may raise Refusal;
     `after_insert` writes what a new row brings with it, `after_save` what any save does; both are undone with
     it. A query must narrow one of
-    `must_filter_by` if there are any. `auto_assign` tells which objects obey the assignment rule header.
+    `must_filter_by` if there are any. A create that equals an existing row in all of `one_of_each` returns that
+    row, with what else was sent if it can be updated. `people_only`: the API does not know the object, which
+    only the sandbox's pages and tests see. `auto_assign` tells which objects obey the assignment rule header.
     """
 
     name: str
@@ -115,6 +117,8 @@ class SObject:
     after_insert: Callable[[Writer, Row], None] | None = None
     after_save: Callable[[Writer, Row], None] | None = None
     must_filter_by: tuple[str, ...] = ()
+    one_of_each: tuple[str, ...] = ()
+    people_only: bool = False
     auto_assign: bool = False
     createable: bool = True
     updateable: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sync.sandbox.credentials import SalesforceCredentials
 from sync.sandbox.people import FALLBACK_QUEUE, GROUPS, PEOPLE
 from sync.sandbox.salesforce.objects.case import CLOSED_STATUSES, STATUSES
+from sync.sandbox.salesforce.objects.sales import STAGES, Stage
 from sync.sandbox.salesforce.org import Org
 from sync.sandbox.salesforce.record_types import RECORD_TYPES, RecordType
 from sync.sandbox.salesforce.store import Stored
@@ -43,6 +44,8 @@ def seed(org: Org, credentials: SalesforceCredentials) -> str:
         _queue(org, group.name, group.developer_name, administrator)
     for position, status in enumerate(STATUSES, start=1):
         _status(org, status, position, administrator)
+    for position, stage in enumerate(STAGES, start=1):
+        _stage(org, stage, position, administrator)
     for record_type in RECORD_TYPES:
         _record_type(org, record_type, administrator)
     library: dict[str, Stored] = {"Name": "ServiceNow Pictures", "DeveloperName": "ServiceNow_Pictures"}
@@ -102,3 +105,16 @@ def _status(org: Org, status: str, position: int, by: str) -> None:
         "IsDefault": position == 1,
     }
     org.seed("CaseStatus", fields, by=by)
+
+
+def _stage(org: Org, stage: Stage, position: int, by: str) -> None:
+    fields: dict[str, Stored] = {
+        "ApiName": stage.name,
+        "MasterLabel": stage.name,
+        "SortOrder": position,
+        "DefaultProbability": float(stage.probability),
+        "IsActive": True,
+        "IsClosed": stage.closed,
+        "IsWon": stage.won,
+    }
+    org.seed("OpportunityStage", fields, by=by)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -172,6 +172,9 @@ class ServiceNowPlatform:
             table, person = self._table(name), self._person(by)
             row = self._obeyed(lambda: undelete(self.store, self.records, table, row_id, person))
             return self._plain(self.class_of(row), row)
+
+    def merge(self, name: str, row_id: str, losers: Sequence[str], *, by: str = "") -> PlainRow:
+        raise ControlError("This platform merges no records.")
 
     def migrate(self, name: str, values: Mapping[str, str]) -> PlainRow:
         """Store a row past rules and automatic stamps, as imports and scripts do: also backdated, as late commits look.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sync.sandbox.salesforce.platform import SalesforcePlatform
 
 _SEASONS = ("Spring", "Summer", "Winter")
-_RESOURCES = ("composite", "jobs", "limits", "query", "queryAll", "sobjects")
+_RESOURCES = ("actions", "composite", "jobs", "limits", "query", "queryAll", "sobjects")
 
 
 def _label(version: int) -> str:

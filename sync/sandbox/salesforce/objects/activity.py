@@ -93,6 +93,8 @@ register(
                     "Case",
                     "Account",
                     "Contact",
+                    "Asset",
+                    "Opportunity",
                     "User",
                     nillable=False,
                     on_delete=OnDelete.CASCADE,
@@ -115,7 +117,15 @@ register(
         before_save=close_task,
         fields=(
             ID,
-            reference("WhatId", "Related To ID", "Case", "Account", on_delete=OnDelete.CASCADE),
+            reference(
+                "WhatId",
+                "Related To ID",
+                "Case",
+                "Account",
+                "Asset",
+                "Opportunity",
+                on_delete=OnDelete.CASCADE,
+            ),
             reference("WhoId", "Name ID", "Contact", on_delete=OnDelete.CLEAR),
             text("Subject", "Subject"),
             picklist(

@@ -1,8 +1,9 @@
-"""Accounts and their contacts."""
+"""Accounts, who works for them, and their contacts."""
 
 from __future__ import annotations
 
 from sync.sandbox.salesforce.objects import register
+from sync.sandbox.salesforce.objects.activity import fixed
 from sync.sandbox.salesforce.objects.people import join_names
 from sync.sandbox.salesforce.schema import (
     AUDIT,
@@ -16,6 +17,17 @@ from sync.sandbox.salesforce.schema import (
     text,
 )
 
+EXTERNAL_ID = "ServiceNow_Sys_Id__c"
+
+
+def servicenow_key() -> Field:
+    """The custom field that a synchronisation keeps its key in, as the set-up guide has it made."""
+    return text(EXTERNAL_ID, "ServiceNow Sys Id", 32, unique=True, external_id=True, id_lookup=True)
+
+
+_MERGED_INTO = {  # by merging, which is the platform's own deed
+    name: read_only(reference("MasterRecordId", "Master Record ID", name)) for name in ("Account", "Contact")
+}
 _OWNER = reference("OwnerId", "Owner ID", "User", nillable=False, defaulted=True)
 
 
@@ -59,6 +71,13 @@ register(
             reference("ParentId", "Parent Account ID", "Account", on_delete=OnDelete.CLEAR),
             _OWNER,
             reference("RecordTypeId", "Record Type ID", "RecordType"),
+            _MERGED_INTO["Account"],
+            servicenow_key(),
+            text("ServiceNow_Number__c", "ServiceNow Number", 40),
+            text(
+                "ServiceNow_Products__c", "ServiceNow Products", 255
+            ),  # names of catalog items, by semicolons
+            Field("ServiceNow_Onboarding__c", "ServiceNow Onboarding", "textarea", 32_000, long=True),
             *AUDIT,
         ),
     ),
@@ -79,6 +98,37 @@ register(
             text("Title", "Title", 128),
             text("Department", "Department", 80),
             _OWNER,
+            _MERGED_INTO["Contact"],
+            servicenow_key(),
+            *AUDIT,
+        ),
+    ),
+    SObject(
+        name="AccountTeamMember",
+        label="Account Team Member",
+        plural="Account Team Members",
+        prefix="01M",
+        one_of_each=("AccountId", "UserId"),
+        fields=(
+            ID,
+            fixed(
+                reference("AccountId", "Account ID", "Account", nillable=False, on_delete=OnDelete.CASCADE)
+            ),
+            fixed(reference("UserId", "User ID", "User", nillable=False)),
+            picklist(
+                "TeamMemberRole",
+                "Team Role",
+                "Account Manager",
+                "Channel Manager",
+                "Executive Sponsor",
+                "Lead Qualifier",
+                "Pre-Sales Consultant",
+                "Sales Manager",
+                "Sales Rep",
+                restricted=False,
+            ),
+            picklist("AccountAccessLevel", "Account Access", "Read", "Edit", "All", default="Read"),
+            picklist("CaseAccessLevel", "Case Access", "None", "Read", "Edit", default="None"),
             *AUDIT,
         ),
     ),
