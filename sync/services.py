@@ -22,6 +22,7 @@ from sync import audit, revisions
 from sync.actor import NOBODY, current_actor
 from sync.core.records import Side
 from sync.cron import next_tick
+from sync.engine.sharing import Claim, clashes, moved_keys
 from sync.models import (
     Attachment,
     AuditEntry,
@@ -208,6 +209,7 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
     require(by, "sync.publish_flow")
     with transaction.atomic():
         before = Flow.objects.select_related("revision").get(pk=flow.pk).revision
+        _refuse_shared(flow.pk, before)
         revision = revisions.publish(
             flow, author_id=by.pk if by else None, author_name=current_actor().name, reason=reason
         )
@@ -219,6 +221,16 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
                 after={"revision": revision.number, **revision.snapshot},
             )
     return revision
+
+
+def _refuse_shared(pk: int, published: Revision | None) -> None:
+    """An enabled flow shares neither keys nor a user table with one of another instance or org."""
+    draft = Flow.objects.select_related("servicenow_connection", "salesforce_connection").get(pk=pk)
+    claim = Claim.of(draft)
+    moved = moved_keys(claim, published.snapshot if published else None)
+    found = moved or (next(clashes(claim), None) if draft.enabled else None)
+    if found is not None:
+        raise Refused(f"{draft.name} is not published. {found}")
 
 
 def pause_flow(*, flow: Flow, by: User | None, reason: str) -> None:

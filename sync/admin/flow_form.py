@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django import forms
@@ -11,15 +13,17 @@ from sync.admin import deletions, files
 from sync.admin.comments import COMMENTS_PLACES, CommentsForm
 from sync.admin.deletions import DeletionsForm
 from sync.admin.files import FilesForm
-from sync.configuration.columns import with_bulk, with_guard
+from sync.configuration.columns import with_bulk, with_guard, with_key_prefix
 from sync.configuration.documents import GUARD
-from sync.configuration.rules import BULK, BULK_PROBLEM, GUARDS, bulk_of, flow_problems
+from sync.configuration.rules import BULK, BULK_PROBLEM, GUARDS, KEY_PREFIXES, bulk_of, flow_problems
+from sync.core.keys import INSTANCE
 from sync.cron import CronError, parse_cron
+from sync.engine.sharing import Claim, Clash, clashes, moved_keys
 from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
 PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-OPTIONS = ("guard", "bulk", "deletions", "comments", "attachments")
+OPTIONS = ("guard", "bulk", "key_prefix", "deletions", "comments", "attachments")
 PLACES = {**deletions.PLACES, **files.PLACES}
 CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
 # What either side can be asked by; what is stored already is offered as well.
@@ -66,6 +70,13 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
         help_text="When a first load of a large table creates by jobs of Salesforce's Bulk API 2.0, which take fewer calls and "
         "more time: auto, never, always, or a number: from so many new records at a time.",
     )
+    key_prefix = forms.ChoiceField(
+        choices=list(KEY_PREFIXES.items()),
+        required=False,
+        widget=Select(),
+        help_text="Where several ServiceNow instances fill this field, all flows but the first say instance: a clone has the "
+        "sys_ids of its original. Once there are pairs it stays.",
+    )
     reason = forms.CharField(
         required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
     )
@@ -96,6 +107,8 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
             self.initial["guard"] = self.instance.options.get("guard", GUARD)
         if "bulk" in self.fields:
             self.initial["bulk"] = self.instance.options.get("bulk", BULK)
+        if "key_prefix" in self.fields:
+            self.initial["key_prefix"] = self.instance.options.get("key_prefix", "")
         if isinstance(adopt := self.fields.get("adopt"), forms.ChoiceField):
             adopt.choices = [("", "ask for two-way fields, ServiceNow's value for one-way"), *Adopt.choices]
         for name, offered in KEYS.items():
@@ -125,7 +138,24 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
             column = {**PLACES, **COMMENTS_PLACES}.get(found, found)
             if column in self.fields and column not in self.errors:
                 self.add_error(column, problem)
+        for clash in self._clashes(data):
+            self.add_error(clash.column if clash.column in self.fields else None, str(clash))
         return data
+
+    def _clashes(self, data: dict[str, Any]) -> Iterator[Clash]:
+        """With other flows: what publishing would refuse, told before anything is saved."""
+        servicenow, salesforce = data.get("servicenow_connection"), data.get("salesforce_connection")
+        if "guard" not in data or servicenow is None or salesforce is None:
+            return
+        claim = Claim(
+            self.instance.pk, servicenow, salesforce, data.get("salesforce_object") or "", data.get("salesforce_key_field") or "",
+            data["options"].get("key_prefix") == INSTANCE, data.get("user_table"),
+        )  # fmt: skip
+        published = self.instance.revision.snapshot if self.instance.revision else None
+        if moved := moved_keys(claim, published):
+            yield moved
+        elif data.get("enabled"):
+            yield from islice(clashes(claim), 1)
 
     def _options(self, data: dict[str, Any]) -> dict[str, Any]:
         """The settings that have no column of their own, beside those that the form does not show."""
@@ -134,6 +164,7 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
             **kept,
             **with_guard(data["guard"] or GUARD),
             **with_bulk(data.get("bulk", BULK)),
+            **with_key_prefix(data.get("key_prefix", "")),
             **self.deletions(data),
             **self.comments(data),
             **self.attachments(data),

@@ -27,7 +27,7 @@ from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
 from sync.admin.deletions import ALLOW, CONTROLS, DeletionsShown
 from sync.admin.flow_form import FlowForm
 from sync.configuration.documents import GUARD
-from sync.configuration.rules import BULK, BULKS, GUARDS
+from sync.configuration.rules import BULK, BULKS, GUARDS, KEY_PREFIXES
 from sync.cron import CronError, parse_cron
 from sync.models import DeadLetter, Flow, Revision, Run, Schedule
 from sync.models.run import RunKind, RunMode
@@ -107,7 +107,7 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
             {
                 "classes": ["tab"],
                 "fields": ("salesforce_connection", "salesforce_object", "salesforce_scope", "salesforce_enter",
-                           "salesforce_key", "salesforce_key_field", "create_in_salesforce"),
+                           "salesforce_key", "salesforce_key_field", "key_prefix", "create_in_salesforce"),
             },
         ),
         (
@@ -155,9 +155,14 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
 
     def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if change and {"guard", "bulk", *CONTROLS, *COMMENTS_CONTROLS, *files.CONTROLS}.intersection(
-            form.changed_data
-        ):
+        if change and {
+            "guard",
+            "bulk",
+            "key_prefix",
+            *CONTROLS,
+            *COMMENTS_CONTROLS,
+            *files.CONTROLS,
+        }.intersection(form.changed_data):
             obj.save(update_fields=["options"])  # where these are kept
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -180,6 +185,10 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
     def bulk(self, obj: Flow) -> str:
         kept = obj.options.get("bulk", BULK)
         return BULKS.get(kept, f"from {kept:,} new records at a time") if kept else ""
+
+    @admin.display(description="key prefix")
+    def key_prefix(self, obj: Flow) -> str:
+        return KEY_PREFIXES[obj.options.get("key_prefix", "")]
 
     @admin.display(description="flow", ordering="name")
     def titled(self, obj: Flow) -> SafeString:

@@ -23,6 +23,7 @@ from sync.configuration.documents import (
 )
 from sync.configuration.problems import Remarks, did_you_mean
 from sync.configuration.rules import flow_problems
+from sync.configuration.shared import check_shared
 from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import METHODS
 from sync.core.records import Side
@@ -44,6 +45,7 @@ def check(document: Document, known: Known, remarks: Remarks) -> None:
     for flow in document.flows:
         _check_flow(flow, names, remarks)
     _check_owners(document.flows, remarks)
+    check_shared(document, remarks)
 
 
 def _sections(document: Document) -> Iterator[tuple[str, Iterable[Named]]]:

@@ -84,6 +84,7 @@ def flow_columns(doc: FlowDoc) -> Columns:
         "options": {
             **with_guard(doc.guard),
             **with_bulk(doc.bulk),
+            **with_key_prefix(there.key_prefix),
             **with_deletions(doc.deletions),
             **with_comments(doc.comments),
             **with_attachments(doc.attachments, doc.direction),
@@ -115,6 +116,10 @@ def with_guard(guard: str) -> dict[str, str]:
 def with_bulk(bulk: str | int) -> dict[str, str | int]:
     """The option as the engine reads it; the usual one is kept unsaid."""
     return {} if bulk == BULK else {"bulk": bulk}
+
+
+def with_key_prefix(prefix: str) -> dict[str, str]:
+    return {"key_prefix": prefix} if prefix else {}
 
 
 def with_deletions(doc: Deletions) -> Columns:

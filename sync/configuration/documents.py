@@ -118,6 +118,7 @@ class SalesforceEnd:
     enter: str = ""
     external_id: str = ""
     lookup: str = ""
+    key_prefix: str = ""  # before the sys_id: nothing, or `instance`
 
 
 @dataclass(frozen=True, slots=True)

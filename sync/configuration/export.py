@@ -216,10 +216,11 @@ def _salesforce_end(row: Flow) -> Part:
         "connection": row.salesforce_connection.name,
         "object": row.salesforce_object,
         row.salesforce_key: row.salesforce_key_field,
+        "key_prefix": row.options.get("key_prefix", ""),
         "scope": row.salesforce_scope,
         "enter": row.salesforce_enter,
     }
-    return _without(part, {"scope": "", "enter": ""})
+    return _without(part, {"key_prefix": "", "scope": "", "enter": ""})
 
 
 def _field(row: FieldRow) -> Part:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sync.core import notes
+from sync.core.keys import INSTANCE
 
 GUARDS = {
     "live": "live: two-way fields, in the live lane",
@@ -22,6 +23,11 @@ BULKS = {
     "always": "always",
 }
 BULK = "auto"
+# What stands before the sys_id in the key of a Salesforce record.
+KEY_PREFIXES = {
+    "": "nothing: one instance fills this field",
+    INSTANCE: "instance: the id of the ServiceNow instance, because several fill this field",
+}
 MOST_BULK = 1_000_000  # as a number: from so many creates at a time
 # What happens to a record whose counterpart was deleted.
 DELETION_POLICIES = {

@@ -11,7 +11,7 @@ from mappings.transforms import TRANSFORMS
 from sync.configuration import documents, readers
 from sync.configuration.problems import did_you_mean
 from sync.configuration.readers import Place, Read, at_most, choice, flag, name, number, text
-from sync.configuration.rules import BEFORE_LINK, DELETION_POLICIES, GUARDS
+from sync.configuration.rules import BEFORE_LINK, DELETION_POLICIES, GUARDS, KEY_PREFIXES
 from sync.configuration.tree import Items, Keys, Node
 from sync.core import notes
 from sync.core.files import USUAL_SIZE
@@ -188,6 +188,7 @@ SALESFORCE_END = Shape(
         Key("object", at_most(80), required=True),
         Key("external_id", at_most(80)),
         Key("lookup", at_most(80)),
+        Key("key_prefix", choice(*KEY_PREFIXES)),
     ),
 )
 CREATE = Shape(documents.Create, (Key("salesforce", flag), Key("servicenow", flag)))

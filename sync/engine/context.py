@@ -15,11 +15,13 @@ from mappings.apply import CompiledMapping, CompiledRow, MappingError, compile_m
 from mappings.spec import Environment, PeopleSpec
 from sync import people
 from sync.connectors.base import Connector
+from sync.core.keys import INSTANCE, PLAIN, Keys
 from sync.core.merge import Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
 from sync.core.records import FieldSchema, Schema, Side
 from sync.engine.references import References
+from sync.engine.sharing import check_clashes
 from sync.errors import ConfigurationError, SchemaError
 from sync.models import CachedSchema, Connection, Flow, Revision
 from sync.revisions import mapping_spec
@@ -39,6 +41,7 @@ class Context:
     salesforce_schema: Schema
     servicenow_schema: Schema | None = None  # asked only where ServiceNow is written
     salesforce_org: str = ""
+    keys: Keys = PLAIN  # how Salesforce records name their counterpart
     exchange: Exchange = NOTHING  # what is carried of comments and work notes
     references: References | None = None  # counterparts in other flows that its rows refer to
 
@@ -95,7 +98,7 @@ class Context:
 
     @property
     def key_field(self) -> str:
-        """The Salesforce field that holds the sys_id."""
+        """The Salesforce field that holds the sys_id, perhaps after the instance's id."""
         return self.setting(Side.SALESFORCE, "key_field")
 
     @property
@@ -118,7 +121,7 @@ class Context:
     def key_of(self, to: Side, source_id: str) -> tuple[str, str]:
         """The field of `to` by which the counterpart of a record is found, and its value there."""
         if to is Side.SALESFORCE:
-            return self.key_field, source_id
+            return self.key_field, self.keys.of(source_id)
         if self.repeats_are_harmless(to):
             return "sys_id", derived_sys_id(self.salesforce_org, source_id)
         return self.mark_field, self.mark(source_id)
@@ -135,8 +138,7 @@ class Context:
     def named_counterpart(self, side: Side, id: str, values: Mapping[str, Any]) -> str:
         """The id on the other side that an unlinked record names as its own; "" if it names none, or a copy's."""
         if side is Side.SALESFORCE:
-            key = str(values.get(self.key_field) or "")
-            return key if len(key) == 32 else ""
+            return self.keys.sys_id(str(values.get(self.key_field) or ""))
         mark = str(values.get(self.mark_field) or "") if self.mark_field else ""
         prefix = self.mark("")
         named = mark.removeprefix(prefix) if mark.startswith(prefix) else ""
@@ -144,6 +146,10 @@ class Context:
             # A copied incident carries the mark of its original, and a sys_id of its own.
             return named if derived_sys_id(self.salesforce_org, named) == id else ""
         return named
+
+    def is_anothers(self, salesforce_values: Mapping[str, Any]) -> bool:
+        """Whether a Salesforce record names a record of another instance: it is the counterpart of that one."""
+        return self.keys.is_another(str(salesforce_values.get(self.key_field) or ""))
 
     @property
     def overlap(self) -> timedelta:
@@ -190,8 +196,10 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     """
     data = revision.snapshot
     exchange = exchange_of(data["options"].get("comments"), data["direction"], data["salesforce_object"])
+    check_clashes(flow)
     schema, people_known = _ask_both(flow, data, servicenow, salesforce)
-    _check_key(data, schema)
+    keys = _keys(flow, data, servicenow)
+    _check_key(data, schema, keys)
     writes_back = data["direction"] != "to_salesforce"
     here = _schema(flow.servicenow_connection, data["servicenow_table"], servicenow) if writes_back else None
     references = References(flow)
@@ -212,7 +220,7 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     flow.salesforce_connection.refresh_from_db(fields=["org_id", "own_user"])  # the first login told them
     org = flow.salesforce_connection.org_id
     references.follow(mapping.rows)
-    context = Context(flow, revision, data, mapping, schema, here, org, exchange, references)
+    context = Context(flow, revision, data, mapping, schema, here, org, keys, exchange, references)
     _check_creation(context)
     return context
 
@@ -275,7 +283,26 @@ def _people(flow: Flow, servicenow: Connector, salesforce: Connector) -> PeopleS
     return people.people_spec(table)
 
 
-def _check_key(data: dict[str, Any], schema: Schema) -> None:
+def _keys(flow: Flow, data: dict[str, Any], servicenow: Connector) -> Keys:
+    """Where keys name the instance and nobody has asked for its id yet, it is asked for."""
+    if data["options"].get("key_prefix") != INSTANCE:
+        return PLAIN
+    connection = flow.servicenow_connection
+    connection.refresh_from_db(fields=["org_id"])
+    if not connection.org_id and (found := servicenow.probe().org_id):
+        Connection.objects.filter(pk=connection.pk, org_id="").update(org_id=found)
+        connection.refresh_from_db(fields=["org_id"])
+        check_clashes(flow)
+    if not connection.org_id:
+        raise ConfigurationError(
+            "It is not known which instance the ServiceNow connection leads to, and the keys in Salesforce name it.",
+            code="org_unknown",
+            advice="Test the ServiceNow connection, then run the flow again.",
+        )
+    return Keys(connection.org_id)
+
+
+def _check_key(data: dict[str, Any], schema: Schema, keys: Keys) -> None:
     """An external id that is not unique lets two parallel creates make two records: the flow does not start."""
     name = data["salesforce_key_field"]
     field = schema.fields.get(name)
@@ -283,7 +310,14 @@ def _check_key(data: dict[str, Any], schema: Schema) -> None:
         raise SchemaError(
             f"{schema.name} has no field {name}, or the integration user may not see it.",
             code="key_missing",
-            advice=f"Create {name} on {schema.name} as Text(32), External ID, Unique, and give the user edit access to it.",
+            advice=f"Create {name} on {schema.name} as Text({keys.length}), External ID, Unique, and give the user edit "
+            "access to it.",
+        )
+    if field.length and field.length < keys.length:
+        raise SchemaError(
+            f"{schema.name}.{name} holds {field.length} characters, and a key has {keys.length}.",
+            code="key_too_short",
+            advice=f"Lengthen {name} to {keys.length} characters or more in Salesforce's object manager.",
         )
     if data["salesforce_key"] == "external_id" and not field.unique:
         raise SchemaError(

@@ -227,10 +227,20 @@ class Judging:
         own = self.store.links(side, [each.end(side) for each in suspects])
         held = self.store.links(side.other, [each.end(side.other) for each in suspects])
         claims = Counter(each.end(side.other) for each in suspects)
+        strange = self._anothers(side.other, [each.end(side.other) for each in suspects])
         return {
-            each.pk: self._of_claim(side, each, found.get(each.end(side)), own, held, claims)
+            each.pk: NOTHING
+            if each.end(side.other) in strange
+            else self._of_claim(side, each, found.get(each.end(side)), own, held, claims)
             for each in suspects
         }
+
+    def _anothers(self, side: Side, ids: Sequence[str]) -> set[str]:
+        """Cases that belong to another instance, whatever the records of a clone say."""
+        if side is Side.SERVICENOW or not self.context.mark_field:
+            return set()
+        found = self._read(side, ids)
+        return {id for id, record in found.items() if self.context.is_anothers(record.values)}
 
     def _of_claim(
         self,

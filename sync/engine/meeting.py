@@ -33,6 +33,7 @@ class Meeting(Planning):
         if not items:
             return
         self._rest_newborn(side, items)
+        self._rest_anothers(side, items)
         self._meet_named(side, [item for item in items if not item.at_rest], look)
         open_ones = [item for item in items if not item.at_rest and item.link is None]
         keyed = side.other is Side.SALESFORCE or self.context.creates(side.other)
@@ -63,6 +64,12 @@ class Meeting(Planning):
             if item.record.id in ours:
                 item.rest(Outcome.UNCHANGED)
 
+    def _rest_anothers(self, side: Side, items: Sequence[Item]) -> None:
+        """A Case that names a record of another instance is that one's counterpart, and gets none of ours."""
+        for item in items:
+            if side is Side.SALESFORCE and self.context.is_anothers(item.record.values):
+                item.rest(Outcome.UNCHANGED)
+
     def _meet_named(self, side: Side, items: Sequence[Item], look: Look) -> None:
         """Records that name their counterpart themselves: pair them, and never make another one."""
         if len(self.context.reads) < 2:
@@ -84,6 +91,8 @@ class Meeting(Planning):
         ) if free else {}  # fmt: skip
         for item in items:
             id = named.get(item.record.id, "")
+            if side is Side.SERVICENOW and id in found and self.context.is_anothers(found[id].values):
+                continue  # a clone's record names what its original was made for
             if id in under_way:
                 item.rest(Outcome.UNCHANGED)  # the write that made it settles it
             elif id in found:

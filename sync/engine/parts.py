@@ -358,9 +358,8 @@ class PartRunner(Runner):
         by_id = to is Side.SALESFORCE and not (bounds.born_from or bounds.born_before)
         if not (self.part.entered and by_id and self.context.creates(to)):
             return {}
-        keys = self._connectors[to].keys(
-            self.context.name(to), self._key_name(to), bounds.id_from, bounds.id_before
-        )
+        first, end = self.context.keys.bounds(bounds.id_from, bounds.id_before)
+        keys = self._connectors[to].keys(self.context.name(to), self._key_name(to), first, end)
         return dict(islice(keys, MOST_KEYS))
 
     # Jobs

@@ -61,7 +61,8 @@ class Planning(Grounds):
 
     def _choose_writes(self, item: Item, plan: Plan, looks: Mapping[Side, Look]) -> None:
         """Which side this attempt writes. The other one, if it must be written too, follows at once."""
-        key = {self.context.key_field: item.id_on(Side.SERVICENOW)} if self._lacks_key(item) else {}
+        name, value = self.context.key_of(Side.SALESFORCE, item.id_on(Side.SERVICENOW))
+        key = {name: value} if self._lacks_key(item) else {}
         there, here = bool(plan.to_salesforce or key), bool(plan.to_servicenow)
         if there:
             item.to = Side.SALESFORCE

@@ -152,6 +152,8 @@ class Reconciler(Runner):
 
     def _lone(self, side: Side, record: Record, link: RecordLink | None) -> list[Suspect]:
         """A record without link that should have one, or one that names another counterpart than its own."""
+        if side is Side.SALESFORCE and link is None and self.context.is_anothers(record.values):
+            return []
         named = self.context.named_counterpart(side, record.id, record.values)
         if (
             named

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from mappings.models import ValueMap
+from mappings.models import FieldRow, ValueMap
 from sync import services
 from sync.configuration.export import export
-from sync.models import AuditEntry, Flow
+from sync.models import AuditEntry, Connection, Flow
 from tests.console.test_configuration import change_url, form_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
@@ -133,3 +133,24 @@ def test_a_revision_tells_what_goes_along_with_a_value(as_role, flow):
     page = as_role("viewer").get(change_url(revision)).content.decode()
 
     assert page.count("along with close_code: Solution provided") == 1
+
+
+def test_a_second_instance_is_told_beside_the_key_prefix_and_what_it_says_is_kept(as_role, incidents_flow):
+    clone = Connection.objects.create(name="clone", system="servicenow", url="https://clone.service-now.com")
+    other = Flow.objects.create(
+        name="of-the-clone",
+        servicenow_connection=clone,
+        salesforce_connection=incidents_flow.salesforce_connection,
+    )
+    FieldRow.objects.create(mapping=other, servicenow="short_description", salesforce="Subject")
+    administrator = as_role("administrator")
+    sent = form_of(administrator, change_url(other))
+
+    page = administrator.post(change_url(other), sent).content.decode()
+    assert "incidents-to-cases fills Case.ServiceNow_Sys_Id__c of the same org from another instance" in page
+    assert Flow.objects.get(pk=other.pk).revision is None
+
+    administrator.post(change_url(other), {**sent, "key_prefix": "instance"})
+    saved = Flow.objects.get(pk=other.pk)
+    assert saved.options["key_prefix"] == saved.revision.snapshot["options"]["key_prefix"] == "instance"
+    assert form_of(administrator, change_url(other))["key_prefix"] == "instance"

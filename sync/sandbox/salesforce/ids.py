@@ -69,6 +69,11 @@ def series(prefix: str) -> Iterator[str]:
         yield id15 + suffix(id15)
 
 
+def organization_id(number: int) -> str:
+    id15 = "00D" + _POD + _base62(number)
+    return id15 + suffix(id15)
+
+
 def _base62(number: int) -> str:
     digits = []
     while number:

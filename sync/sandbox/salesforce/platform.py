@@ -46,12 +46,13 @@ class SalesforcePlatform:
         *,
         url: str,
         dialect: Dialect | None = None,
+        number: int = 1,
     ) -> None:
         self.clock = clock
         self.credentials = credentials
         self.url = url
         self.org = Org(clock, url, dialect or Dialect())
-        self.org_id = seed(self.org, credentials)
+        self.org_id = seed(self.org, credentials, max(1, number))
         self.sessions = Sessions(self.org, credentials, self.org_id)
         self.app = ConnectedApp()
         self.approvals = Approvals(self.org)
@@ -227,4 +228,6 @@ class SalesforcePlatform:
 
 def build(context: PlatformContext) -> SalesforcePlatform:
     """Build the org as the sandbox pair asks for it."""
-    return SalesforcePlatform(context.clock, context.credentials.salesforce, url=context.url)
+    return SalesforcePlatform(
+        context.clock, context.credentials.salesforce, url=context.url, number=context.seed
+    )

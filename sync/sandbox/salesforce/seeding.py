@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sync.sandbox.credentials import SalesforceCredentials
 from sync.sandbox.people import FALLBACK_QUEUE, GROUPS, PEOPLE
+from sync.sandbox.salesforce.ids import organization_id
 from sync.sandbox.salesforce.objects.case import CLOSED_STATUSES, STATUSES
 from sync.sandbox.salesforce.objects.sales import STAGES, Stage
 from sync.sandbox.salesforce.org import Org
@@ -13,13 +14,14 @@ from sync.sandbox.salesforce.store import Stored
 ADMINISTRATOR = "admin@acme.example"
 
 
-def seed(org: Org, credentials: SalesforceCredentials) -> str:
-    """Fill an empty org and return its id."""
+def seed(org: Org, credentials: SalesforceCredentials, number: int = 1) -> str:
+    """Fill an empty org and return its id, in which two orgs of unlike `number` differ; their records' ids are alike."""
     administrator = _user(org, ADMINISTRATOR, "Ada", "Administrator", "System Administrator")
     org.administrator_id = administrator
     organization = org.seed(
         "Organization",
         {
+            "Id": organization_id(number),
             "Name": "Acme",
             "InstanceName": "LOCAL",
             "OrganizationType": "Enterprise Edition",

@@ -96,7 +96,7 @@ register(
             reference("AssetId", "Asset ID", "Asset", on_delete=OnDelete.CLEAR),
             Field("SuppliedEmail", "Email Address", "email", 80),
             text("SuppliedName", "Name", 80),
-            text(EXTERNAL_ID, "ServiceNow Sys Id", 32, unique=True, external_id=True, id_lookup=True),
+            text(EXTERNAL_ID, "ServiceNow Sys Id", 80, unique=True, external_id=True, id_lookup=True),
             text("ServiceNow_Number__c", "ServiceNow Number", 40),
             Field("ServiceNow_URL__c", "ServiceNow URL", "url", 255),
             Field("ServiceNow_Context__c", "ServiceNow Context", "textarea", 32_000, long=True),
