@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -24,6 +25,7 @@ from sync.core.records import Side
 from sync.cron import next_tick
 from sync.engine.sharing import Claim, clashes, moved_keys
 from sync.models import (
+    ActionRun,
     Attachment,
     AuditEntry,
     Conflict,
@@ -360,7 +362,7 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     now = timezone.now()
     with transaction.atomic():
         chosen = _open_ones(letters)
-        apart = Attachment.objects.plan_again(chosen) | JournalEntry.objects.plan_again(chosen)
+        apart = _plan_again(chosen)
         for letter in [letter for letter in chosen if letter.pk not in apart]:
             Waiting.objects.update_or_create(
                 flow_id=letter.flow_id,
@@ -392,14 +394,22 @@ def resync_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, enque
     with transaction.atomic():
         by_flow: dict[Flow, list[str]] = {}
         chosen = _open_ones(letters)
-        apart = Attachment.objects.plan_again(chosen) | JournalEntry.objects.plan_again(chosen)
+        acted = {letter.pk: row.record_id for letter in chosen for row in ActionRun.objects.of_letter(letter)}
+        apart = _plan_again(chosen)
         for letter in chosen:
             about = letter.link.servicenow_id if letter.link and letter.pk in apart else letter.record_id
+            about = acted.get(letter.pk, about)
             by_flow.setdefault(letter.flow, []).append(about)
         return [
             request_run(flow=flow, by=by, kind=RunKind.RESYNC, ids=ids, enqueue=enqueue)
             for flow, ids in by_flow.items()
         ]
+
+
+def _plan_again(letters: list[DeadLetter]) -> set[UUID]:
+    """Those of the letters that are about files, entries or actions, which go on where they stopped."""
+    files, entries = Attachment.objects.plan_again(letters), JournalEntry.objects.plan_again(letters)
+    return files | entries | ActionRun.objects.plan_again(letters)
 
 
 def _open_ones(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
@@ -450,7 +460,9 @@ def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reaso
     """Put them aside for good; a later failure of the same record opens a new one."""
     require(by, "sync.ignore_deadletter")
     with transaction.atomic():
-        chosen = [letter.pk for letter in _open_ones(letters)]
+        open_ones = _open_ones(letters)
+        chosen = [letter.pk for letter in open_ones]
+        ActionRun.objects.drop(open_ones)
         DeadLetter.objects.filter(pk__in=chosen).update(
             state=DeadLetterState.IGNORED, closed_at=timezone.now(), closed_by=by
         )

@@ -21,6 +21,8 @@ from mappings.models import (
     Mapping as FieldMapping,
 )
 from sync.models import (
+    ActionRun,
+    ActionStep,
     Attachment,
     AuditEntry,
     Checkpoint,
@@ -40,6 +42,7 @@ from sync.models import (
     Run,
     Schedule,
     Waiting,
+    Watch,
 )
 from sync.models.base import Lane
 from sync.models.reconciliation import ReconciliationState
@@ -129,6 +132,9 @@ TABLES = (
     Table(Waiting),
     Table(Attachment),
     Table(JournalEntry, blank={"lease_token": ""}, of_run=("run_id",)),
+    Table(ActionRun, of_run=("run_id",)),
+    Table(ActionStep, blank={"lease_token": ""}),
+    Table(Watch),
     Table(Conflict, of_run=("run_id",)),
     Table(DeadLetter, of_run=("run_id",)),
     # Their findings and marks are not kept: the next one reads everything.

@@ -10,6 +10,7 @@ from mappings import checks
 from mappings.apply import MappingError, compile_mapping
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, ValueMapSpec
 from mappings.transforms import TRANSFORMS
+from sync.configuration import actions
 from sync.configuration.columns import flow_columns
 from sync.configuration.documents import (
     ConnectionDoc,
@@ -177,6 +178,8 @@ def _check_flow(flow: FlowDoc, names: _Names, remarks: Remarks) -> None:
         remarks.problem(flow.line, f"{path}.user_table", f"There is no user table {flow.user_table!r}.{hint}")
     _check_ends(flow, path, remarks)
     _check_rows(flow, path, names, remarks)
+    for line, where, text in actions.problems(flow.actions, flow.reads):
+        remarks.problem(line, f"{path}.{actions.shown(where)}", text)
     _notice_unfinished(flow, path, remarks)
 
 
@@ -184,7 +187,8 @@ def _check_ends(flow: FlowDoc, path: str, remarks: Remarks) -> None:
     here, there = flow.servicenow, flow.salesforce
     if here.coalesce and here.field:
         remarks.problem(here.line, f"{path}.servicenow", "Give coalesce or field, not both.")
-    if bool(there.external_id) == bool(there.lookup):
+    only_acts = bool(flow.actions.said) and not flow.fields
+    if bool(there.external_id) == bool(there.lookup) and not (only_acts and not there.external_id):
         remarks.problem(
             there.line, f"{path}.salesforce", "Give the key field: external_id or lookup, one of them."
         )
@@ -217,8 +221,8 @@ def _notice_unfinished(flow: FlowDoc, path: str, remarks: Remarks) -> None:
 
 
 def _check_rows(flow: FlowDoc, path: str, names: _Names, remarks: Remarks) -> None:
-    if not flow.fields:
-        remarks.problem(flow.line, f"{path}.fields", "A flow needs at least one field.")
+    if not flow.fields and not flow.actions.said:
+        remarks.problem(flow.line, f"{path}.fields", "A flow needs at least one field, or actions.")
     for index, row in enumerate(flow.fields):
         _check_row(row, flow, f"{path}.{_field(index)}", names, remarks)
     specs = [_row_spec(row) for row in flow.fields]

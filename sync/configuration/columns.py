@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mappings.models import FieldRow, UserTable, ValueMap
+from sync.configuration.actions import stored
 from sync.configuration.documents import (
     GUARD,
     Attachments,
@@ -88,6 +89,7 @@ def flow_columns(doc: FlowDoc) -> Columns:
             **with_deletions(doc.deletions),
             **with_comments(doc.comments),
             **with_attachments(doc.attachments, doc.direction),
+            **stored(doc.actions),
         },
     }
 

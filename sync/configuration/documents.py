@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,6 +187,15 @@ class Comments:
 
 
 @dataclass(frozen=True, slots=True)
+class Actions:
+    """What is done beside keeping fields in step: plain texts, lists and keys. `lines`: of each part, by its path."""
+
+    line: int = 0
+    said: Sequence[Any] = ()
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class FlowDoc:
     """`enabled` None: as it is now."""
 
@@ -215,7 +224,15 @@ class FlowDoc:
     deletions: Deletions = field(default_factory=Deletions)
     comments: Comments = field(default_factory=Comments)
     attachments: Attachments | None = None  # None: no files are carried
+    actions: Actions = field(default_factory=Actions)
     fields: tuple[FieldDoc, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The sides whose records it follows."""
+        return {"to_salesforce": ("servicenow",), "to_servicenow": ("salesforce",)}.get(
+            self.direction, ("servicenow", "salesforce")
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ def _flow(row: Flow) -> Part:
         "attachments": _attachments(row.options.get("attachments")),
         "guard": "strict" if row.options.get("guard") == "strict" else GUARD,
         "bulk": row.options.get("bulk", BULK),
+        "actions": row.options.get("actions") or [],
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
     }
     return left_out(shipped(), row.recipe, _without(part, _FLOW_DEFAULTS))
@@ -175,7 +176,7 @@ _FLOW_DEFAULTS: Part = {
         "guard",
         "bulk",
     ]
-} | {"create": {}, "deletions": {}, "comments": {}, "attachments": None}
+} | {"create": {}, "deletions": {}, "comments": {}, "attachments": None, "actions": []}
 
 
 def _deletions(stored: Any) -> Part:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.conf import settings
 
+from sync.configuration import actions
 from sync.configuration.documents import ConnectionDoc, Document, FlowDoc, ValueMapDoc
 from sync.configuration.parse import Parsed
 from sync.configuration.problems import InvalidConfiguration, Remark, Remarks, did_you_mean
@@ -16,6 +18,7 @@ from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import InMemoryTokenStore
 from sync.connectors.base import Call, Connector, Profile, TokenStore
 from sync.connectors.registry import open_connector
+from sync.core.actions import Do, Step, plan_of
 from sync.core.notes import KINDS, OFF
 from sync.core.records import Schema, Side
 from sync.engine.connect import profile_of
@@ -76,7 +79,51 @@ def asked_of(document: Document) -> dict[str, list[Asked]]:
         table = Name(flow.servicenow.line, f"flows[{flow.name}].servicenow.table", flow.servicenow.table)
         asked.setdefault(flow.servicenow.connection, []).append(Asked(table, tuple(names)))
         asked.setdefault(flow.salesforce.connection, []).append(_salesforce_names(flow))
+        for side, question in _action_names(flow):
+            end = flow.servicenow if side is Side.SERVICENOW else flow.salesforce
+            asked.setdefault(end.connection, []).append(question)
     return asked
+
+
+def _action_names(flow: FlowDoc) -> Iterator[tuple[Side, Asked]]:
+    """What the flow's actions name: columns of its own records, and the tables and columns of their steps."""
+    if any(True for _ in actions.problems(flow.actions, flow.reads)):
+        return  # told already
+    for index, action in enumerate(plan_of(list(flow.actions.said)).actions):
+        for side, columns in action.columns.items():
+            end = flow.servicenow.table if side is Side.SERVICENOW else flow.salesforce.object
+            place = partial(_at, flow, str(index))
+            here = [name for name in columns if side is Side.SERVICENOW or "." not in name]
+            yield side, Asked(place(end), tuple(place(name.partition(".")[0]) for name in here))
+        for number, step in enumerate(action.steps):
+            path = f"{index}.steps.{number}"
+            if step.side is not None and step.do in (Do.LOOK_UP, Do.CREATE, Do.UPDATE):
+                yield step.side, _of_step(flow, path, step)
+
+
+def _of_step(flow: FlowDoc, path: str, step: Step) -> Asked:
+    """A look-up's columns of the text as it stands: what holes will hold is no name."""
+    columns = [(f"values.{name}", name) for name in step.values("values")]
+    columns += [("take", name) for name in step.texts("take")]
+    columns += [("order_by", name.removesuffix(" desc")) for name in step.texts("order_by")]
+    columns += [("key", step.text("key"))] if step.text("key") else []
+    if step.side is Side.SERVICENOW:
+        columns += [(key, name) for key in ("query", "find") for name in _TERM.findall(step.text(key))]
+    names = tuple(
+        _at(flow, f"{path}.{where}", name.partition(".")[0])
+        for where, name in columns
+        if _is_here(step, name)
+    )
+    return Asked(_at(flow, f"{path}.table", step.text("table")), names)
+
+
+def _is_here(step: Step, name: str) -> bool:
+    """Salesforce's paths begin with a relationship, which is no column: those are left to the platform."""
+    return step.side is Side.SERVICENOW or "." not in name
+
+
+def _at(flow: FlowDoc, path: str, name: str) -> Name:
+    return Name(actions.line_of(flow.actions, path), f"flows[{flow.name}].{actions.shown(path)}", name)
 
 
 def _servicenow_names(flow: FlowDoc) -> Iterator[Name]:
@@ -123,7 +170,7 @@ def _salesforce_names(flow: FlowDoc) -> Asked:
     key = Name(end.line, f"{path}.salesforce.{key_name}", end.external_id or end.lookup)
     return Asked(
         Name(end.line, f"{path}.salesforce.object", end.object),
-        (*rows, *_closing(flow, flow.deletions.close.salesforce), key),
+        (*rows, *_closing(flow, flow.deletions.close.salesforce), *([key] if key.name else ())),
         end.external_id,
     )
 
@@ -140,7 +187,8 @@ def _check_names(connector: Connector, asked: Asked, remarks: Remarks) -> None:
         if column.name.casefold() not in known:
             hint = did_you_mean(column.name, schema.fields)
             remarks.problem(column.line, column.path, f"{table.name} has no field {column.name!r}.{hint}")
-    _check_key(schema, asked, remarks)
+    if asked.key:
+        _check_key(schema, asked, remarks)
 
 
 def _check_key(schema: Schema, asked: Asked, remarks: Remarks) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mappings.transforms import TRANSFORMS
-from sync.configuration import documents, readers
+from sync.configuration import actions, documents, readers
 from sync.configuration.problems import did_you_mean
 from sync.configuration.readers import Place, Read, at_most, choice, flag, name, number, text
 from sync.configuration.rules import BEFORE_LINK, DELETION_POLICIES, GUARDS, KEY_PREFIXES
@@ -265,7 +265,8 @@ FLOW = Shape(
         Key("overlap", readers.seconds),
         Key("patience", readers.seconds),
         Key("reconcile", readers.cron),
-        Key("fields", many(FIELD), required=True),
+        Key("actions", actions.read),
+        Key("fields", many(FIELD)),
     ),
     label="name",
 )

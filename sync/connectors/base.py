@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sync.core.files import File, NewFile, Passing, Stored, Stream
 from sync.core.notes import Entry, EntryPage
@@ -17,6 +17,7 @@ from sync.core.records import (
     Change,
     ChangeQuery,
     Deletion,
+    LookUp,
     Page,
     Person,
     Probe,
@@ -255,6 +256,15 @@ class Connector(Protocol):
         since: datetime | None = None,
     ) -> Sequence[Entry]:
         """Whole entries, by their own ids or by the records they stand on, oldest first by (creation, id)."""
+        ...
+
+    def look_up(self, asked: LookUp) -> Sequence[Record]:
+        """Records that meet a condition of whatever table or object, in the order asked for; at most so many."""
+        ...
+
+    def invoke(self, action: str, subject: str, inputs: Mapping[str, Any]) -> WriteResult:
+        """Have the platform do something that is no write of a record: order a catalog item (`order_now`, of the item
+        `subject`), run an invocable action. Never raises for what happened, and repeats nothing."""
         ...
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:

@@ -125,6 +125,21 @@ class ChangeQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """Records of `name` that meet `condition`: an encoded query, or a SOQL condition, in which values are quoted already.
+
+    `order`: columns, each with ` desc` behind it where the largest comes first; by id where nothing is said.
+    """
+
+    name: str
+    condition: str
+    fields: tuple[str, ...]
+    number_field: str = ""
+    order: tuple[str, ...] = ()
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some rows in order, and the platform's time of the answer.
 

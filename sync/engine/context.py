@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +13,11 @@ from django.utils import timezone
 
 from mappings.apply import CompiledMapping, CompiledRow, MappingError, compile_mapping
 from mappings.spec import Environment, PeopleSpec
+from mappings.tools import NO_TOOLS, Tools
 from sync import people
 from sync.connectors.base import Connector
+from sync.core import action_rules
+from sync.core.actions import NO_ACTIONS, Plan, plan_of
 from sync.core.keys import INSTANCE, PLAIN, Keys
 from sync.core.merge import Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
@@ -44,6 +47,10 @@ class Context:
     keys: Keys = PLAIN  # how Salesforce records name their counterpart
     exchange: Exchange = NOTHING  # what is carried of comments and work notes
     references: References | None = None  # counterparts in other flows that its rows refer to
+    actions: Plan = NO_ACTIONS
+    tools_of: Mapping[Side, Tools] = field(
+        default_factory=dict
+    )  # what formulas ask of the world, by where values go
 
     @property
     def table(self) -> str:
@@ -81,11 +88,21 @@ class Context:
         """The columns to read: mapped ones, and the one by which a record names its counterpart."""
         if side is Side.SERVICENOW:
             mark = (self.mark_field,) if self.mark_field else ()
-            return (*self.mapping.servicenow_fields, *mark)
+            return (*self.mapping.servicenow_fields, *mark, *self.actions.columns(side))
         return (
             *self.mapping.salesforce_fields,
-            *((self.key_field,) if Side.SALESFORCE in self.reads else ()),
+            *((self.key_field,) if self.key_field and Side.SALESFORCE in self.reads else ()),
+            *self.actions.columns(side),
         )
+
+    def tools(self, to: Side) -> Tools:
+        """What formulas may ask of the world whose values go to `to`."""
+        return self.tools_of.get(to, NO_TOOLS)
+
+    @property
+    def only_acts(self) -> bool:
+        """Whether the flow keeps nothing in step, and only follows records with actions."""
+        return bool(self.actions) and not self.rows
 
     def number_field(self, side: Side) -> str:
         return "number" if side is Side.SERVICENOW else self.salesforce_number
@@ -199,7 +216,11 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     check_clashes(flow)
     schema, people_known = _ask_both(flow, data, servicenow, salesforce)
     keys = _keys(flow, data, servicenow)
-    _check_key(data, schema, keys)
+    reads = [side.value for side in Side if data["direction"] in ("both", f"to_{side.other}")]
+    action_rules.check(data["options"].get("actions"), reads)
+    actions = plan_of(data["options"].get("actions"))
+    if data["fields"] or not actions:
+        _check_key(data, schema, keys)
     writes_back = data["direction"] != "to_salesforce"
     here = _schema(flow.servicenow_connection, data["servicenow_table"], servicenow) if writes_back else None
     references = References(flow)
@@ -211,7 +232,8 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
         servicenow_record_url=servicenow.record_url(data["servicenow_table"], "{id}"),
     )
     try:
-        mapping = compile_mapping(mapping_spec(data), environment)
+        spec = mapping_spec(data)
+        mapping = compile_mapping(spec, environment)
     except MappingError as error:
         raise ConfigurationError(
             str(error), code="bad_mapping", advice="Correct the row and publish the flow."
@@ -220,7 +242,10 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     flow.salesforce_connection.refresh_from_db(fields=["org_id", "own_user"])  # the first login told them
     org = flow.salesforce_connection.org_id
     references.follow(mapping.rows)
-    context = Context(flow, revision, data, mapping, schema, here, org, keys, exchange, references)
+    context = Context(
+        flow, revision, data, mapping, schema, here, org, keys, exchange, references, actions,
+        {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {},
+    )  # fmt: skip
     _check_creation(context)
     return context
 
@@ -260,7 +285,8 @@ def _ask_both(
     """What the object looks like and who is who, asked side by side where the stored answers are old."""
     name = data["salesforce_object"]
     known = known_schema(flow.salesforce_connection, name)
-    if known is not None and data["salesforce_key_field"] not in known.fields:
+    key = data["salesforce_key_field"]
+    if known is not None and key and key not in known.fields:
         known = None  # the admin may have made it since
     with ThreadPoolExecutor(1) as side_by_side:
         asked = None if known else side_by_side.submit(salesforce.describe, name)

@@ -225,6 +225,7 @@ class Batch:
     answers: Future[Answers] | None = None
     fault: SyncError | None = None  # stops the run once the page is recorded
     jobs: list[BulkJob] = field(default_factory=list)  # by which some of it is sent
+    seen: Sequence[Record] = ()  # all that was read, where the flow has actions to follow it
     began: datetime | None = (
         None  # before anything was looked up; what a person asks for later is not answered by it
     )

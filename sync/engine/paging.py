@@ -71,10 +71,13 @@ class Paging:
     ) -> Batch:
         """Decide, commit the intents, and start sending."""
         started, began = time.monotonic(), self.store.now()
-        items = self._deciding.decide(side, records, look, entered=entered, look_up=look_up, asked=asked)
+        if self.context.only_acts:
+            items = [Item(record, side, side.other, outcome=Outcome.UNCHANGED) for record in records]
+        else:
+            items = self._deciding.decide(side, records, look, entered=entered, look_up=look_up, asked=asked)
         self._guard_deletions()
         at = self.store.now()
-        batch = Batch(side, items, at, began=began)
+        batch = Batch(side, items, at, began=began, seen=records if self.context.actions else ())
         if self.store.dry:
             for item in items:
                 if not item.at_rest:

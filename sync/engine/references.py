@@ -32,14 +32,20 @@ class References:
         """The rows that refer to records of other flows. Raises ConfigurationError for a flow that cannot be meant."""
         self._rows = [row for row in rows if row.spec.transform == "link"]
         for row in self._rows:
-            self._flows[row.spec.value] = self._named(row).pk
+            self._flows[row.spec.value] = self._named(row.spec.value, f"The row for {row.target}").pk
 
     def __call__(self, flow: str, to: str, id: str) -> str:
         """The id on the side `to` of the record that the flow has linked; "" if there is none that both sides have."""
         key = (flow, Side(to), id)
+        if flow not in self._flows:
+            self._flows[flow] = self._named(flow, "A text of an action").pk
         if key not in self._found:
             self._ask(flow, Side(to), [id])
         return self._found[key]
+
+    def forget(self) -> None:
+        """What is asked for next is asked anew."""
+        self._found.clear()
 
     def look_up(self, side: Side, records: Sequence[Record]) -> None:
         """Everything that these records of `side` refer to, anew."""
@@ -58,13 +64,12 @@ class References:
             pairs = living.filter(**{f"{END[to.other]}__in": part}).values_list(END[to.other], END[to])
             self._found.update(((flow, to, here), there) for here, there in pairs)
 
-    def _named(self, row: CompiledRow) -> Flow:
-        name = row.spec.value
+    def _named(self, name: str, what: str) -> Flow:
         found = Flow.objects.filter(name=name).first()
         ends = ("servicenow_connection_id", "salesforce_connection_id")
         if found is None or any(getattr(found, end) != getattr(self.flow, end) for end in ends):
             raise ConfigurationError(
-                f"The row for {row.target} refers to records of the flow {name}, and there is no such flow between these "
+                f"{what} refers to records of the flow {name}, and there is no such flow between these "
                 "two systems.",
                 code="bad_reference",
                 advice="Name the flow that links those records: one of the same two connections.",

@@ -20,12 +20,14 @@ from sync.core.records import ChangeQuery, Cursor, Page, Side
 from sync.core.window import Poll, next_watermark
 from sync.engine import lease as leases
 from sync.engine import tombstones
+from sync.engine.acting import Acting
 from sync.engine.attachments import Carrying
 from sync.engine.deleting import TOMBSTONE, Policy
 from sync.engine.grounds import Look
 from sync.engine.naming import find_named
 from sync.engine.notes import Notes
 from sync.engine.paging import Paging, SliceEnded
+from sync.engine.watching import Watching
 from sync.errors import RunAborted, SyncError
 from sync.models import Checkpoint, Run
 from sync.models.base import Lane
@@ -82,6 +84,7 @@ class Runner(Paging):
         self._redo_all("settling")
         if self.run.lane == Lane.LIVE:
             self._carry_entries()
+            Acting(self.context, self.store, self._connectors, self._safe_point, self.sleep)()
         for _ in Carrying(self.context, self.store, self._connectors, self.stopping)():
             self._recorded += 1
             self._safe_point()
@@ -112,6 +115,8 @@ class Runner(Paging):
     def _poll_sides(self) -> None:
         """Follow what changed on each side. A side of which nothing is followed yet is read from now on."""
         followed = self.store.has_links()
+        if self.context.actions:
+            Watching(self.context, self.store, self._connectors, self._safe_point, self.page_size)()
         if not followed and self.first_load is not None:
             self._hand_over(self.first_load)
         for side in self.context.reads:
@@ -133,6 +138,7 @@ class Runner(Paging):
         run, start = self.run, str(self.context.settings.get("start") or EVERYTHING)
         untouched = run.kind in FROM_CHECKPOINT and not run.params and not self.store.dry and start != NOW
         untouched = untouched and not self._deciding.recovery.is_on
+        untouched = untouched and not any(self.context.actions.seen_on(side) for side in self.context.reads)
         checkpoints = {side: self.store.checkpoint(side) for side in self.context.reads}
         if not untouched or any(row.watermark or row.poll_started for row in checkpoints.values()):
             return
@@ -185,7 +191,8 @@ class Runner(Paging):
         if self._is_done(checkpoint) or self._is_under_way(checkpoint):
             return
         start = self._start(checkpoint)
-        if start is None and not followed and not self.context.creates(side.other):
+        looked_at = self.context.actions.seen_on(side)
+        if start is None and not followed and not self.context.creates(side.other) and not looked_at:
             # What is linked from now on was read when it was linked.
             self._poll = Poll(self._connectors[side].server_now(), None, None)
             self._finish_poll(side, checkpoint)
@@ -223,8 +230,9 @@ class Runner(Paging):
         self._finish_poll(side, checkpoint)
 
     def _only_entering(self) -> bool:
-        """A flow without links has nothing to follow: only records that enter are read."""
-        return not self.store.has_links() and not self._deciding.recovery.is_on
+        """A flow without links has nothing to follow, unless its actions do: only records that enter are read."""
+        looks = any(self.context.actions.seen_on(side) for side in self.context.reads)
+        return not self.store.has_links() and not self._deciding.recovery.is_on and not looks
 
     def _start(self, checkpoint: Checkpoint) -> datetime | str | None:
         """Where a poll of a side begins: at its watermark, a flow's first one at the very first row, a date, or NOW."""

@@ -138,11 +138,19 @@ class Store(Intending):
                 self._tell(batch)
                 self._record_attention(batch)
                 self._record_totals(batch)
+            if self.context.actions:
+                self.set_off(batch)
             if poll is not None and batch.fault is None:
                 self.save_poll(batch.side, poll)
             BulkJob.objects.filter(pk__in=[job.pk for job in batch.jobs]).update(closed_at=self.now())
             self.calls.save()
             self._record_run(batch)
+
+    def set_off(self, batch: Batch) -> None:
+        """Inside the page's transaction: what its records set off."""
+        from sync.engine.triggering import plan  # which needs what is written here
+
+        plan(self, batch)
 
     # What outlives a slice beside the checkpoint
 

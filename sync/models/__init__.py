@@ -1,5 +1,6 @@
 """One file per noun; each model with its QuerySet."""
 
+from sync.models.action import ActionRun, ActionStep, Watch
 from sync.models.attachment import Attachment
 from sync.models.attention import Conflict, DeadLetter, Waiting
 from sync.models.audit import AuditEntry
@@ -18,6 +19,8 @@ from sync.models.schema import CachedSchema
 from sync.models.worker import Worker
 
 __all__ = [
+    "ActionRun",
+    "ActionStep",
     "Attachment",
     "AuditEntry",
     "BulkJob",
@@ -45,5 +48,6 @@ __all__ = [
     "Sighting",
     "Suspect",
     "Waiting",
+    "Watch",
     "Worker",
 ]

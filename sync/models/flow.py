@@ -98,7 +98,12 @@ class Flow(Mapping):
     salesforce_key = models.CharField(
         max_length=12, default=KeyStrategy.EXTERNAL_ID, choices=KeyStrategy.choices
     )
-    salesforce_key_field = models.CharField("key field", max_length=80, default="ServiceNow_Sys_Id__c")
+    salesforce_key_field = models.CharField(
+        "key field",
+        max_length=80,
+        default="ServiceNow_Sys_Id__c",
+        blank=True,  # a flow that only acts makes no counterparts
+    )
 
     create_in_salesforce = models.BooleanField(default=True)
     create_in_servicenow = models.BooleanField(default=False)

@@ -100,6 +100,8 @@ class Run(models.Model):
     directions = models.JSONField(default=dict, blank=True)  # the same counts per direction
     # Comments and work notes carried (in a dry run: that would be), by direction and kind: {"to_salesforce": {"comments": 3}}.
     entries = models.JSONField(default=dict, db_default={}, blank=True)
+    # Actions begun (in a dry run: that would be), by name: {"order-services": 3}.
+    actions = models.JSONField(default=dict, db_default={}, blank=True)
     phases = models.JSONField(default=dict, blank=True)  # seconds by phase
 
     error_code = models.CharField(max_length=80, blank=True)
@@ -166,4 +168,5 @@ class Run(models.Model):
             "seconds": self.seconds,
             "directions": self.directions,
             **({"entries": self.entries} if self.entries else {}),
+            **({"actions": self.actions} if self.actions else {}),
         }

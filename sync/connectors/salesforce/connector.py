@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sync.connectors.base import Inserts, Observer, Profile, TokenStore
 from sync.connectors.http import Transport
@@ -12,6 +13,7 @@ from sync.connectors.retry import Retry
 from sync.connectors.salesforce import (
     deletions,
     history,
+    invoking,
     journal,
     knowledge,
     metadata,
@@ -33,6 +35,7 @@ from sync.core.records import (
     Change,
     ChangeQuery,
     Deletion,
+    LookUp,
     Page,
     Person,
     Probe,
@@ -149,6 +152,12 @@ class SalesforceConnector:
         since: datetime | None = None,
     ) -> Sequence[Entry]:
         return journal.entries(self._org, self._workers, stream, ids, parents, since)
+
+    def look_up(self, asked: LookUp) -> Sequence[Record]:
+        return reading.look_up(self._org, asked)
+
+    def invoke(self, action: str, subject: str, inputs: Mapping[str, Any]) -> WriteResult:
+        return invoking.invoke(self._org, action, inputs)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         if knowledge.holds_articles(name):

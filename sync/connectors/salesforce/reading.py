@@ -10,7 +10,7 @@ from typing import Any
 from sync.connectors.parallel import Workers
 from sync.connectors.salesforce import soql
 from sync.connectors.salesforce.org import Org
-from sync.core.records import ChangeQuery, Cursor, Page, Record, Version
+from sync.core.records import ChangeQuery, Cursor, LookUp, Page, Record, Version
 from sync.errors import SchemaError, TransientError
 
 PAGE = 2000  # the most that one query answer or one retrieve holds
@@ -163,6 +163,19 @@ def find(
         if key is not None:
             found.setdefault(key, []).append(record(row, number_field, fields))
     return found
+
+
+def look_up(org: Org, asked: LookUp) -> list[Record]:
+    """The first rows that meet a condition."""
+    names = columns(asked.fields, asked.number_field)
+    order = ", ".join(_ordered(each) for each in asked.order) or "Id"
+    data = org.query(soql.select(names, asked.name, asked.condition, order=order, limit=asked.limit))
+    return [record(row, asked.number_field, asked.fields) for row in data["records"]]
+
+
+def _ordered(text: str) -> str:
+    column = soql.name(text.removesuffix(" desc"))
+    return f"{column} DESC NULLS LAST" if text.endswith(" desc") else f"{column} ASC NULLS LAST"
 
 
 def keys(org: Org, table: str, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:

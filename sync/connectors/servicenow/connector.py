@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from sync.connectors.base import Inserts, Observer, Profile, TokenStore
 from sync.connectors.http import Transport
@@ -16,6 +17,7 @@ from sync.connectors.servicenow import (
     journal,
     knowledge,
     metadata,
+    ordering,
     probing,
     query,
     reading,
@@ -32,6 +34,7 @@ from sync.core.records import (
     Change,
     ChangeQuery,
     Deletion,
+    LookUp,
     Page,
     Person,
     Probe,
@@ -146,6 +149,12 @@ class ServiceNowConnector:
         since: datetime | None = None,
     ) -> Sequence[Entry]:
         return journal.entries(self._instance, self._workers, stream, ids, parents, since)
+
+    def look_up(self, asked: LookUp) -> Sequence[Record]:
+        return reading.look_up(self._instance, asked)
+
+    def invoke(self, action: str, subject: str, inputs: Mapping[str, Any]) -> WriteResult:
+        return ordering.invoke(self._instance, action, subject, inputs)
 
     def write(self, name: str, batch: Iterable[Write]) -> Iterator[WriteResult]:
         if name == knowledge.TABLE:

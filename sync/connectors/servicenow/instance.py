@@ -23,6 +23,7 @@ from sync.errors import SchemaError
 TABLES = "/api/now/v2/table/"
 STATS = "/api/now/stats/"
 FILES = "/api/now/attachment/"
+CATALOG = "/api/sn_sc/servicecatalog/"
 # Raw values in UTC and references as plain ids; the Link header would repeat a long query.
 _SHAPE = {
     "sysparm_display_value": "false",
@@ -81,6 +82,16 @@ class Instance:
 
     def update(self, table: str, id: str, values: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
         return self._write("PATCH", f"{query.name(table)}/{quote(id, safe='')}", values, fields)
+
+    def order_now(self, item: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Order a catalog item; the platform takes no key, so this is sent once."""
+        body = json.dumps(dict(inputs), separators=(",", ":")).encode()
+        path = f"{CATALOG}items/{quote(item, safe='')}/order_now"
+        answer = self._call("POST", path, Purpose.WRITE, body)
+        result = answer.data.get("result") if isinstance(answer.data, dict) else None
+        if not isinstance(result, dict):
+            unusable(answer, Purpose.WRITE, "no order")
+        return result
 
     def delete(self, table: str, id: str) -> None:
         self._call("DELETE", f"{TABLES}{query.name(table)}/{quote(id, safe='')}", Purpose.WRITE)

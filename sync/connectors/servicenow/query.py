@@ -52,6 +52,15 @@ def terms(condition: str) -> list[str]:
     return [*found, condition[start:]]
 
 
+_COLUMN = re.compile(r"(?:OR|NQ)?([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)")  # keywords are upper case
+
+
+def columns(condition: str) -> list[str]:
+    """The columns that a condition names, in order."""
+    found = (_COLUMN.match(term) for term in terms(condition))
+    return [match[1] for match in found if match]
+
+
 def parts(condition: str) -> list[str]:
     """The sides of ^NQ, each a conjunction; [""] for an empty condition.
 

@@ -9,7 +9,7 @@ from typing import Any
 from sync.connectors.parallel import Workers
 from sync.connectors.servicenow import query
 from sync.connectors.servicenow.instance import Instance, Rows
-from sync.core.records import ChangeQuery, Cursor, Page, Record, Version
+from sync.core.records import ChangeQuery, Cursor, LookUp, Page, Record, Version
 from sync.errors import SchemaError
 
 MAX_LIMIT = 10_000  # of one list call
@@ -168,6 +168,21 @@ def find(
         key = asked.get(value, asked.get(value.casefold(), value))
         found.setdefault(key, []).append(record(row, number_field))
     return found
+
+
+def look_up(instance: Instance, asked: LookUp) -> list[Record]:
+    """The first rows that meet a condition. Rows that access control hides are none."""
+    names = columns(asked.fields, asked.number_field)
+    ordered = [f"ORDERBYDESC{query.name(_column(each))}" if each.endswith(" desc") else f"ORDERBY{query.name(each)}"
+               for each in asked.order or ("sys_id",)]  # fmt: skip
+    condition = "^".join(part for part in (query.every(asked.condition), *ordered) if part)
+    part, _ = visible_page(instance, asked.name, condition, names, asked.limit)
+    refuse_hidden(asked.name, part.rows, names[:4])
+    return [record(row, asked.number_field) for row in part.rows[: asked.limit]]
+
+
+def _column(ordered: str) -> str:
+    return ordered.removesuffix(" desc")
 
 
 def _asked(keys: Sequence[str]) -> dict[str, str]:

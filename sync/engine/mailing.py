@@ -1,0 +1,82 @@
+"""E-mail by the console's own server (EMAIL_URL): sent once, with an outcome that says whether it may have left.
+
+What fails before the server was given the message has not been sent. A server's own refusal is one; a connection that is lost
+after that leaves it unknown.
+"""
+
+from __future__ import annotations
+
+import smtplib
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import getaddresses
+
+from django.core.mail import EmailMessage, get_connection
+
+from mappings.values import Unmapped
+from sync.core.records import Refusal, Reply, WriteResult
+from sync.errors import TransientError
+
+MOST = 50  # recipients of one message
+REFUSALS = (
+    smtplib.SMTPRecipientsRefused,
+    smtplib.SMTPSenderRefused,
+    smtplib.SMTPDataError,
+    smtplib.SMTPNotSupportedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    key: str  # the same at each attempt: servers that look for it do not deliver it twice
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Separated by commas or semicolons. Raises Unmapped."""
+    found = tuple(dict.fromkeys(address for _, address in getaddresses([text.replace(";", ",")]) if address))
+    bad = [each for each in found if each.count("@") != 1 or any(sign.isspace() for sign in each)]
+    if not found or bad or len(found) > MOST:
+        what = f"{bad[0]!r} is no e-mail address." if bad else f"1 to {MOST} e-mail addresses are needed."
+        raise Unmapped(
+            what,
+            code="NO_ADDRESS",
+            advice="Correct the address in the record, or the step's text, then retry.",
+        )
+    return found
+
+
+def send(mail: Mail) -> WriteResult:
+    connection = get_connection()
+    try:
+        connection.open()
+    except (OSError, smtplib.SMTPException) as error:
+        fault = TransientError(
+            f"The mail server cannot be reached: {type(error).__name__}.", code="mail_server"
+        )
+        return WriteResult(mail.key, Reply.REFUSED, refusal=Refusal("MAIL_SERVER", fault.message, retry=True))
+    message = EmailMessage(
+        mail.subject, mail.text, to=list(mail.to), connection=connection,
+        headers={"Message-ID": f"<{mail.key}@integration-console>", "Auto-Submitted": "auto-generated"},
+    )  # fmt: skip
+    try:
+        message.send()
+    except REFUSALS as error:
+        return WriteResult(mail.key, Reply.REFUSED, refusal=_refusal(error))
+    except (OSError, smtplib.SMTPException) as error:
+        return WriteResult(
+            mail.key, Reply.UNKNOWN, message=f"The mail server's answer was lost: {type(error).__name__}."
+        )
+    finally:
+        with suppress(OSError, smtplib.SMTPException):
+            connection.close()
+    return WriteResult(mail.key, Reply.DONE)
+
+
+def _refusal(error: smtplib.SMTPException) -> Refusal:
+    code = int(getattr(error, "smtp_code", 0) or 0)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code = max((int(told[0]) for told in error.recipients.values()), default=0)
+    return Refusal("MAIL_REFUSED", f"The mail server refused the message ({code}).", retry=400 <= code < 500)
