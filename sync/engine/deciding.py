@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from mappings.apply import canonical
@@ -16,7 +16,8 @@ from sync.core.planner import unchanged
 from sync.core.records import Operation, Outcome, Record, Side
 from sync.engine import failures, tombstones
 from sync.engine.deleting import TOMBSTONE, Deleting, Policy, deleted_on
-from sync.engine.grounds import Look, base_of
+from sync.engine.failures import NAMES
+from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN, Look, base_of
 from sync.engine.history import (
     Histories,
     updates_on,
@@ -25,7 +26,8 @@ from sync.engine.intending import put_off
 from sync.engine.items import Item, Later
 from sync.engine.meeting import Meeting
 from sync.engine.rows import new_link
-from sync.engine.settling import Settling
+from sync.engine.settling import Settling, fought_for
+from sync.models import Intent
 from sync.models.attention import WaitingReason
 from sync.models.link import LinkState
 
@@ -202,7 +204,7 @@ class Deciding(Meeting, Settling):
         for item in items:
             assert item.link is not None
             if not _lives(item):
-                item.rest(Outcome.UNCHANGED)  # buried already
+                self._leave_buried(item, side, looks[side], proven=item.id_on(side) in gone)
             elif item.id_on(side) not in gone:
                 item.operation, item.to = Operation.UPDATE, side
                 item.fail(failures.counterpart_missing(item, side))
@@ -212,8 +214,31 @@ class Deciding(Meeting, Settling):
                 item.wait(Later(WaitingReason.GUARD, why, timedelta(minutes=15)), Outcome.WAITING)
             else:
                 for intent in item.found:  # whatever it was about to write is gone
-                    intent.settled_at = looks[side].at
+                    self._let_go(item, intent, side, looks[side].at)
                 self.deleting.plan(item, side)
+
+    def _leave_buried(self, item: Item, side: Side, look: Look, *, proven: bool) -> None:
+        """Of a pair that has ended: what was about to be written to the record that is gone is over, and the tombstone
+        names that record, so that the pair lives again once it is restored."""
+        assert item.link is not None
+        for intent in item.found:
+            if (proven and intent.side == side) or look.at > intent.at + SEND_WITHIN + EXECUTES_WITHIN:
+                self._let_go(item, intent, side, look.at)
+        item.rest(Outcome.UNCHANGED)
+        if proven and item.link.state == TOMBSTONE[item.side]:
+            item.ending = item.tombstone = TOMBSTONE[side]
+            item.notes.append(
+                f"The deleted record was restored, but {NAMES[side]} has deleted its own since: it stays on its own."
+            )
+
+    @staticmethod
+    def _let_go(item: Item, intent: Intent, side: Side, at: datetime) -> None:
+        """Whether a request was executed, the record of `side` that is gone does not tell: what it went over, if it was, goes
+        on record."""
+        intent.settled_at = at
+        if intent.side == side and intent.operation != Operation.CREATE:
+            item.learnt.append("An earlier write has an unknown outcome; its record was deleted since.")
+            item.overwrote += fought_for(item, intent, side)
 
     def _meet_deleted(self, item: Item, id: str, look: Look) -> None:
         """A pair is noted whose other record is in the recycle bin already; what is left follows the policy."""

@@ -103,7 +103,7 @@ class Deleting:
                 name in closing and canonical(closing[name]) != canonical(now)
             )
             # What two records that met have never agreed on was not seen by the one that is gone either.
-            agreed = base[_PLACE[item.to]] if base is not None else None
+            agreed = base[_PLACE[item.to]] if base is not None and _was_carried(row, base) else None
             if taken and canonical(now) != canonical(agreed):
                 found.append(_overwrote(item, policy, row.id, name, closing.get(name), now))
         return found
@@ -133,6 +133,19 @@ class Deleting:
 
 
 _PLACE = {Side.SERVICENOW: 0, Side.SALESFORCE: 1}  # of a side's value in a base
+
+
+def _was_carried(row: CompiledRow, base: Base) -> bool:
+    """Whether both records have held what the base says. A one-way row leaves what it found at a birth or a meeting: then
+    each side's base is its own value, and the other record never had it."""
+    if row.one_way is None:
+        return True
+    here, there = base
+    try:
+        sent = row.to_salesforce(here) if row.one_way == Side.SALESFORCE else row.to_servicenow(there)
+    except ValueError:
+        return False
+    return canonical(sent.value) == canonical(there if row.one_way == Side.SALESFORCE else here)
 
 
 def _shown(item: Item, row: CompiledRow) -> Any:

@@ -207,7 +207,8 @@ def put_off(item: Item) -> None:
     """Another lane holds this record, or has changed what is known of it: nothing is sent or learnt for it now."""
     item.intent = item.other = item.plan = item.base = item.fields = item.failure = None
     item.found, item.writes, item.extra, item.overwrote, item.notes, item.learnt = (), [], {}, [], [], []
-    item.base_moved = item.fields_moved = item.conditional = item.unfinished = False
+    item.base_moved = item.fields_moved = item.conditional = item.unfinished = item.revived = False
+    item.ending = item.tombstone = ""
     item.wait(
         Later(WaitingReason.CLAIMED, "Another run held the record.", timedelta(seconds=1)), Outcome.WAITING
     )

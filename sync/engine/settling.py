@@ -136,14 +136,32 @@ def _moved(intent: Intent, version: Version, side: Side) -> bool:
     return intent.planned_stamp != version.edited_at
 
 
+def fought_for(item: Item, intent: Intent, side: Side) -> list[Overwrote]:
+    """Values that a request was to go over although nobody had agreed to them."""
+    found = (
+        _unagreed(item, row, values, side)
+        for row, values in intent.payload["fields"].items()
+        if canonical(values[1]) != canonical(values[3])
+    )
+    return [each for each in found if each is not None]
+
+
+def _unagreed(item: Item, row: str, values: Sequence[Any], side: Side) -> Overwrote | None:
+    name, sent, source, under = values
+    known = item.known_base().get(row)
+    there = 1 if side is Side.SALESFORCE else 0
+    if known is not None and canonical(under) == canonical(known[there]):
+        return None
+    lost = FieldWrite(row, name, sent, source, under, rule="answer lost", contested=True, base=known)
+    return Overwrote(side, lost)
+
+
 def _landed(item: Item, row: str, values: Sequence[Any], side: Side) -> None:
     """An earlier write took effect: what it sent is the base now, and what it went over must still be on record."""
-    name, sent, source, under = values
-    known, now = item.known_base().get(row), base_of(side, source, sent)
-    if known == now:
+    _, sent, source, _ = values
+    now = base_of(side, source, sent)
+    if item.known_base().get(row) == now:
         return
-    there = 1 if side is Side.SALESFORCE else 0
-    if known is None or canonical(under) != canonical(known[there]):
-        lost = FieldWrite(row, name, sent, source, under, rule="answer lost", contested=True, base=known)
-        item.overwrote.append(Overwrote(side, lost))
+    if (gone := _unagreed(item, row, values, side)) is not None:
+        item.overwrote.append(gone)
     item.set_base(row, now)

@@ -16,6 +16,8 @@ from tests.engine.killing import let_time_pass
 
 CLOSE = {"salesforce": {"Status": "Closed"}, "servicenow": {"state": "7", "close_code": "Solution provided", "close_notes": "Gone"}}  # fmt: skip
 
+SUBJECT = {"servicenow": "short_description", "salesforce": "Subject"}
+
 
 @pytest.fixture
 def both(transactional_db: None, pair: Pair) -> Callable[..., Flow]:
@@ -111,6 +113,48 @@ def test_a_restored_record_brings_its_pair_back_to_life(both: Callable[..., Flow
     run_now(flow)
     assert pair.servicenow.rows("incident")[0]["short_description"] == "Back again"
     assert not Conflict.objects.filter(state="open").exists()
+
+
+def test_what_only_the_record_that_is_left_ever_held_is_on_record_before_it_is_deleted(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    rows = (SUBJECT, {"servicenow": "description", "salesforce": "Description", "direction": "to_salesforce"})
+    flow = both(
+        {"servicenow": "delete"}, rows=rows, create_in_servicenow=True, salesforce_enter="Subject != null"
+    )
+    pair.salesforce.add("Case", Subject="Printer on fire", Description="Only in the Case", Status="New")
+    run_now(flow)
+    (incident,) = pair.servicenow.rows("incident")
+    assert incident["description"] == ""
+    pair.servicenow.delete("incident", incident["sys_id"])
+
+    run_now(flow)
+
+    assert not pair.salesforce.rows("Case")
+    (gone,) = Conflict.objects.filter(field="Description")
+    assert (gone.rule, gone.values["salesforce"]) == ("policy: delete", "Only in the Case")
+
+
+def test_a_pair_lives_again_although_its_records_came_back_one_after_the_other(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both({"servicenow": "ignore", "salesforce": "unlink"})
+    incident, case = a_pair(flow, pair)
+    pair.servicenow.delete("incident", incident)
+    pair.salesforce.edit("Case", case, by="abel.tuter", Subject="Printer still on fire")
+    run_now(flow)
+    assert state() == LinkState.DELETED_IN_SERVICENOW
+    pair.salesforce.delete("Case", case)
+    pair.servicenow.undelete("incident", incident)
+    run_now(flow)
+    assert state() == LinkState.DELETED_IN_SALESFORCE
+    assert "stays on its own" in Event.objects.latest("at").detail["notes"][0]
+
+    pair.salesforce.undelete("Case", case)
+    run_now(flow)
+
+    assert state() == LinkState.ACTIVE
+    at_rest(flow, pair)
 
 
 def test_a_record_that_merely_vanished_is_not_taken_for_a_deleted_one(

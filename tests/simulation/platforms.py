@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sync.core.records import Side
+from sync.sandbox.clock import Deed, ManualClock
 from sync.sandbox.commits import Commits, Rows
 from sync.sandbox.inprocess import World, in_process
 from sync.sandbox.salesforce.dialect import Dialect as OrgDialect
@@ -29,12 +30,21 @@ class RowLocks(Commits):
         super().written(rows, key, earlier)
 
 
+class WatchedClock(ManualClock):
+    """`look`: called after each appointment, so that what a late request does is seen at the moment when it does it."""
+
+    look: Callable[[], object] = staticmethod(lambda: None)
+
+    def call_at(self, moment: datetime, deed: Deed) -> None:
+        super().call_at(moment, lambda: (deed(), self.look()))
+
+
 class Platforms:
     """`world` with helpers that both sides share; raw values by column."""
 
     def __init__(self) -> None:
-        self.world: World = in_process(seed=1)
-        self.clock = self.world.clock
+        self.clock = WatchedClock()
+        self.world: World = in_process(seed=1, clock=self.clock)
         self.sides = {Side.SERVICENOW: self.world.servicenow, Side.SALESFORCE: self.world.salesforce}
         instance, org = self.world.servicenow.platform, self.world.salesforce.platform
         instance.commits = RowLocks(instance.clock.unshifted)

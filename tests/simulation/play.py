@@ -90,6 +90,7 @@ class Play:
                 if name in switches(each.platform.dialect):
                     each.turn(**{name: reading})
         self.ledger = Ledger(platforms)
+        platforms.clock.look = self.ledger.look_around
         self.setting = Setting(
             platforms, self.bench.wires, self.bench.flows.context(schedule.flow), self.ledger,
             schedule.page_size, schedule.history, random.Random(schedule.seed + 1), self.parts,
@@ -102,6 +103,7 @@ class Play:
         self.settings = EVERY[schedule.flow]
         self.deletes = schedule.flow in DELETING
         self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
+        self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
         if self.deletes:
             self.ledger.watches_deletions = True
             platforms.sides[Side.SERVICENOW].turn(itil_deletes_incidents=True)
@@ -223,11 +225,13 @@ class Play:
         id = ids[index % len(ids)]
         self._as_person(side, lambda by: (self.bench.platforms.sides[side].delete(NAMES[side], id), id)[1])
         self.deleted[side].append(id)
+        self.moved[id] = max(self.moved.values(), default=0) + 1
 
     def _undelete(self, side: Side) -> None:
         """The record that was deleted last comes back."""
         if self.deleted[side]:
             id = self.deleted[side].pop()
+            self.moved[id] = max(self.moved.values()) + 1
             self._as_person(
                 side, lambda by: (self.bench.platforms.sides[side].undelete(NAMES[side], id), id)[1]
             )

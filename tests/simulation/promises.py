@@ -125,8 +125,13 @@ def _stay_deleted(play: Play) -> Iterator[str]:
             survived = ends[side.other] and not ends[side] and link.end(side) in play.deleted[side]
             if survived and link.state == "active":
                 yield f"{link.end(side)} of {side} was deleted, and its pair is said to live"
-            if survived and policy == "delete":
+            if survived and policy == "delete" and not _restored_since(play, link, side):
                 yield f"{link.end(side)} of {side} was deleted, and its counterpart was not"
+
+
+def _restored_since(play: Play, link: RecordLink, side: Side) -> bool:
+    """Whether people restored the other record after that of `side` was gone: then it is theirs to keep."""
+    return play.moved.get(link.end(side.other), 0) > play.moved[link.end(side)]
 
 
 def _agree(play: Play) -> Iterator[str]:

@@ -11,10 +11,16 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    "flow", ["closes", "unlinks", "one-way-closes"]
+    "flow", ["deletes", "closes", "unlinks", "one-way-closes"]
 )  # more: make simulate ARGS="--flow closes"
 def test_every_promise_holds_although_records_are_deleted_and_restored(bench: Bench, flow: str) -> None:
     assert broken_by(bench, range(28, 40), flow) == []
+
+
+# Each of these broke a promise once.
+@pytest.mark.parametrize(("flow", "seed"), [("deletes", 6), ("deletes", 21), ("deletes", 49), ("closes", 21)])
+def test_what_broke_a_promise_once_keeps_it(bench: Bench, flow: str, seed: int) -> None:
+    assert broken_by(bench, [seed], flow) == []
 
 
 def test_the_schedules_delete_and_restore() -> None:
