@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,6 +18,7 @@ from sync.encryption import keyring
 from sync.models import AuditEntry
 
 PURPOSE = "audit log chain"
+PRUNED = "audit.pruned"  # an entry that vouches for those that were deleted on purpose
 
 
 def record(
@@ -52,6 +54,44 @@ def record(
         entry.mac = _mac(entry)
         entry.save()
     return entry
+
+
+def older_than(before: datetime) -> int:
+    """How many entries `prune` would delete."""
+    return AuditEntry.objects.filter(number__lte=_last_before(before)).count()
+
+
+def _last_before(before: datetime) -> int:
+    """The number of the last of the entries from the first on that are all older; 0 where there is none."""
+    younger = AuditEntry.objects.filter(at__gte=before).order_by("number").first()
+    until = younger.number if younger is not None else _newest_number() + 1
+    return until - 1 if AuditEntry.objects.filter(number__lt=until).exists() else 0
+
+
+def _newest_number() -> int:
+    newest = AuditEntry.objects.order_by("-number").first()
+    return newest.number if newest else 0
+
+
+def prune(before: datetime) -> int:
+    """Delete the entries that are older, up to the first that is not, and leave a signed one that says up to which.
+
+    Raises ValueError where the chain is broken: what was done to it would be out of sight with them.
+    """
+    with transaction.atomic():
+        _last_for_update()
+        last = AuditEntry.objects.filter(number=_last_before(before)).first()
+        if last is None:
+            return 0
+        if (fault := next(verify(), None)) is not None:
+            raise ValueError(
+                f"Entry {fault.number} {fault.text}: nothing is deleted from a log that is not whole."
+            )
+        gone: models.QuerySet[AuditEntry] = models.QuerySet(AuditEntry).filter(number__lte=last.number)
+        count = gone.count()
+        record(PRUNED, after={"through": last.number, "mac": last.mac, "entries": count, "before": before})
+        gone.delete()
+    return count
 
 
 def _last_for_update() -> AuditEntry | None:
@@ -104,11 +144,12 @@ class Fault:
 
 
 def verify() -> Iterator[Fault]:
-    """Walk the chain from its first entry; yields what was edited, is missing or cannot be checked.
+    """Walk the chain from its first entry, or from where it was pruned; yields what was edited, is missing or cannot
+    be checked.
 
     That its newest entries were cut off is not seen in what is left: compare their number with one noted elsewhere.
     """
-    previous, expected = "", 1
+    previous, expected = _beginning()
     for entry in AuditEntry.objects.order_by("number").iterator():
         if entry.number != expected:
             yield Fault(expected, f"entries {expected} to {entry.number - 1} are missing")
@@ -121,3 +162,18 @@ def verify() -> Iterator[Fault]:
         elif not hmac.compare_digest(_mac(entry), entry.mac):
             yield Fault(entry.number, "was edited after it was written")
         previous, expected = entry.mac, entry.number + 1
+
+
+def _beginning() -> tuple[str, int]:
+    """The mac that the first entry continues and its number: those of the very first unless a genuine entry, which is
+    part of the chain itself, says that all before it were pruned."""
+    first = AuditEntry.objects.order_by("number").first()
+    for stub in AuditEntry.objects.filter(action=PRUNED).order_by("-number"):
+        said = stub.after or {}
+        if first is not None and said.get("through") == first.number - 1 and _is_genuine(stub):
+            return str(said.get("mac", "")), first.number
+    return "", 1
+
+
+def _is_genuine(entry: AuditEntry) -> bool:
+    return entry.key_id in keyring().raw and hmac.compare_digest(_mac(entry), entry.mac)

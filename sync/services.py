@@ -519,3 +519,22 @@ def restore(*, contents: Contents, resume: bool, progress: Progress) -> list[str
             },
         )  # fmt: skip
     return names
+
+
+def prune_history(*, before: datetime, audit_before: datetime | None, dry_run: bool) -> dict[str, int]:
+    """Delete history that is older, the audit log only where it is named; returns how many rows of each kind went, or
+    would. Raises Refused for an audit log that is not whole."""
+    from sync import pruning
+
+    if dry_run:
+        found = pruning.count(before)
+        return found if audit_before is None else {**found, "audit entries": audit.older_than(audit_before)}
+    done = dict.fromkeys(pruning.KINDS, 0)
+    for name, rows in pruning.prune(before):
+        done[name] += rows
+    if audit_before is None:
+        return done
+    try:
+        return {**done, "audit entries": audit.prune(audit_before)}
+    except ValueError as error:
+        raise Refused(str(error)) from None

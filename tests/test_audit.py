@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -164,6 +165,43 @@ def test_a_persons_account_may_go_and_the_log_stays_whole() -> None:
 
     assert AuditEntry.objects.get().actor_name == "alice"
     assert faults() == []
+
+
+def test_a_pruned_log_is_whole_and_says_up_to_where(entries: list[AuditEntry]) -> None:
+    assert audit.prune(entries[-1].at) == len(entries) - 1
+    audit.record("flow.paused", label="still")
+
+    assert faults() == []
+    assert AuditEntry.objects.filter(action=audit.PRUNED).get().after["through"] == entries[-2].number
+    assert audit.prune(timezone.now()) == 3
+    assert faults() == []
+
+
+def test_a_beginning_cut_off_beyond_what_was_pruned_is_found(entries: list[AuditEntry]) -> None:
+    audit.prune(entries[1].at)
+    past_the_model().filter(number=entries[1].number).delete()
+
+    assert faults()
+
+
+def test_nobody_without_the_key_can_vouch_for_entries_that_are_gone(entries: list[AuditEntry]) -> None:
+    """As somebody who deletes the beginning and writes the stub that would excuse it."""
+    past_the_model().filter(number=1).delete()
+    stub = entries[-1]
+    past_the_model().filter(pk=stub.pk).update(
+        action=audit.PRUNED, after={"through": 1, "mac": entries[0].mac}
+    )
+
+    assert (1, "entries 1 to 1 are missing") in faults()
+
+
+def test_a_log_that_is_not_whole_is_not_pruned(entries: list[AuditEntry]) -> None:
+    past_the_model().filter(number=2).update(action="something.else")
+
+    with pytest.raises(ValueError, match="nothing is deleted"):
+        audit.prune(timezone.now())
+
+    assert AuditEntry.objects.count() == len(entries)
 
 
 def test_an_entry_is_never_changed_or_deleted(entries: list[AuditEntry]) -> None:

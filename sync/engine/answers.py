@@ -115,7 +115,9 @@ class Applying:
         for row, value in (item.plan.unborn if item.plan else {}).items():
             # Blank there must not blank it here; what the platform has filled in itself (a number) goes back.
             item.set_base(row, base_of(item.to, value, None))
-        item.link = new_link(item, self.context, batch.read_at, other_id=result.id, born_in=item.side)
+        item.link = new_link(
+            item, self.context, self.store.now(), other_id=result.id, born_in=item.side, read_at=batch.read_at
+        )
         item.link.base = item.known_base()  # a pair is a list in JSON
         if item.fields:
             item.link.fields = item.fields

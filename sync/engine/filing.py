@@ -25,7 +25,7 @@ from sync.errors import RunAborted
 from sync.models import Attachment, Checkpoint, DeadLetter, Event, RecordLink
 from sync.models.attachment import LETTER_FIELD, UNSETTLED, WITHOUT_COPY, AttachmentStatus
 from sync.models.attention import DeadLetterState
-from sync.models.base import Lane
+from sync.models.base import Lane, least_key, time_ordered_uuid
 from sync.models.link import END, LinkState
 
 # Each side has a checkpoint for what came to it since, and one for the links whose files were read whole.
@@ -112,7 +112,7 @@ class Filing:
     def _read_whole(self, side: Side, last: UUID) -> None:
         """Not beyond the links that may still become visible: their keys name the time they were made."""
         settled = self.store.now() - self.store.context.overlap
-        floor = UUID(int=int(settled.timestamp() * 1000) << 80)
+        floor = least_key(settled)
         kept = self.store.checkpoint(side, READ_WHOLE)
         Checkpoint.objects.filter(pk=kept.pk).update(poll_id=min(last, floor).hex)
 
@@ -130,7 +130,8 @@ class Filing:
 
     def _row(self, side: Side, file: File, link: RecordLink, rules: FileRules) -> Attachment:
         row = Attachment(
-            flow=self.store.context.flow, link=link, side=side, source_id=file.id, size=file.size,
+            id=time_ordered_uuid(self.store.now()), flow=self.store.context.flow, link=link, side=side,
+            source_id=file.id, size=file.size,
             sha256=file.sha256, md5=file.md5, since=self.store.now(),
         )  # fmt: skip
         row.content = {"name": file.name, "type": file.content_type}

@@ -133,7 +133,7 @@ class Intending(Known):
             item.link.synced_at = self.now()
             try:
                 with transaction.atomic():
-                    item.link.save(force_insert=True)
+                    rows.insert_links([item.link], self.now())
                 item.new_link = False
                 item.base_moved = False
             except IntegrityError:

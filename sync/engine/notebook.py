@@ -23,7 +23,7 @@ from sync.engine.bulk import chunks
 from sync.engine.store import Store
 from sync.models import Checkpoint, DeadLetter, Event, JournalEntry, RecordLink, Revision, Run
 from sync.models.attention import DeadLetterState
-from sync.models.base import Lane
+from sync.models.base import Lane, least_key
 from sync.models.entry import SETTLED_BY_LOOKING, EntryStatus
 from sync.models.link import LinkState
 
@@ -108,7 +108,7 @@ class Notebook:
             or not backfills.filter(Q(finished_at=None) | Q(finished_at__gt=long_ago)).exists()
         ):
             return
-        overlapping = _key_of(self.store.now() - max(self.store.context.overlap, leases.DURATION))
+        overlapping = least_key(self.store.now() - max(self.store.context.overlap, leases.DURATION))
         if overlapping < uuid.UUID(kept.poll_id):
             self._save_links(overlapping)
 
@@ -353,8 +353,3 @@ def title(row: JournalEntry) -> str:
 
 def _tag(message: str, key_id: str = "") -> str:
     return keyring().mac(PURPOSE, message.encode(), key_id)[:TAG]
-
-
-def _key_of(moment: datetime) -> uuid.UUID:
-    """The least key that a row made at this moment can have; see `time_ordered_uuid`."""
-    return uuid.UUID(int=int(moment.astimezone(UTC).timestamp() * 1000) << 80)

@@ -26,6 +26,7 @@ from sync.engine.recovery import Recovery
 from sync.engine.store import Store
 from sync.errors import SchemaError, SyncError
 from sync.models import JournalEntry, RecordLink
+from sync.models.base import time_ordered_uuid
 from sync.models.entry import EntryStatus
 from sync.models.link import LinkState
 
@@ -224,7 +225,7 @@ class Notes:
         )
         for number, text in enumerate(parts, start=1):
             row = JournalEntry(
-                flow=self.context.flow, link=link, run=self.store.run, kind=pairing.kind.value, side=side,
+                id=time_ordered_uuid(self.store.now()), flow=self.context.flow, link=link, run=self.store.run, kind=pairing.kind.value, side=side,
                 place=entry.place.value, source_id=entry.id, part=number, parts=len(parts), written_at=entry.at,
             )  # fmt: skip
             row.text = text

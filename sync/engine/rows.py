@@ -58,8 +58,7 @@ def _intent_row(item: Item, intent: NewIntent, context: Context) -> tuple[Any, .
 _LINK_COLUMNS = tuple(column.attname for column in RecordLink._meta.concrete_fields)
 
 
-def insert_links(links: Sequence[RecordLink]) -> None:
-    now = timezone.now()
+def insert_links(links: Sequence[RecordLink], now: datetime) -> None:
     for link in links:
         link.created_at = now
     bulk.insert(
@@ -145,11 +144,20 @@ def _link_of(values: dict[str, Any]) -> RecordLink:
     return link
 
 
-def new_link(item: Item, context: Context, now: datetime, *, other_id: str, born_in: Side) -> RecordLink:
+def new_link(
+    item: Item,
+    context: Context,
+    made_at: datetime,
+    *,
+    other_id: str,
+    born_in: Side,
+    read_at: datetime | None = None,
+) -> RecordLink:
+    """`made_at`: named by its key, by which files and entries of new links are found. `read_at`: then, unless given."""
     flow = context.flow
     here, there = (item.record.id, other_id) if item.side is Side.SERVICENOW else (other_id, item.record.id)
     values: dict[str, Any] = _LINK_EMPTY | {
-        "id": time_ordered_uuid(),
+        "id": time_ordered_uuid(made_at),
         "flow_id": flow.pk,
         "born_in": born_in,
         "servicenow_connection_id": flow.servicenow_connection_id,
@@ -160,7 +168,7 @@ def new_link(item: Item, context: Context, now: datetime, *, other_id: str, born
         "salesforce_id": there,
     }
     link = _link_of(values)
-    see(link, item, now)
+    see(link, item, read_at or made_at)
     return link
 
 

@@ -205,7 +205,8 @@ class Store(Intending):
     def _record_links(self, batch: Batch) -> None:
         linked = [item for item in batch.items if item.link is not None]
         held = [item for item in linked if item.link is not None and not item.link._state.adding]
-        rows.insert_links([item.link for item in linked if item.link is not None and item.link._state.adding])
+        fresh = [item.link for item in linked if item.link is not None and item.link._state.adding]
+        rows.insert_links(fresh, self.now())
         rows.update_bases([item for item in held if item.base_moved or item.fields_moved], self.now())
         ours = [item for item in held if item.later is None or item.later.reason != WaitingReason.CLAIMED]
         done = [
