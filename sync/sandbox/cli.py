@@ -24,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--incidents", type=int, default=200, help="incidents made from the seed (200)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same data (1)")
     parser.add_argument(
+        "--no-customers",
+        action="store_true",
+        help="without the demo customers, their services, machines and articles",
+    )
+    parser.add_argument(
         "--data", type=Path, help="CSV of audited changes to replay, instead of made incidents"
     )
     parser.add_argument(
@@ -68,6 +73,7 @@ def configure(options: argparse.Namespace) -> PairConfig:
     return PairConfig(
         seed=options.seed,
         incidents=0 if options.data else options.incidents,
+        customers=not options.no_customers,
         data_file=options.data,
         speed=options.speed,
         servicenow_port=options.servicenow_port,

@@ -32,8 +32,10 @@ from sync.sandbox.jwt_keys import JwtKey, jwt_key
 from sync.sandbox.pages import Pages, make_pages
 from sync.sandbox.platform import Platform, PlatformContext, Row
 from sync.sandbox.replay import Replay
+from sync.sandbox.salesforce.clients import settle as settle_org
 from sync.sandbox.scenario_file import Scenario, read_scenario
 from sync.sandbox.server import SandboxServer
+from sync.sandbox.servicenow.estate import settle as settle_instance
 from sync.sandbox.tickets import fill
 
 P = TypeVar("P", bound=Platform)
@@ -43,7 +45,8 @@ P = TypeVar("P", bound=Platform)
 class PairConfig:
     """`incidents`: made from the seed at start. `speed`: replayed changes a second, 0 is all at once.
 
-    `delay`: seconds added to each data call, and up to `jitter` more. `arrivals`: new incidents a minute, with an edit
+    `customers`: the demo customers with their services, machines and articles; without them there is none but an
+    Account. `delay`: seconds added to each data call, and up to `jitter` more. `arrivals`: new incidents a minute, with an edit
     of an older one each. A port that is taken is replaced by a free one, or is an error if `strict_ports`.
     `scenario`: what goes wrong, as a file. `jwt_keys`: where keys for the JWT bearer grant go, if they are wanted.
     `switches`: open questions by name and the reading of each, as text.
@@ -52,6 +55,7 @@ class PairConfig:
 
     seed: int = 1
     incidents: int = 0
+    customers: bool = False
     data_file: Path | None = None
     speed: float = 0.0
     servicenow_port: int = 0
@@ -177,6 +181,9 @@ def start_pair(config: PairConfig | None = None) -> Iterator[Pair]:
         keys = _trust_keys(config, instance, org) if config.jwt_keys else {}
         pair = Pair(*sides, authority.write_ca(folder), config.credentials, keys, tuple(remarks))
         background = _data(config, instance)
+        if config.customers:
+            settle_instance(instance)
+            settle_org(org)
         token = config.credentials.control_token
         left.start(instance, controls(instance, left, token, pages_left), instance.admit)
         right.start(org, controls(org, right, token, pages_right))

@@ -25,8 +25,14 @@ from sync.sandbox.salesforce.schema import Field as Column
 from sync.sandbox.salesforce.seeding import ADMINISTRATOR
 from sync.sandbox.salesforce.store import Row, Values
 
-_FIRST = ("Case", "Task", "FeedItem", "CaseComment", "Account", "Contact", "User", "Group")
-_IN_LISTS = (*NAMES, "Status", "Priority", "OwnerId", "Username", "Type", "ParentId", "LinkedEntityId")
+_FIRST = (
+    "Case", "Task", "FeedItem", "CaseComment", "CaseArticle", "Account", "Contact", "AccountTeamMember", "Opportunity",
+    "Asset", "Knowledge__kav", "SentEmail", "User", "Group",
+)  # fmt: skip
+_IN_LISTS = (
+    *NAMES, "Status", "Priority", "AccountId", "StageName", "SerialNumber", "OwnerId", "Username", "Type", "ParentId",
+    "LinkedEntityId",
+)  # fmt: skip
 _STAMPS = frozenset(
     {
         "Id",

@@ -16,6 +16,8 @@ NAMES = ("CaseNumber", "Name", "Subject", "Title", "ApiName", "CommentBody", "Bo
 IN_FORMS = (
     *NAMES, "Description", "Status", "Priority", "Origin", "Reason", "OwnerId", "ContactId", "AccountId", "IsEscalated",
     "FirstName", "LastName", "Username", "Email", "Alias", "ParentId", "IsPublished",
+    "Type", "Industry", "StageName", "CloseDate", "Amount", "UserId", "TeamMemberRole", "SerialNumber", "InstallDate",
+    "UsageEndDate", "ServiceNow_Products__c", "ServiceNow_Onboarding__c", "ServiceNow_Sys_Id__c", "Recipients",
 )  # fmt: skip
 _LONG, _WIDE = 255, 120  # characters above which a text has a text area, or a line of its own
 

@@ -42,17 +42,30 @@ _FIRST = (
     "sc_request",
     "sc_req_item",
     "sc_task",
+    "sysapproval_approver",
+    "customer_account",
+    "customer_contact",
+    "alm_hardware",
+    "cmdb_ci",
+    "cmdb_ci_service",
+    "sc_cat_item",
+    "kb_knowledge",
     "sys_user",
     "sys_user_group",
 )
-_IN_LISTS = ("number", "name", "short_description", "state", "priority", "assigned_to", "assignment_group")
+_IN_LISTS = (
+    "number", "display_name", "name", "title", "short_description", "state", "workflow_state", "priority", "install_status",
+    "assigned_to", "assignment_group", "sysapproval", "approver", "account", "company", "serial_number", "parent",
+)  # fmt: skip
 _IN_FORMS = (
     "number", "short_description", "description", "state", "hold_reason", "impact", "urgency", "priority", "category",
-    "caller_id", "assignment_group", "assigned_to", "close_code", "close_notes", "name", "user_name", "email",
+    "caller_id", "assignment_group", "assigned_to", "close_code", "close_notes", "name", "user_name", "email", "display_name",
+    "company", "account", "install_status", "serial_number", "warranty_expiration", "ci", "workflow_state", "text",
+    "start_date", "end_date", "approval", "active", "price", "approver", "sysapproval",
 )  # fmt: skip
 _LONG, _WIDE = 200, 120  # characters above which a column has a text area, or a line of its own
 _YES_NO = {"true": "Yes", "false": "No"}
-_LIST_COLUMNS = 5  # beside the stamps
+_LIST_COLUMNS, _MOST_KNOWN = 5, 6  # beside the stamps
 
 
 class ServiceNowDesk:
@@ -295,8 +308,12 @@ def _journals(table: Table) -> list[Column]:
 
 def _listed(table: Table) -> list[Column]:
     """The columns of a list: those that people know a row by, else the table's first."""
-    known = [table.by_name[name] for name in _IN_LISTS if name in table.by_name]
-    others = [column for column in table.own if column not in known and column.kind not in JOURNAL_TYPES]
+    known = [table.by_name[name] for name in _IN_LISTS if name in table.by_name][:_MOST_KNOWN]
+    others = [
+        column
+        for column in table.columns
+        if column not in known and not column.system and column.kind not in JOURNAL_TYPES
+    ]
     return [*known, *others][: max(_LIST_COLUMNS, len(known))]
 
 
