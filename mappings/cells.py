@@ -7,7 +7,7 @@ row's `reverse` formula, or the inverses of the calls from the outside in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from mappings.expressions import Run, bind, noted, parse, prepared, run
@@ -66,7 +66,7 @@ def is_name(cell: str) -> bool:
 def compile_cell(field: FieldSpec, spec: MappingSpec, env: Environment) -> Cell:
     """Raises CellError."""
     tree = tree_of(field)
-    tools = Tools.of(spec, env)
+    tools = replace(Tools.of(spec, env), longest=env.salesforce_lengths.get(field.salesforce, 0))
     back = reverse_of(field)
     for each in (tree, *([back] if back else [])):
         _check_settings(each, spec)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mappings.html import reference
+
 
 class Direction(StrEnum):
     TO_SALESFORCE = "to_salesforce"
@@ -123,3 +125,4 @@ class Environment:
     servicenow_lengths: Mapping[str, int] = field(default_factory=dict)
     servicenow_record_url: str = "{id}"
     counterpart: Callable[[str, str, str], str] = no_counterpart
+    picture: Callable[[str], str] = reference  # where Salesforce shows a picture of ServiceNow, by its sys_id

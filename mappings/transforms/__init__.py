@@ -4,6 +4,6 @@ Each is a plain function with a docstring and examples in one of these modules; 
 """
 
 from mappings.registry import REGISTRY as TRANSFORMS
-from mappings.transforms import choices, lookups, numbers, texts, times
+from mappings.transforms import choices, lookups, markup, numbers, texts, times
 
-__all__ = ["TRANSFORMS", "choices", "lookups", "numbers", "texts", "times"]
+__all__ = ["TRANSFORMS", "choices", "lookups", "markup", "numbers", "texts", "times"]
