@@ -130,6 +130,10 @@ class Files(Protocol):
         stamps say; page by page, in no order."""
         ...
 
+    def by_id(self, ids: Sequence[str]) -> Sequence[File]:
+        """These files, those inside of fields too; what is not shown is absent."""
+        ...
+
     def open(self, id: str) -> Stream:
         """The file's bytes as they come; to be closed."""
         ...
@@ -139,6 +143,22 @@ class Files(Protocol):
 
         What the source or the content raises comes through as it is; what this platform says as for a write.
         """
+        ...
+
+
+class PictureShelf(Protocol):
+    """Where a system keeps pictures that its rich text shows. Raises only `sync.errors`."""
+
+    def named(self, name: str) -> str:
+        """The id of the picture under this name of ours, "" if there is none; an extension is no part of it."""
+        ...
+
+    def add(self, file: NewFile, content: Callable[[], Passing]) -> str:
+        """Keep a picture; returns its id. As `Files.add` otherwise."""
+        ...
+
+    def address(self, id: str) -> str:
+        """What an `img` of rich text names to show it."""
         ...
 
 
@@ -286,6 +306,11 @@ class Connector(Protocol):
 
     @property
     def files(self) -> Files: ...
+
+    @property
+    def pictures(self) -> PictureShelf | None:
+        """None where rich text of the system shows no copies of ours."""
+        ...
 
     def probe(self, name: str = "", key_field: str = "") -> Probe:
         """What Test connection says; never raises for what it tests, says it in findings."""

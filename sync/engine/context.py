@@ -23,6 +23,7 @@ from sync.core.merge import Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
 from sync.core.records import FieldSchema, Schema, Side
+from sync.engine.pictures import Pictures
 from sync.engine.references import References
 from sync.engine.sharing import check_clashes
 from sync.errors import ConfigurationError, SchemaError
@@ -51,6 +52,7 @@ class Context:
     tools_of: Mapping[Side, Tools] = field(
         default_factory=dict
     )  # what formulas ask of the world, by where values go
+    pictures: Pictures | None = None  # where Salesforce shows pictures that its texts show
 
     @property
     def table(self) -> str:
@@ -223,9 +225,10 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
         _check_key(data, schema, keys)
     writes_back = data["direction"] != "to_salesforce"
     here = _schema(flow.servicenow_connection, data["servicenow_table"], servicenow) if writes_back else None
-    references = References(flow)
+    references, pictures = References(flow), Pictures(flow)
     environment = Environment(
         counterpart=references,
+        picture=pictures,
         people=people_known,
         salesforce_lengths=_lengths(schema),
         servicenow_lengths=_lengths(here) if here else {},
@@ -244,7 +247,7 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     references.follow(mapping.rows)
     context = Context(
         flow, revision, data, mapping, schema, here, org, keys, exchange, references, actions,
-        {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {},
+        {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {}, pictures,
     )  # fmt: skip
     _check_creation(context)
     return context

@@ -19,6 +19,7 @@ from sync.core.records import Operation, Outcome, Record, Reply, Side, Write
 from sync.core.window import Poll
 from sync.engine import tombstones
 from sync.engine.answers import Applying
+from sync.engine.bearing import TRANSFORM, carry
 from sync.engine.context import DEFAULT_PAGE, Context
 from sync.engine.deciding import Deciding
 from sync.engine.grounds import SEND_WITHIN, Look
@@ -76,6 +77,7 @@ class Paging:
         else:
             items = self._deciding.decide(side, records, look, entered=entered, look_up=look_up, asked=asked)
         self._guard_deletions()
+        self._carry_pictures(items)
         at = self.store.now()
         batch = Batch(side, items, at, began=began, seen=records if self.context.actions else ())
         if self.store.dry:
@@ -96,6 +98,11 @@ class Paging:
             batch.answers = self._background.submit(self._sender(batch, writes), writes, at)
         self._spent("record", started)
         return batch
+
+    def _carry_pictures(self, items: Sequence[Item]) -> None:
+        rows = [row.id for row in self.context.rows if row.spec.transform == TRANSFORM]
+        if rows and self.context.pictures is not None and not self.store.dry:
+            carry(items, rows, self.context.pictures, self._connectors, self.store)
 
     def _guard_deletions(self) -> None:
         """Too many pairs of the page have lost a record: no policy acts until a person has looked."""

@@ -12,6 +12,7 @@ from sync.models.flow import Flow, Revision, Schedule
 from sync.models.lane import Checkpoint, LaneLease
 from sync.models.link import Intent, RecordLink
 from sync.models.partition import BulkJob, Partition
+from sync.models.picture import Picture
 from sync.models.question import Question
 from sync.models.reconciliation import Reconciliation, Sighting, Suspect
 from sync.models.run import Run
@@ -38,6 +39,7 @@ __all__ = [
     "JournalEntry",
     "LaneLease",
     "Partition",
+    "Picture",
     "Question",
     "Reconciliation",
     "RecordLink",

@@ -28,6 +28,7 @@ from sync.connectors.salesforce.dialect import SalesforceDialect
 from sync.connectors.salesforce.files import SalesforceFiles
 from sync.connectors.salesforce.ingest import Ingest
 from sync.connectors.salesforce.org import Org
+from sync.connectors.salesforce.pictures import SalesforcePictures
 from sync.connectors.unreadable import HISTORIES
 from sync.core.notes import Entry, EntryPage
 from sync.core.reconciling import Tally
@@ -178,6 +179,10 @@ class SalesforceConnector:
     @property
     def files(self) -> SalesforceFiles:
         return SalesforceFiles(self._org, self._workers)
+
+    @property
+    def pictures(self) -> SalesforcePictures:
+        return SalesforcePictures(self.files)
 
     def probe(self, name: str = "", key_field: str = "") -> Probe:
         return probing.probe(self._org, name, key_field)

@@ -41,6 +41,9 @@ class SalesforceFiles:
         links = self._by_key("ContentDocumentLink", "LinkedEntityId", parents, _LINK)
         return self._shown(links)
 
+    def by_id(self, ids: Sequence[str]) -> list[File]:
+        return [_file(row, "") for row in self._by_key("ContentVersion", "Id", ids, _VERSION)]
+
     def since(self, name: str, at: datetime) -> Iterator[list[File]]:
         """Versions made at `at` or later, and documents shown on a record of `name` since, however old they are."""
         window = soql.within(at, None)
@@ -115,7 +118,8 @@ def _around(file: NewFile, parent: str, boundary: str) -> tuple[bytes, bytes]:
     for a line of a header."""
     stem, _, suffix = file.name.rpartition(".")
     title = stem if stem and suffix else file.name
-    record = {"Title": title, "PathOnClient": file.name, "FirstPublishLocationId": parent}
+    record = {"Title": title, "PathOnClient": file.name}
+    record |= {"FirstPublishLocationId": parent} if parent else {}
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="entity_content"\r\n'
         f"Content-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(record)}\r\n"

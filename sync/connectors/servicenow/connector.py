@@ -174,6 +174,10 @@ class ServiceNowConnector:
     def files(self) -> ServiceNowFiles:
         return ServiceNowFiles(self._instance, self._workers)
 
+    @property
+    def pictures(self) -> None:
+        return None
+
     def probe(self, name: str = "", key_field: str = "") -> Probe:
         return probing.probe(self._instance, self.profile, name, key_field)
 

@@ -39,6 +39,10 @@ class ServiceNowFiles:
         rows = rows_by_key(self.instance, self.workers, TABLE, "table_sys_id", parents, _NAMES)
         return _files(rows)
 
+    def by_id(self, ids: Sequence[str]) -> list[File]:
+        rows = rows_by_key(self.instance, self.workers, TABLE, "sys_id", ids, _NAMES)
+        return [_file(row) for row in rows]
+
     def since(self, name: str, at: datetime) -> Iterator[list[File]]:
         condition = query.every(f"table_name={query.name(name)}", f"sys_created_on>={query.stamp(at)}")
         rows = all_rows(self.instance, TABLE, _NAMES, condition)
