@@ -30,7 +30,11 @@ class Tools:
     @classmethod
     def of(cls, mapping: MappingSpec, env: Environment) -> Tools:
         return cls(
-            mapping.value_maps, env.people, env.counterpart, env.servicenow_record_url, env.picture,
+            mapping.value_maps,
+            env.people,
+            env.counterpart,
+            env.servicenow_record_url,
+            env.picture,
             mapping.time_zone,
         )
 

@@ -26,6 +26,8 @@ def html_clean(text: Text, *, tools: Tools) -> Text | Projected:
         found, note = html.cleaned(text, limit=tools.longest, origin=origin, picture=tools.picture)
     except html.Unreadable as error:
         raise Unmapped(
-            str(error), code="HTML_UNREADABLE", advice="Shorten or simplify the text in ServiceNow, then retry."
+            str(error),
+            code="HTML_UNREADABLE",
+            advice="Shorten or simplify the text in ServiceNow, then retry.",
         ) from None
     return Projected(found, note)

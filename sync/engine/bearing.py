@@ -33,7 +33,7 @@ from sync.models import Picture
 from sync.models.attention import WaitingReason
 from sync.models.picture import PictureStatus
 
-TRANSFORM = "html_clean"  # of the rows whose text may show pictures
+TRANSFORM = "html_clean"  # what a row names, alone or in a formula, whose text may show pictures
 LARGEST = 10 * MEGABYTE
 _GONE = "FILE_GONE"
 

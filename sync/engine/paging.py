@@ -100,7 +100,7 @@ class Paging:
         return batch
 
     def _carry_pictures(self, items: Sequence[Item]) -> None:
-        rows = [row.id for row in self.context.rows if row.spec.transform == TRANSFORM]
+        rows = [row.id for row in self.context.rows if TRANSFORM in row.spec.transform]
         if rows and self.context.pictures is not None and not self.store.dry:
             carry(items, rows, self.context.pictures, self._connectors, self.store)
 
