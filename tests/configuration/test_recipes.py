@@ -76,7 +76,7 @@ def test_what_the_flow_says_overrides_the_recipe_and_an_empty_key_leaves_it_out(
 def test_an_unknown_recipe_is_told_with_those_there_are_and_is_the_only_problem(read):
     assert problems(read, using(recipe="incidents-case")) == [
         "acme.yaml:7, flows[severe-incidents].recipe: There is no recipe 'incidents-case'. "
-        "Did you mean 'incident-case'? There are: incident-case."
+        "Did you mean 'incident-case'? There are: incident-case, knowledge."
     ]
 
 

@@ -77,6 +77,17 @@ def test_a_create_that_breaks_off_anywhere_makes_one_article_when_it_is_repeated
         assert len(pair.salesforce.rows("Knowledge__ka")) == len(pair.salesforce.rows(KAV)) == number + 1
 
 
+def test_a_key_with_a_prefix_is_a_name_in_urls_and_read_as_it_was_given(
+    pair: Pair, salesforce: SalesforceConnector
+) -> None:
+    key = f"{'c' * 32}:{NAME}"
+    made = create(salesforce, UrlName=key)
+    assert [row["UrlName"] for row in pair.salesforce.rows(KAV)] == [key.replace(":", "-")]
+    (found,) = salesforce.find(KAV, "UrlName", [key], FIELDS, "ArticleNumber")[key]
+    assert (found.id, found.values["UrlName"]) == (made.id, key)
+    assert list(salesforce.keys(KAV, "UrlName", "", "")) == [(key, made.id)]
+
+
 def test_a_draft_that_never_went_online_is_not_found_by_its_key(
     pair: Pair, salesforce: SalesforceConnector
 ) -> None:

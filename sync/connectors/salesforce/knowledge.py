@@ -13,6 +13,7 @@ Knowledge Language Settings". That `IsLatestVersion` marks the archived version 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -31,6 +32,19 @@ DRAFT, ONLINE, ARCHIVED = "Draft", "Online", "Archived"
 STANDING = f"{STATUS} = '{ONLINE}' OR ({STATUS} = '{ARCHIVED}' AND IsLatestVersion = true)"
 # Of the article, not of the version that happens to stand for it.
 _BORN = {"CreatedDate": "ArticleCreatedDate", "CreatedById": "ArticleCreatedById"}
+
+
+# A name in URLs takes no colon: the prefix of a key (docs/decisions/0025) is parted from it by a hyphen there.
+_PREFIXED = re.compile(r"([0-9A-Za-z]+)-([0-9a-f]{32})", re.ASCII)
+
+
+def as_url_name(key: str) -> str:
+    return key.replace(":", "-")
+
+
+def as_key(url_name: str) -> str:
+    found = _PREFIXED.fullmatch(url_name)
+    return f"{found[1]}:{found[2]}" if found else url_name
 
 
 def holds_articles(name: str) -> bool:
@@ -128,7 +142,8 @@ class Articles:
     ) -> dict[str, list[Record]]:
         asked = {key.casefold(): key for key in keys} | {key: key for key in keys}
         found: dict[str, list[Record]] = {}
-        for record in self._rows(key_field, keys, (*fields, key_field), number_field, self.condition()):
+        sought = [as_url_name(key) for key in keys] if key_field == URL_NAME else keys
+        for record in self._rows(key_field, sought, (*fields, key_field), number_field, self.condition()):
             value = str(record.values[key_field])
             key = asked.get(value) or asked.get(value.casefold())
             if key is not None:
@@ -156,6 +171,8 @@ class Articles:
         for row in rows:
             values = dict(row.values)
             values |= {name: values[here] for name, here in _BORN.items() if name in fields}
+            if URL_NAME in values:
+                values[URL_NAME] = as_key(str(values[URL_NAME]))
             if CATEGORIES in fields:
                 values[CATEGORIES] = categories.get(row.id)
             found.append(replace(row, id=str(values[ID]), values=values))
@@ -179,11 +196,11 @@ class Articles:
 
     def keys(self, key_field: str, start: str, end: str) -> Iterator[tuple[str, str]]:
         key = soql.name(key_field)
-        bounds = [f"{key} >= {soql.quoted(start)}"] if start else []
-        bounds += [f"{key} < {soql.quoted(end)}"] if end else []
+        bounds = [f"{key} >= {soql.quoted(as_url_name(start))}"] if start else []
+        bounds += [f"{key} < {soql.quoted(as_url_name(end))}"] if end else []
         names = ["Id", ID, key_field]
         for row in reading.all_rows(self.org, self.name, names, self.condition(*bounds)):
-            yield str(row[key_field]), str(row[ID])
+            yield as_key(str(row[key_field])), str(row[ID])
 
     def matching(self, condition: str, ids: Sequence[str]) -> set[str]:
         wanted = self.condition(condition)

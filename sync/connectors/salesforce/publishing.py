@@ -31,6 +31,7 @@ from sync.connectors.salesforce.knowledge import (
     STATUS,
     URL_NAME,
     Articles,
+    as_url_name,
     category_object,
 )
 from sync.connectors.salesforce.writing import refusal_of
@@ -53,6 +54,8 @@ class _Wanted:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> _Wanted:
         fields = {name: value for name, value in values.items() if name not in (STATUS, CATEGORIES)}
+        if fields.get(URL_NAME):
+            fields[URL_NAME] = as_url_name(str(fields[URL_NAME]))
         named = str(values[CATEGORIES] or "").split(";") if CATEGORIES in values else None
         categories = None if named is None else frozenset(part.strip() for part in named if part.strip())
         return cls(fields, categories, str(values.get(STATUS) or ""))
