@@ -184,6 +184,15 @@ class Deciding(Meeting, Settling):
         self._asking.tell_edits(settled, self._chosen)
         for item in settled:
             self._merge(item, looks)
+            self._tell_birth(item)
+
+    @staticmethod
+    def _tell_birth(item: Item) -> None:
+        """A worker died between making the pair a link and telling that it was created: it is told now."""
+        born = any(intent.operation == Operation.CREATE for intent in item.found)
+        if born and item.outcome in (Outcome.UNCHANGED, Outcome.ADOPTED):
+            item.operation = Operation.CREATE
+            item.rest(Outcome.CREATED)
 
     def _read_again(self, items: Sequence[Item], doubts: Mapping[Side, Histories]) -> None:
         """A request may have been executed after its record was read and before the history was: read it after that."""

@@ -146,8 +146,12 @@ class Intending(Known):
         rows.update_bases(moved, self.now())
         for item in moved:
             item.base_moved = False
-        closed = [intent.pk for item in items for intent in item.found if intent.settled_at is not None]
-        bulk.delete(Intent, closed)
+        untold = {intent.pk for item in items for intent in untold_creates(item)}
+        settled = [intent.pk for item in items for intent in item.found if intent.settled_at is not None]
+        bulk.delete(Intent, [pk for pk in settled if pk not in untold])
+        # The pair stands now, its birth is told and counted with the page: by whoever goes on, if this worker dies before.
+        for part in chunks(list(untold)):
+            Intent.objects.filter(pk__in=part).update(settled_at=self.now(), lease_token=self.lease.token)
         # No later look finds it out again: it is told now, or a worker that dies before its answers takes it along.
         rows.tell_settled([item for item in items if _is_taught(item)], self.context, self.run, self.now())
 
@@ -196,6 +200,13 @@ def _is_held(item: Item, intents: Iterable[Intent]) -> bool:
     return not item.conditional and any(
         intent.side == item.to and not intent.conditional for intent in intents
     )
+
+
+def untold_creates(item: Item) -> list[Intent]:
+    """Earlier creates that were found executed, of which no event tells yet."""
+    if item.outcome is not Outcome.CREATED:
+        return []
+    return [intent for intent in item.found if intent.operation == Operation.CREATE and intent.settled_at]
 
 
 def _is_taught(item: Item) -> bool:

@@ -78,11 +78,11 @@ class Known:
     def open_intents(
         self, source_ids: Iterable[str], *, of_neighbours: bool = False
     ) -> dict[str, list[Intent]]:
-        """Open intents by the record they write from, made by whomever."""
+        """Open intents by the record they write from, made by whomever; and settled ones of which nothing tells yet."""
         flows = {self.context.flow.pk, *(self.neighbours if of_neighbours else ())}
-        mine = Intent.objects.open().filter(flow__in=flows)
+        mine = Intent.objects.filter(flow__in=flows)
         found: dict[str, list[Intent]] = defaultdict(list)
-        if any(bulk.holds(Intent, flow_id=flow, settled_at=None) for flow in flows):
+        if any(bulk.holds(Intent, flow_id=flow) for flow in flows):
             for part in chunks(list(source_ids)):
                 for intent in mine.filter(source_id__in=part):
                     found[intent.source_id].append(intent)

@@ -17,7 +17,7 @@ from sync.core.window import Poll
 from sync.engine import bulk, rows
 from sync.engine import lease as leases
 from sync.engine.bulk import chunks
-from sync.engine.intending import Intending
+from sync.engine.intending import Intending, untold_creates
 from sync.engine.items import Batch, Failure, Item
 from sync.engine.known import ends_of
 from sync.models import (
@@ -83,7 +83,7 @@ class Store(Intending):
                 if now - row.since > self.context.patience:
                     rows.letter_of_waiting(self.context, run, row, now)
                     row.delete()
-                    Intent.objects.open().filter(flow=self.context.flow, source_id=row.record_id).delete()
+                    Intent.objects.filter(flow=self.context.flow, source_id=row.record_id).delete()
                 else:
                     row.attempts += 1
                     row.due_at = now + backoff(row.attempts, self.rng)
@@ -217,7 +217,7 @@ class Store(Intending):
             item.intent.pk
             for item in batch.items
             if item.intent is not None and item.outcome is not Outcome.IN_DOUBT
-        ]
+        ] + [intent.pk for item in batch.items for intent in untold_creates(item)]
         bulk.delete(Intent, gone)
 
     def _tell(self, batch: Batch) -> None:
