@@ -169,7 +169,8 @@ def _deeper(connector: Connector, ground: _Ground, probe: Probe) -> Iterator[Fin
     if ground.side is Side.SERVICENOW:
         yield from _shown(connector, ground, schema)
     yield from _values(ground, schema)
-    yield from _entering(connector, ground)
+    if ground.enter:
+        yield from _entering(connector, ground)
     yield from _beside(connector, ground, probe)
 
 
@@ -190,7 +191,7 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
         text = f"{ground.name}.{name} cannot be written by the user."
         advice = "Grant the user edit access to it, or let its row go the other way only."
         yield Finding("writable", "error", text, advice)
-    if not fixed and not lacking:
+    if written and not fixed and not lacking:
         text = f"All {len(written)} columns of {ground.name} that the recipe writes can be written."
         yield Finding("writable", "ok", text)
 
