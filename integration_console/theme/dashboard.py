@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -113,7 +113,7 @@ def _facts(now: datetime) -> dict[str, Any]:
             {**cause, "url": _list("deadletter", state="open", code=cause["code"])} for cause in causes[:4]
         ],
         "dead_letters": sum(cause["count"] for cause in causes),
-        "waiting": Waiting.objects.count(),
+        **Waiting.objects.aggregate(waiting=Count("pk"), in_doubt=Count("pk", filter=Q(reason="in_doubt"))),
         "workers": list(
             Worker.objects.filter(seen_at__gte=now - SILENT_AFTER).values_list("name", flat=True)
         ),
@@ -168,6 +168,12 @@ def headline(flows: int, ailing: int, facts: Mapping[str, Any]) -> dict[str, str
     return {"colour": "green", "text": "All flows healthy", "note": "Nothing needs a person."}
 
 
+def waits(facts: Mapping[str, Any]) -> str:
+    """How many of the waiting records a write is in doubt about; each settles by itself."""
+    doubt = facts["in_doubt"]
+    return f"{doubt:,} in doubt, settle by themselves" if doubt else "retry by themselves"
+
+
 def _cards(
     facts: Mapping[str, Any], day: Mapping[int, Mapping[str, int]], flows: Iterable[Any], now: datetime
 ) -> list[Card]:
@@ -181,7 +187,7 @@ def _cards(
              "amber" if facts["conflicts"] else "", "open"),
         Card("dead letters", present.number(facts["dead_letters"]), _list("deadletter", state="open"),
              "red" if facts["dead_letters"] else "", "need a person"),
-        Card("waiting", present.number(facts["waiting"]), _list("waiting"), note="retry by themselves"),
+        Card("waiting", present.number(facts["waiting"]), _list("waiting"), note=waits(facts)),
         Card("behind", behind, _list("flow"), note="the slowest flow"),
         Card("workers", present.number(workers), _list("worker"), "" if workers else "red",
              f"{queue:,} runs queued" if queue != 1 else "1 run queued"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib import admin
 from django.urls import reverse
+from django.utils import timezone
 
 from sync.models import (
     AuditEntry,
@@ -12,6 +13,7 @@ from sync.models import (
     Flow,
     RecordLink,
     Run,
+    Waiting,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
@@ -69,6 +71,16 @@ def test_the_overview_says_what_needs_attention(root, in_use):
     assert "Status value 8 is not mapped" in body
     assert "38,112 of 100,000" in body
     assert "First steps" not in body
+
+
+def test_the_overview_counts_what_is_in_doubt_among_the_waiting(root, in_use):
+    flow, since = Flow.objects.first(), timezone.now()
+    for number, reason in enumerate(("in_doubt", "in_doubt", "locked")):
+        Waiting.objects.create(
+            flow=flow, side="servicenow", record_id=f"{number}" * 32, reason=reason, since=since, due_at=since
+        )
+
+    assert "2 in doubt, settle by themselves" in root.get(reverse("admin:index")).content.decode()
 
 
 def test_an_active_run_asks_for_its_progress_again_and_an_ended_one_does_not(root, in_use):
