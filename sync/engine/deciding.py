@@ -176,7 +176,7 @@ class Deciding(Meeting, Settling):
         settled: list[Item] = []
         for item in items:
             item.other = found.get(item.id_on(other))
-        self._bury([item for item in items if item.other is None], other, looks)
+        self._bury([item for item in items if item.other is None], other, looks, doubts)
         for item in items:
             if item.other is not None and self._settle(item, looks, doubts):
                 self._revive(item)
@@ -206,7 +206,13 @@ class Deciding(Meeting, Settling):
         for item in items:
             item.record = found.get(item.record.id, item.record)
 
-    def _bury(self, items: Sequence[Item], side: Side, looks: Mapping[Side, Look]) -> None:
+    def _bury(
+        self,
+        items: Sequence[Item],
+        side: Side,
+        looks: Mapping[Side, Look],
+        doubts: Mapping[Side, Histories],
+    ) -> None:
         """Pairs of which `side` shows no record: those that it says were deleted follow the policy, others need a person."""
         gone = self.deleting.proven(side, [item.id_on(side) for item in items]) if items else set()
         may = self._may_bury(side, sum(item.id_on(side) in gone and _lives(item) for item in items))
@@ -221,10 +227,26 @@ class Deciding(Meeting, Settling):
                 item.to = item.side
                 why = "Too many records disappeared at once: a person must allow it."
                 item.wait(Later(WaitingReason.GUARD, why, timedelta(minutes=15)), Outcome.WAITING)
-            else:
+            elif not self._may_be_undone(item, side, looks, doubts):
                 for intent in item.found:  # whatever it was about to write is gone
                     self._let_go(item, intent, side, looks[side].at)
                 self.deleting.plan(item, side)
+
+    def _may_be_undone(
+        self, item: Item, side: Side, looks: Mapping[Side, Look], doubts: Mapping[Side, Histories]
+    ) -> bool:
+        """Whether an earlier request may still change the record that is to be closed: the closing waits for it."""
+        earlier = [
+            intent
+            for intent in item.found
+            if intent.side == item.side and not intent.conditional and not self.deleting.is_closing(intent)
+        ]
+        if not earlier or self.deleting.policy(side) is not Policy.CLOSE:
+            return False
+        found, item.found = item.found, earlier
+        settled = self._settle(item, looks, doubts)
+        item.found = found
+        return not settled
 
     def _leave_buried(self, item: Item, side: Side, look: Look, *, proven: bool) -> None:
         """Of a pair that has ended: what was about to be written to the record that is gone is over, and the tombstone

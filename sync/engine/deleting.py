@@ -20,6 +20,7 @@ from sync.core.records import Operation, Outcome, Side
 from sync.engine.context import Context
 from sync.engine.failures import NAMES
 from sync.engine.items import Item, Overwrote
+from sync.models import Intent
 from sync.models.link import LinkState
 
 TOMBSTONE = {
@@ -94,6 +95,12 @@ class Deleting:
         values = found.get(str(side), {}) if isinstance(found, dict) else {}
         return values if isinstance(values, dict) else {}
 
+    def is_closing(self, intent: Intent) -> bool:
+        """Whether a request is an earlier attempt of the closing itself, which may be repeated."""
+        closing, payload = self._closing(Side(intent.side)), intent.payload
+        sent = {name: sent for name, sent, *_ in payload["fields"].values()} | payload["extra"]
+        return bool(closing) and sent == closing
+
     def _at_stake(self, item: Item, policy: Policy, closing: Mapping[str, Any]) -> list[Overwrote]:
         """Edits of the record that is left which its counterpart never saw, and which the policy takes away."""
         found = []
@@ -145,7 +152,7 @@ def _was_carried(row: CompiledRow, base: Base) -> bool:
         sent = row.to_salesforce(here) if row.one_way == Side.SALESFORCE else row.to_servicenow(there)
     except ValueError:
         return False
-    return canonical(sent.value) == canonical(there if row.one_way == Side.SALESFORCE else here)
+    return bool(canonical(sent.value) == canonical(there if row.one_way == Side.SALESFORCE else here))
 
 
 def _shown(item: Item, row: CompiledRow) -> Any:

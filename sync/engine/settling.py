@@ -86,7 +86,8 @@ class Settling(Grounds):
         it was then, nobody has edited that later. So it is known without stamps, executed or not."""
         here, there = record_on(item, side), record_on(item, side.other)
         assert here is not None
-        assert there is not None
+        if there is None:
+            return  # deleted: nobody's edit there can be newer
         for id, values in fields.items():
             row = self.context.mapping.row(id)
             if row is None or not _is_third(here, values):

@@ -220,3 +220,11 @@ EDITED_SINCE_THE_LOOK = story(
     ("edit", SN, 0, "subject", ""), ("edit", SF, 0, "symptom", ""),
     flow="newest", page_size=2, seed=2491,
 )  # fmt: skip
+
+LATE_UPDATE_OF_WHAT_IS_CLOSED = story(
+    ("add", SF), *RUN,
+    ("edit", SF, 0, "status", "Working"), ("wait", 5.0),
+    ("fault", SN, "execute_late", {"seconds": 400.0, "hold": 30.0}, "writes", 0), *RUN,
+    ("delete", SF, 0), *RUN, ("wait", 450.0), *RUN,
+    flow="closes",
+)  # fmt: skip

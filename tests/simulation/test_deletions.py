@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sync.core.records import Side
+from tests.simulation import stories
 from tests.simulation.play import Bench, Play, broken_by
 from tests.simulation.schedule import draw
 
@@ -37,3 +39,10 @@ def test_what_two_records_never_agreed_on_goes_on_record_before_one_is_deleted(b
     assert {field for field, _, rule in play.told.conflicts if rule == "policy: delete"} >= {
         "short_description", "description", "u_symptom",
     }  # fmt: skip
+
+
+def test_an_update_that_is_executed_late_does_not_undo_the_closing_of_its_record(bench: Bench) -> None:
+    play = Play(bench, stories.LATE_UPDATE_OF_WHAT_IS_CLOSED)
+
+    assert play.run() == []
+    assert [row["state"] for row in play.told.rows[Side.SERVICENOW]] == ["7"]
