@@ -56,24 +56,11 @@ class CompiledRow:
     id: str
     target: str  # the Salesforce field
     conflict: str
+    to_salesforce: Step  # raises Unmapped
     one_way: str | None
     columns: tuple[str, ...]  # of ServiceNow
     along: Mapping[str, Mapping[str, str]]  # ServiceNow value -> columns that go with it where they are empty
     references: tuple[Reference, ...] = ()  # to records that other flows have linked
-
-    def to_salesforce(self, raw: Any) -> Projected:
-        """Raises Unmapped. An empty source takes the row's default; empty and required raises."""
-        projected = self.forward(raw)
-        if projected.value is None:
-            if self.spec.default:
-                return Projected(self.spec.default)
-            if self.spec.required:
-                raise Unmapped(
-                    f"{self.spec.salesforce} is required and {', '.join(self.spec.servicenow)} is empty.",
-                    code="REQUIRED_SOURCE_EMPTY",
-                    advice="Fill the field in ServiceNow, or give the row a default, then retry.",
-                )
-        return projected
 
     def to_servicenow(self, raw: Any, over: Any = None) -> Projected:
         """Raises Unmapped. `over`: what stands in the row's columns now, for those that the value leaves as they are."""
@@ -125,10 +112,31 @@ def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> Compi
     one_way = None if direction is Direction.BOTH else direction.removeprefix("to_")
     return CompiledRow(
         field, direction, _reader(cell.reads, field), cell.forward, cell.backward,
-        field.id, field.salesforce, field.conflict, one_way, cell.reads,
+        field.id, field.salesforce, field.conflict, _filled(field, cell), one_way, cell.reads,
         _along(cell, spec) if direction.writes_servicenow else {},
         cell.references,
     )  # fmt: skip
+
+
+def _filled(field: FieldSpec, cell: Cell) -> Step:
+    """To Salesforce: an empty source takes the row's default; empty and required raises Unmapped."""
+    forward = cell.forward
+    if not field.default and not field.required:
+        return forward
+
+    def fill(raw: Any) -> Projected:
+        projected = forward(raw)
+        if projected.value is not None:
+            return projected
+        if field.default:
+            return Projected(field.default)
+        raise Unmapped(
+            f"{field.salesforce} is required and {', '.join(cell.reads) or 'its source'} is empty.",
+            code="REQUIRED_SOURCE_EMPTY",
+            advice="Fill the field in ServiceNow, or give the row a default, then retry.",
+        )
+
+    return fill
 
 
 def _check_way_back(field: FieldSpec, cell: Cell, where: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from mappings.expressions import Run, bind, noted, parse, prepared, run
+from mappings.expressions import bind, direct, noted, parse, prepared, run
 from mappings.grammar import (
     Call,
     ExpressionError,
@@ -70,10 +70,10 @@ def compile_cell(field: FieldSpec, spec: MappingSpec, env: Environment) -> Cell:
     back = reverse_of(field)
     for each in (tree, *([back] if back else [])):
         _check_settings(each, spec)
-    reads = field.servicenow if is_name(field.transform) else _reads(tree, field, spec)
+    reads = _reads(tree, field, spec)
     return Cell(
-        _forward(bind(tree, tools), reads, _fits(tree), env.salesforce_lengths.get(field.salesforce, 0)),
-        _reversed(back, field, reads, tools, env) if back else _inverse(tree, reads, tools, env),
+        _forward(tree, reads, tools, env.salesforce_lengths.get(field.salesforce, 0)),
+        _reversed(back, field, reads, tools, env) if back else _inverse(tree, field, spec, reads, env),
         reads,
         tuple(_references(tree)),
         tuple(dict.fromkeys(_settings(tree, "value_map"))),
@@ -152,12 +152,38 @@ def reverse_of(field: FieldSpec) -> Node | None:
 def _reads(tree: Node, field: FieldSpec, spec: MappingSpec) -> tuple[str, ...]:
     """The columns of a formula. Those that the row writes come first and must be named in the row."""
     names = tuple(dict.fromkeys(read_names(tree)))
+    if is_name(field.transform):
+        return names or field.servicenow
     direction = field.direction or spec.direction
     if direction is Direction.TO_SALESFORCE:
         return names
     if not field.servicenow:
         raise CellError("It goes to ServiceNow: name the column that it writes there.", "servicenow")
     return tuple(dict.fromkeys((*field.servicenow, *names)))
+
+
+def columns_of(field: FieldSpec) -> tuple[str, ...]:
+    """All ServiceNow columns that a row names, in itself or in its formula; as far as that reads."""
+    return tuple(
+        dict.fromkeys(
+            (*field.servicenow, *(name for tree in _readable(field)[:1] for name in read_names(tree)))
+        )
+    )
+
+
+def maps_of(field: FieldSpec) -> tuple[str, ...]:
+    """The value maps that a row names, in itself or in its formulas; as far as those read."""
+    named_there = [name for tree in _readable(field) for name in _settings(tree, "value_map")]
+    return tuple(dict.fromkeys(filter(None, (field.value_map, *named_there))))
+
+
+def _readable(field: FieldSpec) -> list[Node]:
+    """The trees of the row: there, and back where it says so. One that cannot be read is told elsewhere."""
+    try:
+        back = reverse_of(field)
+        return [tree_of(field), *([back] if back else [])]
+    except CellError:
+        return []
 
 
 # What it must find when it runs
@@ -197,30 +223,110 @@ def _references(tree: Node) -> list[Reference]:
 # There
 
 
-def _forward(bound: Run, reads: tuple[str, ...], fits: bool, limit: int) -> Step:
-    scope_of = _scope(reads)
+def _forward(tree: Node, reads: tuple[str, ...], tools: Tools, limit: int) -> Step:
+    made = _made(tree, reads, tools)
+    finish = _ending(limit if _fits(tree) else None)
 
-    def forward(raw: Any) -> Projected:
-        projected = run(bound, scope_of(raw))
-        value = projected.value
-        if type(value) is str and fits:
-            value, note = cut(clean(value), limit)
-            projected = Projected(value, "; ".join(filter(None, (projected.note, note))))
-        return projected if value is not None and value != "" and _is_scalar(value) else _nothing(projected)
+    def step(raw: Any) -> Projected:
+        return finish(*made(raw))
 
-    return forward
+    return step if _references(tree) else remembered(step, several=len(reads) > 1)
 
 
-def _is_scalar(value: Any) -> bool:
-    """Whether JSON carries it as one value. `value - value` is 0 for all numbers but infinity and those that are none."""
-    return isinstance(value, str | bool | int) or (isinstance(value, float) and value - value == 0)
+def _made(tree: Node, reads: tuple[str, ...], tools: Tools) -> Step:
+    """What the tree says of the raw value of its columns."""
+    alone = direct(tree, tools) if len(reads) == 1 else None
+    if alone is None:
+        scope_of, bound = _scope(reads), bind(tree, tools)
+        return lambda raw: run(bound, scope_of(raw))
+
+    def make(raw: Any) -> Projected:
+        found = alone(raw)
+        return found if type(found) is Projected else new(Projected, (found, ""))
+
+    return make
 
 
-def _nothing(projected: Projected) -> Projected:
-    """Empty in any form is None; lists and the like are refused. Raises Unmapped."""
-    if isinstance(projected.value, float):
-        raise Unmapped(f"{projected.value} is not a number.", code="NOT_A_NUMBER")
-    return Projected(as_text(projected.value or "") or None, projected.note)
+new = tuple.__new__  # what Projected(value, note) does, in a third of the time
+
+
+def _ending(limit: int | None) -> Callable[[Any, str], Projected]:
+    """What is sent: text fitted to its field (`limit` 0: any length; None: as it is), nothing as None."""
+
+    def finish(value: Any, note: str) -> Projected:
+        if type(value) is str:
+            if limit is not None:
+                value, cut_off = fitted(value, limit)
+                note = "; ".join(filter(None, (note, cut_off))) if cut_off else note
+            return new(Projected, (value or None, note))
+        return _scalar(value, note)
+
+    return finish
+
+
+def fitted(text: str, limit: int) -> tuple[str, str]:
+    """Text cleaned, of at most `limit` characters (0: any), and a note of what was cut."""
+    if text.isascii() and text.isprintable() and text[-1:] != " " and (not limit or len(text) <= limit):
+        return text, ""  # most texts: nothing to clean, and one unit for each character
+    return cut(clean(text), limit)
+
+
+class _Known(dict[Any, Projected]):
+    """What has become of values so far; one that is asked for first is made and, while there is room, kept."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: Callable[[Any], Projected]) -> None:
+        super().__init__()
+        self.step = step
+
+    def __missing__(self, raw: Any) -> Projected:
+        found = self.step(raw)
+        if len(self) < KNOWN and len(raw) <= KNOWN_LENGTH:
+            self[raw] = found
+        return found
+
+
+KNOWN = 1000  # values that a row remembers,
+KNOWN_LENGTH = 60  # of at most so many characters: states, people, dates; not descriptions
+
+
+def remembered(step: Step, *, several: bool) -> Step:
+    """The same step, which makes what it has seen before at no cost: most columns hold few values, again and again.
+
+    Only text is kept, and lists of it: of other values 1, 1.0 and true would be one. What fails is not kept.
+    """
+    if several:
+        return _remembered_list(step)
+    known = _Known(step)
+
+    def carry(raw: Any) -> Projected:
+        return known[raw] if type(raw) is str else step(raw)
+
+    return carry
+
+
+def _remembered_list(step: Step) -> Step:
+    known = _Known(lambda raw: step(list(raw)))
+
+    def carry(raw: Any) -> Projected:
+        if type(raw) is list:
+            for part in raw:
+                if type(part) is not str or len(part) > KNOWN_LENGTH:
+                    return step(raw)
+            return known[tuple(raw)]
+        return step(raw)
+
+    return carry
+
+
+def _scalar(value: Any, note: str) -> Projected:
+    """A truth or a number as it is, if JSON has it; lists and the like are refused. Raises Unmapped."""
+    if isinstance(value, float) and value - value != 0:  # infinity, and what is no number
+        raise Unmapped(f"{value} is not a number.", code="NOT_A_NUMBER")
+    if isinstance(value, bool | int | float):
+        return new(Projected, (value, note))
+    return Projected(as_text(value or "") or None, note)
 
 
 def _scope(reads: tuple[str, ...]) -> Callable[[Any], Mapping[str, Any]]:
@@ -261,10 +367,16 @@ class Inverse(NamedTuple):
     fits: bool
 
 
-def _inverse(tree: Node, reads: tuple[str, ...], tools: Tools, env: Environment) -> Step | None:
-    found = inverse_of(tree, tools)
-    if found is None or not found.columns:
+def _inverse(
+    tree: Node, field: FieldSpec, spec: MappingSpec, reads: tuple[str, ...], env: Environment
+) -> Step | None:
+    found = inverse_of(tree, Tools.of(spec, env))
+    if found is None:
         return None
+    if (field.direction or spec.direction).writes_servicenow and found.columns != field.servicenow:
+        read = ", ".join(found.columns)
+        text = f"The formula reads {read}, so its way back writes {read}: name this as the ServiceNow column."
+        raise CellError(text, "servicenow")
     return _backward(found.step, found.columns, reads, found.fits, env)
 
 
@@ -334,7 +446,7 @@ def _written(value: Any, note: str, limit: int | None) -> Projected:
     text = as_text(value)
     if limit is None:
         return Projected(text, note)
-    text, cut_off = cut(clean(text), limit)
+    text, cut_off = fitted(text, limit)
     return Projected(text, "; ".join(filter(None, (note, cut_off))) if cut_off else note)
 
 

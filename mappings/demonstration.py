@@ -5,6 +5,8 @@ from mappings.tools import Tools
 
 _LINKED = {("customers", "salesforce", "81fbfe03ac1d55eb286d832de58ae1fd"): "001000000000001AAA"}
 
+# What the one example that reads a record finds there.
+RECORD = {"state": "2", "state.display_value": "In Progress"}
 DEMONSTRATION = Tools(
     value_maps={
         "priority": ValueMapSpec("priority", {"1": "High", "2": "Medium"}, {"High": "1", "Medium": "2"})

@@ -72,7 +72,7 @@ def parse(text: str) -> Expression:
 def run(bound: Run, scope: Scope) -> Projected:
     notes: Notes = []
     value = bound(scope, notes)
-    return Projected(value, "; ".join(notes)) if notes else Projected(value)
+    return Projected(value, "; ".join(notes))
 
 
 def bind(node: Node, tools: Tools) -> Run:
@@ -142,7 +142,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 def _ordered(one: Any, other: Any) -> bool:
     """Nothing is neither more nor less than anything."""
-    return one != "" and other != ""
+    return bool(one != "" and other != "")
 
 
 def _compare(node: Compare, tools: Tools) -> Run:
@@ -202,6 +202,17 @@ def _call(node: Call, tools: Tools) -> Run:
         only = values[0]
         return lambda scope, notes: noted(step(only(scope, notes)), notes)
     return lambda scope, notes: noted(step(*[value(scope, notes) for value in values]), notes)
+
+
+def direct(node: Node, tools: Tools) -> Callable[[Any], Any] | None:
+    """The one function of a call on one bare name, as most rows are: the same as bound, without the way round a scope."""
+    if not isinstance(node, Call) or len(node.values) != 1 or not isinstance(node.values[0], Name):
+        return None
+    function, kind = node.function, node.function.values[0].kind
+    if kind is Kind.LATER or any(isinstance(value, Filled) for _, value in node.settings):
+        return None
+    step, convert = prepared(function, function.forward, dict(node.settings), tools), CONVERT.get(kind)
+    return step if convert is None else lambda raw: step(convert(raw))
 
 
 def prepared(

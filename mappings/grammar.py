@@ -25,6 +25,7 @@ from mappings.values import Unmapped, as_number
 MAX_LENGTH = 2000  # characters
 MAX_DEPTH = 20  # of what is within what
 MAX_PARTS = 300  # of a whole formula
+DISPLAY = "display_value"  # behind a column: what people see of it, as ServiceNow calls it
 
 
 class ExpressionError(ValueError):
@@ -306,6 +307,10 @@ def call(found: Function, given: tuple[Node, ...], at: int, depth: int = 0) -> C
     values, settings = _parted(found, given, at)
     for place, value in enumerate(values):
         _check_kind(found, found.values[min(place, len(found.values) - 1)], value)
+    if found.values and found.values[0].kind is Kind.DISPLAY:
+        values = tuple(
+            Name(f"{value.name}.{DISPLAY}", value.at) for value in values if isinstance(value, Name)
+        )
     pairs = zip(found.settings, settings, strict=False)  # those with a default may be left out
     return Call(
         found, values, tuple((each.name, _setting(found, each, node, depth)) for each, node in pairs), at
@@ -344,6 +349,8 @@ def kind_of(node: Node) -> Kind:
 
 def _check_kind(found: Function, parameter: Parameter, value: Node) -> None:
     given = kind_of(value)
+    if parameter.kind is Kind.DISPLAY and not isinstance(value, Name):
+        raise ExpressionError(f"{found.name} takes a column by its name: {found.name}(state).", value.at)
     wrong = given in _REFUSED.get(parameter.kind, ())
     if parameter.kind is Kind.NUMBER and isinstance(value, Literal) and isinstance(value.value, str):
         try:

@@ -19,8 +19,8 @@ _UNSEEN = frozenset(("script", "style", "template", "title"))  # with all that i
 def plain(text: str) -> str:
     """What a reader sees: no tags, no comments, lines where blocks begin, no white space beyond need."""
     if "<" not in text and "&" not in text:
-        return clean(_tidy(text))
-    return clean(_tidy("".join(_Scanner(text).read())))
+        return tidy(text)
+    return tidy("".join(_Scanner(text).read()))
 
 
 class _Scanner:
@@ -93,7 +93,9 @@ class _Scanner:
         self._href = address if address.startswith(("http://", "https://")) else ""
 
 
-def _tidy(text: str) -> str:
+def tidy(text: str) -> str:
+    """Text as HTML shows it: no white space beyond need, at most one empty line in a row."""
+    text = clean(text)
     lines = [_SPACE.sub(" ", line).strip() for line in text.split("\n")]
     return "\n".join(
         line for line, before in zip(lines, ["", *lines], strict=False) if line or before

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TRUTH = "true or false"
     MOMENT = "date or time"
     LATER = "value, read only if it is needed"
+    DISPLAY = "column"  # by its name; the function is given what people see of it
 
 
 Text = Annotated[str, Kind.TEXT]
@@ -29,6 +30,7 @@ Number = Annotated[int | float | None, Kind.NUMBER]  # None: empty
 Truth = Annotated[bool, Kind.TRUTH]
 Moment = Annotated[str, Kind.MOMENT]
 Value = Annotated[Any, Kind.VALUE]
+Display = Annotated[Any, Kind.DISPLAY]
 Later = Annotated[Callable[[], Any], Kind.LATER]
 
 Check = Callable[[Any], str]  # what is wrong with a setting; "" if nothing is

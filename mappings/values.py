@@ -78,6 +78,8 @@ _NUMBER = re.compile(
 def as_number(raw: Any) -> int | float:
     """Whole numbers as int, whatever their size: none loses a digit. Raises Unmapped."""
     text = as_text(raw).strip()
+    if text.isascii() and text.isdigit() and len(text) <= 30:  # most numbers
+        return int(text)
     try:
         number = Decimal(text.replace(",", "")) if _NUMBER.fullmatch(text) else Decimal("NaN")
     except InvalidOperation:

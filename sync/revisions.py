@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from mappings.models import FieldRow
+from mappings.cells import maps_of
+from mappings.models import FieldRow, ValueMap
 from mappings.spec import Direction, FieldSpec, MappingSpec, ValueMapSpec
 from sync.models import Flow, Revision
 
@@ -34,7 +36,7 @@ def snapshot(flow: Flow) -> dict[str, Any]:
     """The flow as it is edited now, with a copy of each value map it uses. Stable: equal flows give equal JSON."""
     fetched = "rows" in getattr(flow, "_prefetched_objects_cache", {})  # by `with_drafts`
     rows = list(flow.rows.all() if fetched else _DRAFT_ROWS.filter(mapping=flow))
-    maps = [row.value_map for row in rows if row.value_map is not None]
+    maps = _maps_of(rows)
     return {
         **{name: getattr(flow, name) for name in SETTINGS},
         "servicenow_connection": str(flow.servicenow_connection_id),
@@ -43,6 +45,18 @@ def snapshot(flow: Flow) -> dict[str, Any]:
         "fields": [row.snapshot() for row in rows],
         "value_maps": {value_map.name: value_map.spec().to_json() for value_map in maps},
     }
+
+
+def _maps_of(rows: Sequence[FieldRow]) -> list[ValueMap]:
+    """The value maps that rows name beside themselves, and those that their formulas name."""
+    beside = {row.value_map.name: row.value_map for row in rows if row.value_map is not None}
+    within = {name for row in rows for name in maps_of(row.spec())} - beside.keys()
+    found = (
+        ValueMap.objects.filter(name__in=within).prefetch_related("entries").order_by("name")
+        if within
+        else ()
+    )
+    return [*beside.values(), *found]
 
 
 def digest(data: dict[str, Any]) -> str:

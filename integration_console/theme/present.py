@@ -109,6 +109,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def how(transform: str) -> str:
+    """How a value is carried over: the words of a transform's name, a formula as it is written."""
+    return words(transform) if transform.isidentifier() else transform
+
+
 def plain(value: Any) -> str:
     """A single value as text; nothing is "empty", never a Python or JSON literal."""
     if value is None or value == "" or value == [] or value == {}:

@@ -12,7 +12,8 @@ from integration_console.theme.toolkit import InlineFormSet
 from mappings import checks
 from mappings.admin.pairs import numbered
 from mappings.apply import MappingError, compile_mapping
-from mappings.models import FieldRow
+from mappings.cells import maps_of
+from mappings.models import FieldRow, ValueMap
 from mappings.spec import Direction, Environment, MappingSpec
 
 
@@ -26,7 +27,10 @@ class FieldRowFormSet(InlineFormSet):
             return  # the rows' own messages come first
         if not rows:
             raise ValidationError("A flow needs at least one field: add a row that carries one over.")
-        maps = {row.value_map.name: row.value_map for row in rows if row.value_map is not None}
+        named = {name for row in rows for name in maps_of(row.spec())}
+        maps = {
+            each.name: each for each in ValueMap.objects.filter(name__in=named).prefetch_related("entries")
+        }
         spec = MappingSpec(
             direction=Direction(self.instance.direction),
             fields=tuple(row.spec() for row in rows),
@@ -37,8 +41,6 @@ class FieldRowFormSet(InlineFormSet):
             compile_mapping(spec, Environment())
         except MappingError as problem:
             raise ValidationError(str(problem)) from problem
-        except (KeyError, ValueError) as problem:  # a time zone that does not exist
-            raise ValidationError(f"The mapping does not compile: {problem}") from problem
         self._tell_troubles(spec)
 
     def _tell_troubles(self, spec: MappingSpec) -> None:
@@ -61,17 +63,23 @@ class FieldRowFormSet(InlineFormSet):
         return super().save_new(form, commit)
 
 
+# The names of transforms are offered; a formula is typed. The list stands in console/transforms.html.
+NAMES = {"list": "transform-names", "autocomplete": "off", "spellcheck": "false"}
+
+
 class FieldRowInline(RowsInline):
     model = FieldRow
     formset = FieldRowFormSet
     verbose_name_plural = "mapping"
-    fields = ("servicenow", "direction", "salesforce", "transform", "value_map", "value", "default", "required",
+    fields = ("servicenow", "direction", "salesforce", "transform", "reverse", "value_map", "value", "default", "required",
               "conflict", "position")  # fmt: skip
     ordering_field = "position"
     hide_ordering_field = True
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "transform":
+            field.widget.attrs.update(NAMES)
         if field is not None and db_field.name == "value_map":
             field.empty_label = "none"  # type: ignore[attr-defined]
             # Value maps have a page of their own; buttons beside each row would take the room of a column.

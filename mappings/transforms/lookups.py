@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mappings.registry import Value, function
+from mappings.registry import Display, Value, function
 from mappings.spec import ValueMapSpec
 from mappings.text import shown
 from mappings.tools import Tools
@@ -141,6 +141,18 @@ def record_url(sys_id: Value, *, tools: Tools) -> Value:
     """
     id = as_text(sys_id)
     return tools.record_url.format(id=id) if id else None
+
+
+@function("display value")
+def display(column: Display) -> Value:
+    """What people see of a ServiceNow column, in the language and the time zone of our user: the label of a choice, the name behind a reference.
+
+    It is read with the record. Names that people see can be changed and translated: to compare, use the column itself.
+
+    >>> display(state)
+    "In Progress"
+    """
+    return column
 
 
 def _counterpart(id: str, flow: str, to: str, tools: Tools) -> str:

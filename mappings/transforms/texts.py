@@ -6,7 +6,7 @@ import html
 import re
 
 from mappings import patterns
-from mappings.markup import plain
+from mappings.markup import plain, tidy
 from mappings.registry import Text, Truth, Value, function
 from mappings.text import ELLIPSIS, clean, cut
 from mappings.transforms.settings import Holes, Length, Pattern, Sought, Words
@@ -23,14 +23,14 @@ def copy(value: Value) -> Text:
     return as_text(value)
 
 
-@function("without white space around", inverse=lambda value: as_text(value).strip())
+@function("without white space around", inverse=lambda value: clean(as_text(value)).strip())
 def trim(text: Text) -> Text:
     """The text without white space at its beginning and end.
 
     >>> trim("  Printer on fire ")
     "Printer on fire"
     """
-    return text.strip()
+    return clean(text).strip()
 
 
 @function("small letters")
@@ -93,12 +93,12 @@ def html_to_text(text: Text) -> Text:
 
 @function("text to HTML", inverse=lambda value: plain(as_text(value)))
 def text_to_html(text: Text) -> Text:
-    """Text for a field that holds HTML: its special characters escaped, its lines kept.
+    """Text for a field that holds HTML: its special characters escaped, its lines kept, white space as HTML shows it.
 
     >>> text_to_html("a < b\\nc")
     "a &lt; b<br>c"
     """
-    return bounded(html.escape(clean(text), quote=False).replace("\n", "<br>"))
+    return bounded(html.escape(tidy(text), quote=False).replace("\n", "<br>"))
 
 
 @function("replace a text")

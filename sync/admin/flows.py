@@ -18,6 +18,7 @@ from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ConfigurationAdmin, RowsInline, ShownInline, columns
 from integration_console.theme.toolkit import PRIMARY, ModelForm
+from mappings import documentation
 from mappings.admin.rows import FieldRowInline
 from sync import revisions, services
 from sync.admin import counted, counts, files
@@ -89,6 +90,7 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
     list_filter = ("health", "enabled", "direction")
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
+    change_form_outer_after_template = "console/transforms.html"
     page_views = ("count",)
     actions_row = ("run_now", "dry_run", "pause", "resume")
     actions_detail = ("run_now", "dry_run", "resync", "reconcile", "allow_deletions", "pause", "resume")
@@ -147,6 +149,12 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
         flow = self.get_object(request, object_id)
         context = {**flow_head(flow), **counts.last(flow)} if flow else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        context = {"transforms": documentation.groups(), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
 
     def state(self, obj: Flow) -> dict[str, Any]:
         """Without what the revision tells, whose publishing is an entry of its own."""

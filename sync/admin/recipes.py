@@ -18,7 +18,7 @@ from django.utils.http import urlencode
 
 from integration_console.theme.actions import ActionForm
 from integration_console.theme.toolkit import Select, Switch, TextInput
-from mappings.transforms import TRANSFORMS
+from mappings.registry import named
 from sync import services
 from sync.admin.base import page_url, person
 from sync.admin.comments import CHANNEL_WORDS
@@ -286,8 +286,8 @@ def _rows(flow: FlowDoc) -> list[tuple[FieldDoc, str, str]]:
 def _how(row: FieldDoc) -> str:
     if row.how == "value_map":
         return f"value map {row.value_map}"
-    label = TRANSFORMS[row.how].label.lower()
-    return f"{label} {row.value}".strip()
+    found = named(row.how)
+    return f"{found.label.lower()} {row.value}".strip() if found else row.how
 
 
 _POLICIES = {

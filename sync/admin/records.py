@@ -16,6 +16,8 @@ from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin, paged
 from integration_console.theme.toolkit import PRIMARY
+from mappings.cells import columns_of
+from mappings.spec import FieldSpec
 from sync import services
 from sync.admin.base import link_to, links_out, page_url, person, rules
 from sync.admin.comments import entries_of
@@ -65,10 +67,10 @@ def field_lines(link: RecordLink, rows: list[Mapping[str, Any]], flow_direction:
 def _line(row: Mapping[str, Any], agreed: Any, clash: Mapping[str, Any] | None, direction: str) -> FieldLine:
     here, there = agreed if agreed else (None, None)
     return FieldLine(
-        servicenow_field=", ".join(row["servicenow"]) or "constant",
+        servicenow_field=", ".join(columns_of(FieldSpec.from_json(row))) or "constant",
         direction=row["direction"] or direction,
         salesforce_field=row["salesforce"],
-        how=present.words(row["value_map"] or row["transform"]),
+        how=present.how(row["value_map"] or row["transform"]),
         servicenow=_shown(clash["servicenow"] if clash else here, agreed),
         agreed=_shown(there, agreed),
         salesforce=_shown(clash["salesforce"] if clash else there, agreed),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from mappings import checks
 from mappings.apply import MappingError, compile_mapping
-from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, ValueMapSpec
-from mappings.transforms import TRANSFORMS
+from mappings.cells import maps_of
+from mappings.registry import named
+from mappings.spec import Direction, Environment, MappingSpec, ValueMapSpec
 from sync.configuration import actions
 from sync.configuration.columns import flow_columns
 from sync.configuration.documents import (
@@ -225,7 +226,7 @@ def _check_rows(flow: FlowDoc, path: str, names: _Names, remarks: Remarks) -> No
         remarks.problem(flow.line, f"{path}.fields", "A flow needs at least one field, or actions.")
     for index, row in enumerate(flow.fields):
         _check_row(row, flow, f"{path}.{_field(index)}", names, remarks)
-    specs = [_row_spec(row) for row in flow.fields]
+    specs = [row.spec() for row in flow.fields]
     for trouble in (
         *checks.twice_written(specs, Direction(flow.direction), _field),
         *checks.uneven_parts(specs, names.entries),
@@ -235,49 +236,41 @@ def _check_rows(flow: FlowDoc, path: str, names: _Names, remarks: Remarks) -> No
 
 
 def _check_row(row: FieldDoc, flow: FlowDoc, where: str, names: _Names, remarks: Remarks) -> None:
-    transform = TRANSFORMS[row.how]
+    transform = named(row.how)
     if row.direction and not Direction(row.direction).within(Direction(flow.direction)):
         text = f"{row.direction} is wider than the flow's {flow.direction}; a row may only narrow it."
         remarks.problem(row.line, f"{where}.direction", text)
         return
-    if transform.needs_value_map and row.value_map not in names.value_maps:
-        hint = did_you_mean(row.value_map, names.value_maps)
-        text = f"There is no value map {row.value_map!r}.{hint}" if row.value_map else "Name the value map."
-        remarks.problem(row.line, f"{where}.value_map", text)
+    if transform is not None and transform.needs_value_map and not row.value_map:
+        remarks.problem(row.line, f"{where}.value_map", "Name the value map.")
         return
-    if transform.needs_value and not row.value:
+    if transform is not None and transform.needs_value and not row.value:
         remarks.problem(row.line, f"{where}.value", "Give the constant.")
         return
-    if row.value_map and not transform.needs_value_map:
+    if unknown := [name for name in maps_of(row.spec()) if name not in names.value_maps]:
+        hint = did_you_mean(unknown[0], names.value_maps)
+        part = "value_map" if row.value_map == unknown[0] else "transform"
+        remarks.problem(row.line, f"{where}.{part}", f"There is no value map {unknown[0]!r}.{hint}")
+        return
+    if row.value_map and not (transform and transform.needs_value_map):
         remarks.problem(row.line, f"{where}.value_map", f"The transform {row.how} uses no value map.")
         return
     _check_compiles(row, flow, where, remarks)
 
 
 def _check_compiles(row: FieldDoc, flow: FlowDoc, where: str, remarks: Remarks) -> None:
-    """Whatever else compiling refuses: no source, too many sources, no way back."""
+    """Whatever else compiling refuses: no formula, no source, too many sources, no way back."""
+    field = row.spec()
     spec = MappingSpec(
         direction=Direction(flow.direction),
-        fields=(_row_spec(row),),
-        value_maps={row.value_map: ValueMapSpec(row.value_map, {}, {})} if row.value_map else {},
+        fields=(field,),
+        value_maps={name: ValueMapSpec(name, {}, {}) for name in maps_of(field)},
         time_zone=flow.time_zone,
     )
     try:
         compile_mapping(spec, Environment())
     except MappingError as error:
-        remarks.problem(row.line, where, str(error))
-
-
-def _row_spec(row: FieldDoc) -> FieldSpec:
-    return FieldSpec(
-        id="",
-        servicenow=tuple(name.strip() for name in row.servicenow.split(",") if name.strip()),
-        salesforce=row.salesforce,
-        direction=Direction(row.direction) if row.direction else None,
-        transform=row.how,
-        value_map=row.value_map,
-        value=row.value,
-    )
+        remarks.problem(row.line, f"{where}.{error.part}" if error.part else where, str(error))
 
 
 def _check_owners(flows: Iterable[FlowDoc], remarks: Remarks) -> None:

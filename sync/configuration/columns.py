@@ -172,7 +172,7 @@ def _servicenow_key(doc: FlowDoc) -> str:
 
 def row_columns(doc: FieldDoc, position: int) -> Columns:
     """All but the value map."""
-    same = ("salesforce", "servicenow", "direction", "value", "default", "required", "conflict")
+    same = ("salesforce", "servicenow", "direction", "value", "default", "required", "conflict", "reverse")
     return {"position": position, "transform": doc.how} | {name: getattr(doc, name) for name in same}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mappings.cells import maps_of
+from mappings.spec import Direction, FieldSpec
 from sync.configuration.rules import BULK
 from sync.core.files import USUAL_SIZE
 from sync.core.notes import OFF
@@ -89,11 +91,25 @@ class FieldDoc:
     default: str = ""
     required: bool = False
     conflict: str = ""
+    reverse: str = ""
 
     @property
     def how(self) -> str:
         """The row's transform; a row that names a value map and nothing else looks its value up there."""
         return self.transform or ("value_map" if self.value_map else "copy")
+
+    def spec(self) -> FieldSpec:
+        """The row as the mapping takes it."""
+        return FieldSpec(
+            id="",
+            servicenow=tuple(name.strip() for name in self.servicenow.split(",") if name.strip()),
+            salesforce=self.salesforce,
+            direction=Direction(self.direction) if self.direction else None,
+            transform=self.how,
+            value_map=self.value_map,
+            value=self.value,
+            reverse=self.reverse,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +249,11 @@ class FlowDoc:
         return {"to_salesforce": ("servicenow",), "to_servicenow": ("salesforce",)}.get(
             self.direction, ("servicenow", "salesforce")
         )
+
+    @property
+    def maps(self) -> set[str]:
+        """The value maps that its rows name, in themselves or in formulas."""
+        return {name for row in self.fields for name in maps_of(row.spec())}
 
 
 @dataclass(frozen=True, slots=True)

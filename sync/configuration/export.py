@@ -231,6 +231,7 @@ def _field(row: FieldRow) -> Part:
         "salesforce": row.salesforce,
         "direction": row.direction,
         "transform": row.transform,
+        "reverse": row.reverse,
         "value_map": value_map,
         "value": row.value,
         "default": row.default,
@@ -238,7 +239,9 @@ def _field(row: FieldRow) -> Part:
         "conflict": row.conflict,
     }
     implied = "value_map" if value_map else "copy"
-    empty = dict.fromkeys(("servicenow", "direction", "value_map", "value", "default", "conflict"), "")
+    empty = dict.fromkeys(
+        ("servicenow", "direction", "reverse", "value_map", "value", "default", "conflict"), ""
+    )
     return _without(part, {**empty, "transform": implied, "required": False})
 
 

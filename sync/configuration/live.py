@@ -10,6 +10,7 @@ from functools import partial
 
 from django.conf import settings
 
+from mappings.cells import columns_of
 from sync.configuration import actions
 from sync.configuration.documents import ConnectionDoc, Document, FlowDoc, ValueMapDoc
 from sync.configuration.parse import Parsed
@@ -129,7 +130,7 @@ def _at(flow: FlowDoc, path: str, name: str) -> Name:
 def _servicenow_names(flow: FlowDoc) -> Iterator[Name]:
     path, end = f"flows[{flow.name}]", flow.servicenow
     for index, row in enumerate(flow.fields):
-        for column in filter(None, (column.strip() for column in row.servicenow.split(","))):
+        for column in columns_of(row.spec()):
             yield Name(row.line, f"{path}.fields[{index}].servicenow", column.partition(".")[0])
     for key, query in (("scope", end.scope), ("enter", end.enter)):
         for column in _TERM.findall(query):
@@ -151,7 +152,7 @@ def _closing(flow: FlowDoc, names: Iterable[str]) -> Iterator[Name]:
 
 def _companions(flow: FlowDoc, maps: Iterable[ValueMapDoc]) -> Iterator[Name]:
     """The columns that values of the flow's maps take along to ServiceNow."""
-    used = {row.value_map for row in flow.fields} if flow.direction != "to_salesforce" else set()
+    used = flow.maps if flow.direction != "to_salesforce" else set()
     for value_map in maps:
         if value_map.name in used:
             for index, entry in enumerate(value_map.entries):

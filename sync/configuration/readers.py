@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mappings.cells import is_name
+from mappings.expressions import ExpressionError, parse
+from mappings.registry import names
 from sync.configuration.problems import Remarks, did_you_mean
 from sync.configuration.rules import BULK_PROBLEM, bulk_of, patterns_problem, start_problem
 from sync.configuration.tree import Items, Keys, Node, Scalar
@@ -62,6 +65,22 @@ def at_most(limit: int) -> Read:
         return value
 
     return read
+
+
+def how(node: Node, place: Place) -> str | None:
+    """The name of a transform, or a formula; one that does not read is told with the place in it."""
+    value = text(node, place)
+    if value is None:
+        return None
+    if is_name(value):
+        found: str | None = choice(*names())(node, place)
+        return found
+    try:
+        parse(value)
+    except ExpressionError as error:
+        place.problem(node, f"The formula does not read: {error}")
+        return None
+    return value
 
 
 def name(node: Node, place: Place) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from mappings.transforms import TRANSFORMS
+from mappings.grammar import MAX_LENGTH
 from sync.configuration import actions, documents, readers
 from sync.configuration.problems import did_you_mean
 from sync.configuration.readers import Place, Read, at_most, choice, flag, name, number, text
@@ -163,7 +163,8 @@ FIELD = Shape(
         Key("salesforce", at_most(200), required=True),
         Key("servicenow", readers.columns),
         Key("direction", choice("", *DIRECTIONS)),
-        Key("transform", choice(*TRANSFORMS)),
+        Key("transform", readers.how),
+        Key("reverse", at_most(MAX_LENGTH)),
         Key("value_map", name),
         Key("value", at_most(255)),
         Key("default", at_most(255)),

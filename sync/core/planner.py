@@ -114,7 +114,7 @@ def values_of(writes: Sequence[FieldWrite]) -> dict[str, Any]:
         names = write.field.split(COLUMNS)
         under = write.under if isinstance(write.under, list) else [None] * len(names)
         for name, sent, present in zip(names, write.sent, under, strict=True):
-            if sent != present:
+            if sent != present and not (present is None and sent == ""):  # nothing, for a record that is made
                 values[name] = sent
     return values
 

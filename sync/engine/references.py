@@ -30,9 +30,11 @@ class References:
 
     def follow(self, rows: Iterable[CompiledRow]) -> None:
         """The rows that refer to records of other flows. Raises ConfigurationError for a flow that cannot be meant."""
-        self._rows = [row for row in rows if row.spec.transform == "link"]
+        self._rows = [row for row in rows if row.references]
         for row in self._rows:
-            self._flows[row.spec.value] = self._named(row.spec.value, f"The row for {row.target}").pk
+            for reference in row.references:
+                named = self._named(reference.flow, f"The row for {row.target}")
+                self._flows[reference.flow] = named.pk
 
     def __call__(self, flow: str, to: str, id: str) -> str:
         """The id on the side `to` of the record that the flow has linked; "" if there is none that both sides have."""
@@ -52,8 +54,9 @@ class References:
         self._found.clear()
         wanted: dict[str, set[str]] = defaultdict(set)
         for row in self._rows:
-            name = row.columns[0] if side is Side.SERVICENOW else row.target
-            wanted[row.spec.value] |= {str(id) for record in records if (id := record.values.get(name))}
+            for flow, column in row.references:
+                name = column if side is Side.SERVICENOW else row.target
+                wanted[flow] |= {str(id) for record in records if (id := record.values.get(name))}
         for flow, ids in wanted.items():
             self._ask(flow, side.other, sorted(ids))
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from mappings.cells import columns_of
 from sync.core.records import Side
 from sync.engine.connect import CallLog, profile_of
 from sync.engine.tokens import StoredToken
@@ -86,5 +87,8 @@ def _merged(found: Iterable[tuple[str, str, set[str]]]) -> Iterator[Place]:
 
 def _fields(flow: Flow, side: str) -> set[str]:
     """Mapped fields by name; a row may name several, and dot-walks belong to other tables."""
-    named = (each.strip() for row in flow.rows.all() for each in str(getattr(row, side)).split(","))
+    rows = [row.spec() for row in flow.rows.select_related("value_map")]
+    named = (
+        name for row in rows for name in (columns_of(row) if side == "servicenow" else (row.salesforce,))
+    )
     return {each for each in named if each and "." not in each}

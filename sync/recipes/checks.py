@@ -12,6 +12,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from mappings.cells import columns_of
 from mappings.models import ValueMap
 from mappings.spec import ValueMapSpec
 from sync.configuration.check import spec_of
@@ -198,7 +199,7 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
 
 def _shown(connector: Connector, ground: _Ground, schema: Schema) -> Iterator[Finding]:
     """Access control of ServiceNow hides columns of a row that the dictionary shows: one row is looked at."""
-    mapped = {column for row in ground.flow.fields for column in ground.columns(row)}
+    mapped = {column for row in ground.flow.fields for column in columns_of(row.spec())}
     query = ChangeQuery(
         ground.name, tuple(sorted(mapped & schema.fields.keys())), "number", ground.scope, page_size=1
     )

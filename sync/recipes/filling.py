@@ -108,7 +108,7 @@ def bring_along(document: Document, recipes: Recipes, known: Known) -> Document:
 
 
 def used_maps(flow: FlowDoc) -> set[str]:
-    return {row.value_map for row in flow.fields}
+    return flow.maps
 
 
 def _missing(

@@ -102,7 +102,7 @@ def read_recipe(text: str, *, file: str) -> Recipe:
 
 def _check_own(recipe: Recipe, remarks: Remarks) -> None:
     """What comes along must be used by a flow, and their user tables too must come along."""
-    maps = {row.value_map for flow in recipe.flows for row in flow.fields}
+    maps = {name for flow in recipe.flows for name in flow.maps}
     for part, docs, used in (
         ("value_maps", recipe.value_maps, maps),
         ("user_tables", recipe.user_tables, {flow.user_table for flow in recipe.flows}),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mappings.demonstration import DEMONSTRATION
+from mappings.demonstration import DEMONSTRATION, RECORD
 from mappings.expressions import ExpressionError, parse
 from mappings.registry import REGISTRY, Example, Function
 from mappings.templates import parse_template
@@ -21,7 +21,7 @@ EXAMPLES = [(found, each) for found in REGISTRY.values() for each in found.examp
 
 @pytest.mark.parametrize(("function", "shown"), EXAMPLES, ids=lambda part: getattr(part, "formula", ""))
 def test_what_the_help_shows_of_a_function_is_so(function: Function, shown: Example) -> None:
-    found = parse(shown.formula).evaluate({}, DEMONSTRATION)
+    found = parse(shown.formula).evaluate(RECORD, DEMONSTRATION)
 
     assert repr(found) == repr(parse(shown.result).evaluate({}))
     assert function.name in shown.formula

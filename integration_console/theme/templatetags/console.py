@@ -12,7 +12,7 @@ from integration_console.theme import present
 
 register = template.Library()
 
-for _function in (present.ago, present.arrow, present.badge, present.number, present.plain, present.side_mark,
+for _function in (present.ago, present.arrow, present.badge, present.how, present.number, present.plain, present.side_mark,
                   present.side_name, present.span, present.table, present.tone, present.words):  # fmt: skip
     register.filter(_function.__name__, _function)
 

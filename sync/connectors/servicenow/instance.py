@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +29,8 @@ _SHAPE = {
     "sysparm_display_value": "false",
     "sysparm_exclude_reference_link": "true",
 }
+DISPLAY = ".display_value"
+_BOTH = {"sysparm_display_value": "all"}  # of each column its value and its display value
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -53,18 +55,21 @@ class Instance:
         self._retry = retry
 
     def rows(self, table: str, condition: str, fields: Sequence[str], *, limit: int, offset: int = 0) -> Rows:
-        """One page of a list; `condition` is a whole encoded query."""
+        """One page of a list; `condition` is a whole encoded query. `state.display_value` is what people see of state."""
+        shown = [name for name in fields if name.endswith(DISPLAY)]
         params = {
             "sysparm_query": condition,
-            "sysparm_fields": ",".join(fields),
+            "sysparm_fields": ",".join(dict.fromkeys(name.removesuffix(DISPLAY) for name in fields)),
             "sysparm_limit": str(limit),
             "sysparm_suppress_pagination_header": "true",
             **_SHAPE,
+            **(_BOTH if shown else {}),
         }
         if offset:
             params["sysparm_offset"] = str(offset)
         path = f"{TABLES}{query.name(table)}?{encoded(params)}"
-        return self._retry.run(lambda: _rows(self._call("GET", path, Purpose.READ)))
+        found = self._retry.run(lambda: _rows(self._call("GET", path, Purpose.READ)))
+        return replace(found, rows=[_flat(row, shown) for row in found.rows]) if shown else found
 
     def stats(self, table: str, condition: str) -> dict[str, Any]:
         """Count, latest stamp and number of updates of the rows that match; empty if nothing does."""
@@ -104,7 +109,8 @@ class Instance:
         self, method: str, path: str, values: Mapping[str, Any], fields: Sequence[str]
     ) -> dict[str, Any]:
         """The stored record as the platform answers it."""
-        params = {"sysparm_fields": ",".join(fields), **_SHAPE}
+        kept = [name for name in fields if not name.endswith(DISPLAY)]
+        params = {"sysparm_fields": ",".join(kept), **_SHAPE}
         body = json.dumps(dict(values), separators=(",", ":")).encode()
         url = f"{TABLES}{path}?{encoded(params)}"
         answer = self._retry.briefly(lambda: self._call(method, url, Purpose.WRITE, body))
@@ -164,6 +170,16 @@ def _stats(answer: Answer) -> dict[str, Any]:
     if not isinstance(found, dict):
         unusable(answer, Purpose.READ, "something else than figures")
     return found
+
+
+def _flat(row: dict[str, Any], shown: Sequence[str]) -> dict[str, Any]:
+    """Of a row with both: the plain values, and the display values that were asked for under names of their own."""
+    plain = {name: part.get("value") or "" if isinstance(part, dict) else part for name, part in row.items()}
+    for name in shown:
+        part = row.get(name.removesuffix(DISPLAY))
+        if isinstance(part, dict):
+            plain[name] = part.get("display_value") or ""
+    return plain
 
 
 def _rows(answer: Answer) -> Rows:
