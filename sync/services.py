@@ -7,6 +7,7 @@ PermissionDenied when `by` may not, and `Refused` with a sentence for the person
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from sync.cron import next_tick
 from sync.engine.sharing import Claim, clashes, moved_keys
 from sync.models import (
     ActionRun,
+    ActionStep,
     Attachment,
     AuditEntry,
     Conflict,
@@ -41,6 +43,7 @@ from sync.models import (
     Schedule,
     Waiting,
 )
+from sync.models.action import ActionStatus, StepStatus
 from sync.models.attention import ConflictState, DeadLetterState, WaitingReason
 from sync.models.base import Lane, SideChoices
 from sync.models.question import QuestionKind, QuestionState
@@ -470,7 +473,57 @@ def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reaso
     return len(chosen)
 
 
-def look_at_payload(*, target: Conflict | DeadLetter | Event | RecordLink, by: User | None) -> None:
+# Actions in doubt
+
+
+def say_action_happened(*, step: ActionStep, by: User | None, id: str = "", number: str = "") -> None:
+    """A person has looked: what was sent did take effect. `id`, `number`: of what it made, for steps that name it."""
+    require(by, "sync.decide_action")
+    _decide(step, StepStatus.DONE, "action.happened", {"id": id, "number": number})
+
+
+def do_action_again(*, step: ActionStep, by: User | None) -> None:
+    """A person has looked: what was sent did not take effect, and is sent once more."""
+    require(by, "sync.decide_action")
+    _decide(step, StepStatus.PLANNED, "action.repeated", {})
+
+
+def _decide(step: ActionStep, status: StepStatus, deed: str, told: dict[str, str]) -> None:
+    with transaction.atomic():
+        held = (
+            ActionStep.objects.select_for_update(of=("self",))
+            .select_related("action_run__flow")
+            .get(pk=step.pk)
+        )
+        if held.status != StepStatus.IN_DOUBT:
+            raise Refused(f"{held.name} is not in doubt any more.")
+        row = ActionRun.objects.select_for_update(of=("self",)).get(pk=held.action_run_id)
+        held.decide(row, status, **told)
+        row.go_on()
+        audit.record(deed, row, after={"step": held.name, "audience": held.audience, **told})
+    with suppress(Refused):  # else the active run, or the next one, goes on with it
+        request_run(flow=row.flow, by=None, kind=RunKind.RETRY)
+
+
+def drop_action(*, action: ActionRun, by: User | None, reason: str) -> None:
+    """Put an action aside for good: what it has done stays done, and nothing more is."""
+    require(by, "sync.decide_action")
+    with transaction.atomic():
+        row = ActionRun.objects.select_for_update(of=("self",)).get(pk=action.pk)
+        if row.is_over:
+            raise Refused(f"{row} has ended already.")
+        now = timezone.now()
+        row.status, row.finished_at, row.due_at = ActionStatus.DROPPED, now, None
+        row.save(update_fields=["status", "finished_at", "due_at"])
+        DeadLetter.objects.filter(flow=row.flow_id, record_id=row.pk.hex, state=DeadLetterState.OPEN).update(
+            state=DeadLetterState.IGNORED, closed_at=now, closed_by=by
+        )
+        audit.record("action.dropped", row, after={"reason": reason})
+
+
+def look_at_payload(
+    *, target: ActionRun | Conflict | DeadLetter | Event | RecordLink, by: User | None
+) -> None:
     """Note in the audit log that a person opened decrypted values: one entry per person, record and hour."""
     require(by, "sync.view_payload")
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)

@@ -20,6 +20,8 @@ from sync.actor import Actor, acting_as
 from sync.core.records import Side
 from sync.errors import SyncError
 from sync.models import (
+    ActionRun,
+    ActionStep,
     AuditEntry,
     Conflict,
     Connection,
@@ -48,6 +50,7 @@ class World:
     link: RecordLink
     run: Run
     letter: DeadLetter
+    step: ActionStep
 
     def request(self, by: User | None, **asked: Any) -> Run:
         return services.request_run(flow=self.flow, by=by, **{"kind": "resync", **asked})
@@ -68,7 +71,14 @@ def world(incidents_flow: Flow) -> World:
     Conflict.objects.create(link=link, row=uuid4(), field="Subject", at=now)
     Flow.objects.filter(pk=flow.pk).update(deletions_paused="60 records disappeared from servicenow at once.")
     Schedule.objects.create(flow=flow, cron="*/5 * * * *")
-    return World(flow, flow.servicenow_connection, link, run, letter)
+    action = ActionRun.objects.create(
+        flow=flow, revision=flow.revision, action="order-services", trigger="entered", side="servicenow", record_id=SYS_ID,
+        occasion="entered", status="in_doubt", since=now, created_at=now,
+    )  # fmt: skip
+    step = ActionStep.objects.create(
+        action_run=action, position=0, name="order", kind="order", status="in_doubt"
+    )
+    return World(flow, flow.servicenow_connection, link, run, letter, step)
 
 
 def rename(flow: Flow) -> Flow:
@@ -131,6 +141,13 @@ SERVICES = {
         "ignore_deadletter", "dead_letters.ignored",
         lambda w, by: services.ignore_dead_letters(letters=[w.letter], by=by, reason="A duplicate."),
     ),
+    "say_action_happened": Service(
+        "decide_action", "action.happened", lambda w, by: services.say_action_happened(step=w.step, by=by, number="REQ0010001")
+    ),
+    "do_action_again": Service("decide_action", "action.repeated", lambda w, by: services.do_action_again(step=w.step, by=by)),
+    "drop_action": Service(
+        "decide_action", "action.dropped", lambda w, by: services.drop_action(action=w.step.action_run, by=by, reason="Too late.")
+    ),
     "look_at_payload": Service("view_payload", "payload.opened", lambda w, by: services.look_at_payload(target=w.letter, by=by)),
 }  # fmt: skip
 
@@ -147,6 +164,8 @@ def person(*permissions: str) -> User:
 
 def everything() -> list[Any]:
     models = (
+        ActionRun,
+        ActionStep,
         AuditEntry,
         Connection,
         ConnectionToken,

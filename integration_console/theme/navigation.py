@@ -52,6 +52,12 @@ def _open_dead_letters() -> int:
     return DeadLetter.objects.filter(state="open").count()
 
 
+def _doubtful_actions() -> int:
+    from sync.models import ActionRun
+
+    return ActionRun.objects.filter(status="in_doubt").count()
+
+
 def _failing_connections() -> int:
     from sync.models import Connection
 
@@ -79,6 +85,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Conflicts", "call_split", "sync.conflict", _open_conflicts, "warning"),
             Entry("Dead letters", "report", "sync.deadletter", _open_dead_letters, "danger"),
+            Entry("Actions", "bolt", "sync.actionrun", _doubtful_actions, "warning"),
             Entry("Waiting", "hourglass_empty", "sync.waiting"),
         ),
     ),

@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from sync.admin import (
+    actions,
     attention,
     audit,
     calls,
@@ -23,6 +24,7 @@ from sync.admin import (
 admin.site.disable_action("delete_selected")
 
 __all__ = [
+    "actions",
     "attention",
     "audit",
     "calls",

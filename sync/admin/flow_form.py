@@ -10,6 +10,7 @@ from django import forms
 
 from integration_console.theme.toolkit import Select, Textarea, TextInput
 from sync.admin import deletions, files
+from sync.admin.acts import ActsForm
 from sync.admin.comments import COMMENTS_PLACES, CommentsForm
 from sync.admin.deletions import DeletionsForm
 from sync.admin.files import FilesForm
@@ -23,7 +24,7 @@ from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
 PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-OPTIONS = ("guard", "bulk", "key_prefix", "deletions", "comments", "attachments")
+OPTIONS = ("guard", "bulk", "key_prefix", "deletions", "comments", "attachments", "actions")
 PLACES = {**deletions.PLACES, **files.PLACES}
 CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
 # What either side can be asked by; what is stored already is offered as well.
@@ -53,7 +54,7 @@ HELP = {
 }
 
 
-class FlowForm(FilesForm, DeletionsForm, CommentsForm):
+class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
     guard = forms.ChoiceField(
         choices=list(GUARDS.items()),
         initial=GUARD,
@@ -134,6 +135,15 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
         data["start"] = (data.get("start") or "").strip() or "everything"
         if "guard" in data:
             data["options"] = self.instance.options = self._options(data)
+        if (
+            not data.get("salesforce_key_field")
+            and not (data.get("options") or {}).get("actions")
+            and "guard" in data
+        ):
+            self.add_error(
+                "salesforce_key_field",
+                "Name the field that holds the key. Only a flow that does nothing but act has none.",
+            )
         for found, problem in flow_problems(data):
             column = {**PLACES, **COMMENTS_PLACES}.get(found, found)
             if column in self.fields and column not in self.errors:
@@ -168,4 +178,5 @@ class FlowForm(FilesForm, DeletionsForm, CommentsForm):
             **self.deletions(data),
             **self.comments(data),
             **self.attachments(data),
+            **self.actions_of(data),
         }

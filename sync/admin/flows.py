@@ -21,7 +21,7 @@ from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
 from mappings.admin.rows import FieldRowInline
 from sync import revisions, services
-from sync.admin import counted, counts, files
+from sync.admin import acts, counted, counts, files
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
 from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
@@ -82,7 +82,7 @@ class RevisionInline(ShownInline):
 
 
 @admin.register(Flow)
-class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAdmin):
+class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAdmin):
     form = FlowForm
     inlines = (FieldRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
@@ -123,6 +123,7 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
         ("Deletions", {"classes": ["tab"], "fields": CONTROLS}),
         ("Comments", {"classes": ["tab"], "fields": COMMENTS_CONTROLS}),
         ("Attachments", {"classes": ["tab"], "fields": files.CONTROLS}),
+        ("Actions", {"classes": ["tab"], "fields": acts.CONTROLS}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
@@ -170,6 +171,7 @@ class FlowAdmin(files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAd
             *CONTROLS,
             *COMMENTS_CONTROLS,
             *files.CONTROLS,
+            *acts.CONTROLS,
         }.intersection(form.changed_data):
             obj.save(update_fields=["options"])  # where these are kept
 

@@ -151,7 +151,7 @@ def live_context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "progress": progress(run),
-        "counts": counts(run) + entry_counts(run),
+        "counts": counts(run) + entry_counts(run) + action_counts(run),
         "explained": explained(run),
     }
 
@@ -171,6 +171,11 @@ def entry_counts(run: Run) -> list[tuple[str, int, str]]:
         for (way, kind), name in _ENTRY_COUNTS.items()
         if (run.entries or {}).get(way, {}).get(kind)
     ]
+
+
+def action_counts(run: Run) -> list[tuple[str, int, str]]:
+    """Actions begun; of a dry run, those that would be."""
+    return [(f"action {name}", count, "") for name, count in sorted((run.actions or {}).items())]
 
 
 def counts(run: Run) -> list[tuple[str, int, str]]:

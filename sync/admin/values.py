@@ -9,13 +9,15 @@ from django.http import HttpRequest
 
 from sync import services
 from sync.admin.base import person
-from sync.models import Conflict, DeadLetter, Event, RecordLink
+from sync.models import ActionRun, Conflict, DeadLetter, Event, RecordLink
 
 PERMISSION = "sync.view_payload"
 
 
 def opened(
-    request: HttpRequest, target: Conflict | DeadLetter | Event | RecordLink, read: Callable[[], Any]
+    request: HttpRequest,
+    target: ActionRun | Conflict | DeadLetter | Event | RecordLink,
+    read: Callable[[], Any],
 ) -> dict[str, Any]:
     """Context of a page with values: `may_open`, `is_open` and, only then, `values`.
 

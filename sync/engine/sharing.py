@@ -91,6 +91,8 @@ def _others(claim: Claim) -> QuerySet[Flow]:
     near = Q(salesforce_object=claim.object, salesforce_key_field=claim.key_field) & ~Q(
         servicenow_connection=claim.servicenow
     )
+    if not claim.key_field:  # it only acts, and makes no counterparts
+        near = Q(pk=None)
     foreign = same_table & ~Q(servicenow_connection=claim.servicenow, salesforce_connection=claim.salesforce)
     used = Flow.objects.filter(near | foreign, enabled=True, revision__isnull=False).exclude(pk=claim.pk or 0)
     return used.select_related("servicenow_connection", "salesforce_connection", "user_table").defer(

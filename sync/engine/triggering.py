@@ -13,7 +13,7 @@ from typing import Any
 from mappings.values import Unmapped
 from sync.core import texts
 from sync.core.actions import OWN_NAMES, Action, On
-from sync.core.records import Outcome, Record, Side
+from sync.core.records import Operation, Outcome, Record, Side
 from sync.core.triggers import Look, Triggered, look_at, seen, stamp
 from sync.engine import bulk
 from sync.engine.agenda import tally, tell_intended
@@ -26,7 +26,6 @@ from sync.models.base import Lane
 
 EVERYTHING = "everything"  # value of a flow's start
 STREAM = "actions"  # the checkpoint that says since when records are looked at, and for what
-OUTCOMES = {Outcome.CREATED: On.CREATED, Outcome.UPDATED: On.UPDATED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +49,28 @@ def plan(store: Store, batch: Batch) -> None:
 
 
 def _by_writes(context: Context, item: Item) -> list[Planned]:
-    on = OUTCOMES.get(item.outcome) if item.outcome else None
     record = item.source
-    if on is None or record is None:
+    if record is None:
         return []
-    wanted = [a for a in context.actions.actions if a.trigger.on is on and a.trigger.side is item.to]
-    occasion = "created" if on is On.CREATED else f"updated {stamp(record)}"
     return [
-        Planned(Triggered(action, occasion), record, item.link)
-        for action in wanted
-        if meets(context, item.to.other, record)(action)
+        Planned(
+            Triggered(action, "created" if on is On.CREATED else f"updated {stamp(record)}"),
+            record,
+            item.link,
+        )
+        for on in _written(item)
+        for action in context.actions.actions
+        if action.trigger.on is on
+        and action.trigger.side is item.to
+        and meets(context, item.to.other, record)(action)
     ]
+
+
+def _written(item: Item) -> list[On]:
+    """What we have done to the counterpart. A birth may be found out later than it was, with a write that follows it."""
+    born = any(intent.operation == Operation.CREATE for intent in item.found) and item.link is not None
+    found = [On.CREATED] if item.outcome is Outcome.CREATED or (born and item.written) else []
+    return [*found, *([On.UPDATED] if item.outcome is Outcome.UPDATED else [])]
 
 
 # What was seen
@@ -73,7 +83,10 @@ def _by_looks(store: Store, batch: Batch) -> list[Planned]:
     known = _known(store, batch.side, batch.seen)
     links = {item.record.id: item.link for item in batch.items}
     # Before the first look at all records was taken, none of them is known to be new.
-    watches = is_followed(store, batch.side) or (store.dry and reads_everything(store, batch.side))
+    followed = is_followed(store, batch.side)
+    if not followed and reads_everything(store, batch.side) and not store.dry:
+        return []  # another lane comes before the flow's first run, which takes that look
+    watches = followed or store.dry
     planned: list[Planned] = []
     fresh: list[Watch] = []
     moved: list[Watch] = []

@@ -22,6 +22,7 @@ from sync.engine.context import Context
 from sync.engine.store import Store
 from sync.engine.triggering import EVERYTHING, STREAM, look_of, meets, new_watch, noted, reads_everything
 from sync.models import Checkpoint, Watch
+from sync.models.base import Lane
 
 NOW = "now"
 
@@ -35,7 +36,7 @@ class Watching:
     page_size: int
 
     def __call__(self) -> None:
-        if self.store.dry:
+        if self.store.dry or self.store.run.lane != Lane.LIVE:
             return
         for side in self.context.reads:
             wanted = self.context.actions.fingerprint(side)

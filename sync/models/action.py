@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from sync.core.actions import brought
 from sync.encryption import Sealed
 from sync.models.attention import DeadLetter
 from sync.models.base import SideChoices, UUIDKey
@@ -128,8 +129,16 @@ class ActionRun(UUIDKey):
         ]
 
     @property
-    def is_in_doubt(self) -> bool:
-        return self.status == ActionStatus.IN_DOUBT
+    def is_over(self) -> bool:
+        return self.status in (ActionStatus.DONE, ActionStatus.SKIPPED, ActionStatus.DROPPED)
+
+    def go_on(self) -> None:
+        """Have the next run go on with it, unless another step of it is in doubt or was refused."""
+        left = set(self.steps.values_list("status", flat=True))
+        held = {StepStatus.IN_DOUBT: ActionStatus.IN_DOUBT, StepStatus.REFUSED: ActionStatus.FAILED}
+        self.status = next((so for status, so in held.items() if status in left), ActionStatus.RUNNING)
+        self.due_at, self.since = None, timezone.now()
+        self.save(update_fields=["status", "due_at", "since", "state_sealed"])
 
     def __str__(self) -> str:
         return f"{self.action} for {self.record_number or self.record_id}"
@@ -178,6 +187,18 @@ class ActionStep(UUIDKey):
     @property
     def is_in_doubt(self) -> bool:
         return self.status == StepStatus.IN_DOUBT
+
+    def decide(self, row: ActionRun, status: StepStatus, *, id: str = "", number: str = "") -> None:
+        """A person says what became of a doubt; what it brought is noted in its action, which is saved by `go_on`."""
+        self.status, self.code = status, ""
+        if status == StepStatus.DONE:
+            self.target_id, self.target_number, self.done_at = id[:40], number[:80], timezone.now()
+            state = row.state or {}
+            state.setdefault("steps", {}).setdefault(self.name, {})[self.audience] = brought(id, number)
+            row.state = state
+        else:
+            self.again, self.key = self.again + 1, ""
+        self.save()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.get_status_display()}"

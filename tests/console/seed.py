@@ -13,6 +13,8 @@ from mappings.models import FieldRow, UserTable, ValueMap
 from sync import audit, revisions, services
 from sync.actor import Actor, acting_as
 from sync.models import (
+    ActionRun,
+    ActionStep,
     Checkpoint,
     Conflict,
     Connection,
@@ -182,6 +184,33 @@ def conflict(of_link: RecordLink) -> Conflict:
     return made
 
 
+def doubt(of_link: RecordLink, of_run: Run) -> ActionRun:
+    """An order whose answer was lost, behind a look-up that was not."""
+    now = timezone.now()
+    made = ActionRun(
+        flow=of_run.flow, link=of_link, revision=of_run.revision, run=of_run, action="order-services", trigger="created",
+        side="servicenow", record_id=of_link.servicenow_id, record_number=of_link.servicenow_number, occasion="created",
+        status="in_doubt", step="order", since=now, created_at=now,
+    )  # fmt: skip
+    made.state = {
+        "occasion": "created",
+        "record": {"short_description": SUBJECTS[0]},
+        "steps": {"item": {"": {"id": "b" * 32}}},
+    }
+    made.save()
+    item = ActionStep(action_run=made, position=0, name="item", kind="look_up", side="servicenow", status="done",
+                      target="sc_cat_item", target_id="b" * 32, target_number="1 found", done_at=now)  # fmt: skip
+    item.save()
+    order = ActionStep(action_run=made, position=1, name="order", kind="order", side="servicenow", status="in_doubt",
+                       target="sc_request", key="c" * 32, code="in_doubt", attempts=1, intent_at=now)  # fmt: skip
+    order.content = {
+        "request": {"order": "b" * 32, "variables": {"account": "Acme"}},
+        "message": "No answer came.",
+    }
+    order.save()
+    return made
+
+
 def call(of_run: Run, status: int = 400) -> RemoteCall:
     return RemoteCall.objects.create(
         run=of_run, connection=of_run.flow.salesforce_connection, at=timezone.now(), method="POST",
@@ -230,6 +259,7 @@ def everything(records: int = 60) -> Flow:
         dead_letter(one, done)
         event(one, done, "failed", code="UNMAPPED_VALUE")
     conflict(links[9])
+    doubt(links[12], done)
     for one in links[10:12]:
         Waiting.objects.create(flow=main, side="servicenow", record_id=one.servicenow_id, reason="reference",
                                record_number=one.servicenow_number, message="The caller has no contact yet",

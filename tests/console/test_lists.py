@@ -19,12 +19,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
 
 # Queries of a list page with 50 rows: six of the session and the menu's badges, the rest its own.
 LIST_QUERIES = {
-    "sync_flow": 11,
+    "sync_flow": 12,
     "sync_run": 11,
     "sync_recordlink": 11,
     "sync_deadletter": 13,
     "sync_conflict": 12,
     "sync_waiting": 11,
+    "sync_actionrun": 13,
     "sync_remotecall": 12,
     "sync_connection": 10,
     "sync_auditentry": 13,
@@ -33,7 +34,7 @@ LIST_QUERIES = {
     "mappings_usertable": 10,
     "auth_user": 12,
 }
-OVERVIEW_QUERIES = 20
+OVERVIEW_QUERIES = 21
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,7 @@ def fifty_of_each(flow):
         run = seed.run(flow, now - timedelta(minutes=number))
         seed.dead_letter(link, run)
         seed.conflict(link)
+        seed.doubt(link, run)
         seed.call(run)
         Waiting.objects.create(flow=flow, side="servicenow", record_id=link.servicenow_id, reason="retry",
                                since=now, due_at=now)  # fmt: skip

@@ -18,7 +18,18 @@ from typing import IO
 from django.db import connection
 from django.db.models import F
 
-from sync.models import Attachment, Connection, Flow, Intent, JournalEntry, RecordLink, Run, Waiting
+from sync.models import (
+    ActionRun,
+    ActionStep,
+    Attachment,
+    Connection,
+    Flow,
+    Intent,
+    JournalEntry,
+    RecordLink,
+    Run,
+    Waiting,
+)
 from sync.sandbox.pair import Pair
 
 # Longer than a request may still be executed after its worker died, and than claims and leases last.
@@ -153,6 +164,6 @@ def let_time_pass() -> None:
     for model, *stamps in (
         (Intent, "at"), (Waiting, "due_at"), (RecordLink, "claim_until"), (Run, "resume_at"),
         (Attachment, "at", "sealed_at", "due_at"), (JournalEntry, "intent_at", "due_at"),
-        (Connection, "blocked_until", "circuit_open_until", "circuit_tried_until"),
+        (ActionRun, "due_at"), (ActionStep, "intent_at", "due_at"), (Connection, "blocked_until", "circuit_open_until", "circuit_tried_until"),
     ):  # fmt: skip
         model.objects.update(**{stamp: F(stamp) - LATER for stamp in stamps})

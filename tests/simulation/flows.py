@@ -72,7 +72,38 @@ DELETING: dict[str, dict[str, Any]] = {
     "unlinks": {**BOTH, "conflict": "salesforce", "adopt": "salesforce", **_deleting("unlink")},
     "one-way-closes": {"direction": "to_salesforce", **ENTER, **_deleting("close", back="unlink")},
 }
-EVERY = FLOWS | DELETING
+# What follows a create, and what follows a transition: with a key (a problem), and without (a comment, a Task). By whose
+# state an incident may come to rest, the conflict policy is ServiceNow's.
+_PROBLEM: dict[str, Any] = {
+    "name": "problem",
+    "do": "create",
+    "in": "servicenow",
+    "table": "problem",
+    "values": {"short_description": "{servicenow.sys_id}"},
+}
+ACTIONS: list[dict[str, Any]] = [
+    {
+        "name": "follow",
+        "on": {"created": "salesforce"},
+        "steps": [
+            _PROBLEM,
+            {"name": "tell", "do": "post", "to": "case_comment", "text": "Seen as {steps.problem.number}"},
+        ],
+    },
+    {
+        "name": "moved",
+        "on": {"changed": {"servicenow": "state"}},
+        "steps": [
+            {"name": "task", "do": "notify", "by": "task", "subject": "Moved", "text": "{servicenow.sys_id}"},
+            _PROBLEM,
+        ],
+    },
+]
+ACTING: dict[str, dict[str, Any]] = {
+    "acts": {**BOTH, "conflict": "servicenow", "options": {"actions": ACTIONS}},
+    "one-way-acts": {"direction": "to_salesforce", **ENTER, "options": {"actions": ACTIONS}},
+}
+EVERY = FLOWS | DELETING | ACTING
 
 
 @dataclass(frozen=True)

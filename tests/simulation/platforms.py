@@ -18,7 +18,9 @@ from sync.sandbox.servicenow.stamps import stamp
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 NAMES = {Side.SERVICENOW: "incident", Side.SALESFORCE: "Case"}
-_FILLED_ON_SERVICENOW = ("incident", "sys_audit", "sys_audit_delete", "sys_journal_field")
+_FILLED_ON_SERVICENOW = ("incident", "problem", "sys_audit", "sys_audit_delete", "sys_journal_field")
+
+_FILLED_IN_SALESFORCE = ("Case", "CaseComment", "Task")
 
 
 class RowLocks(Commits):
@@ -83,13 +85,14 @@ class Platforms:
         if org.dialect != OrgDialect():
             org.dialect = OrgDialect()
         org._numbers.clear()
-        cases = org.tables["Case"]
-        cases.rows.clear()
-        cases.by_stamp.clear()
-        cases.ids = series(cases.sobject.prefix)
-        cases.in_id_order, cases._last_id = True, ""
-        for index in (*cases.indexes.values(), *cases.references.values()):
-            index.clear()
+        for name in _FILLED_IN_SALESFORCE:
+            table = org.tables[name]
+            table.rows.clear()
+            table.by_stamp.clear()
+            table.ids = series(table.sobject.prefix)
+            table.in_id_order, table._last_id = True, ""
+            for index in (*table.indexes.values(), *table.references.values()):
+                index.clear()
 
     def rows(self, side: Side) -> Iterator[tuple[str, dict[str, Any]]]:
         """All rows that are not deleted, as they are newest, whether readers see them yet or not: id and the columns that the flow maps."""

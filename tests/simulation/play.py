@@ -19,7 +19,7 @@ from sync.models.base import Lane
 from sync.models.run import ACTIVE
 from sync.sandbox.dialects import switches
 from sync.sandbox.platform import ControlError
-from tests.simulation.flows import DELETING, EVERY, Flows, make_flows
+from tests.simulation.flows import ACTING, DELETING, EVERY, Flows, make_flows
 from tests.simulation.ledger import FIELDS, Ledger
 from tests.simulation.platforms import NAMES, Platforms
 from tests.simulation.promises import ask
@@ -31,7 +31,7 @@ ROUNDS = 3  # after quiet: two may write, the third must not
 SETTLED = SEND_WITHIN + EXECUTES_WITHIN + timedelta(seconds=40)  # longer than any lease and overlap
 PEOPLE = {Side.SERVICENOW: "beth.anglin", Side.SALESFORCE: "fred.luddy"}
 WRITES = {
-    Side.SERVICENOW: {"method": "POST|PATCH", "path": "/table/incident"},
+    Side.SERVICENOW: {"method": "POST|PATCH", "path": "/table/(incident|problem)"},
     Side.SALESFORCE: {"method": "POST|PATCH", "path": "/composite(/sobjects)?$"},
 }
 READS = {
@@ -102,6 +102,7 @@ class Play:
         )  # records that people made, of two that name each other the incident
         self.settings = EVERY[schedule.flow]
         self.deletes = schedule.flow in DELETING
+        self.acts = schedule.flow in ACTING
         self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
         self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
         if self.deletes:

@@ -11,6 +11,7 @@ from sync.core.records import Side
 from sync.engine.deleting import TOMBSTONE as TOMBSTONES
 from sync.models import Conflict, DeadLetter, Event, Intent, RecordLink, Waiting
 from sync.models.attention import ConflictState, DeadLetterState
+from tests.simulation.acted import acted
 from tests.simulation.ledger import FIELDS, Loss
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def ask(play: Play) -> list[str]:
         *_agree(play),
         *_nothing_overwritten(play),
         *(_stay_deleted(play) if play.deletes else ()),
+        *(acted(play) if play.acts else ()),
     ]
 
 

@@ -107,6 +107,8 @@ def first_error(data: Any) -> tuple[str, str]:
     item = data[0] if isinstance(data, list) and data else data
     if not isinstance(item, dict):
         return "", ""
+    if isinstance(item.get("errors"), list) and item["errors"]:  # of an invocable action
+        return first_error(item["errors"])
     code = item.get("errorCode") or item.get("statusCode") or item.get("error") or ""
     return str(code), str(item.get("message") or item.get("error_description") or "")
 
