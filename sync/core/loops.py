@@ -14,10 +14,11 @@ from typing import Any
 from sync.core.records import Side
 
 RING = 8
-# The same value written to the same side so many times, with nobody but ourselves and automation in between ...
+# The same value written to the same side so many times within this long (seconds), with nobody but ourselves and
+# automation in between ... A loop that turns more slowly is not told from people who change their minds.
 REPEATS = 2
-# ... or so many times within this long whoever did it: automation may run under a person's name.
-ANYWAY, WITHIN = 4, 3600.0  # seconds
+# ... or so many times whoever did it: automation may run under a person's name.
+ANYWAY, WITHIN = 4, 3600.0
 
 COMES_BACK = "COMES_BACK_DIFFERENT"
 ALTERNATES = "FIELD_ALTERNATES"

@@ -382,6 +382,25 @@ def test_automation_on_both_sides_against_each_other_is_stopped_and_named(
     quiet(flow, pair)
 
 
+def test_a_one_way_field_that_automation_changes_after_each_restoring_is_left_alone_and_named(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    rows = tuple({**row, "direction": "to_salesforce"} for row in ROWS[:2])
+    flow = both(rows=rows, drift="restore")
+    incident, _ = a_pair(flow, pair)
+    pair.salesforce.platform.settings = replace(
+        pair.salesforce.platform.settings, automations=(Automation("Case", "Subject", "Theirs"),)
+    )
+    pair.servicenow.edit("incident", incident, by="fred.luddy", short_description="Ours")
+
+    for _round in range(6):
+        run_now(flow)
+
+    letter = DeadLetter.objects.get(state="open")
+    assert (letter.code, letter.field) == ("COMES_BACK_DIFFERENT", "Subject")
+    quiet(flow, pair)
+
+
 def test_a_flow_to_servicenow_alone_leaves_salesforce_untouched(
     both: Callable[..., Flow], pair: Pair
 ) -> None:
