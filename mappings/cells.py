@@ -230,7 +230,8 @@ def _forward(tree: Node, reads: tuple[str, ...], tools: Tools, limit: int) -> St
     def step(raw: Any) -> Projected:
         return finish(*made(raw))
 
-    return step if _references(tree) else remembered(step, several=len(reads) > 1)
+    lasting = all(node.function.lasting for node in _every(tree) if isinstance(node, Call))
+    return remembered(step, several=len(reads) > 1) if lasting else step
 
 
 def _made(tree: Node, reads: tuple[str, ...], tools: Tools) -> Step:

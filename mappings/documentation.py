@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from mappings.grammar import MAX_DEPTH, MAX_LENGTH
 from mappings.patterns import MAX_PATTERN, MAX_STEPS
 from mappings.registry import ALIASES, REGISTRY, Function
-from mappings.transforms import choices, lookups, numbers, texts, times
+from mappings.transforms import choices, lookups, markup, numbers, texts, times
 from mappings.values import MAX_TEXT
 
 GROUPS = {
     texts.__name__: "Text",
+    markup.__name__: "HTML",
     times.__name__: "Dates and times",
     numbers.__name__: "Numbers, true and false",
     lookups.__name__: "Looking up",
@@ -26,7 +27,7 @@ def groups() -> dict[str, list[Function]]:
     """The functions by what they are about, each group in the order of its module."""
     found: dict[str, list[Function]] = {title: [] for title in GROUPS.values()}
     for function in REGISTRY.values():
-        found[GROUPS[function.forward.__module__]].append(function)
+        found.setdefault(GROUPS.get(function.forward.__module__, "Others"), []).append(function)
     return found
 
 

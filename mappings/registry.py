@@ -66,7 +66,7 @@ class Function:
     `many`: the last of its values may be given any number of times. `fits`: text of its own, cut to the length of
     the field that it goes to, not an id or a code.
     `back_into`: how many columns its inverse can fill (0: any). One that fills several is given `columns`, their names,
-    and returns a list with one value each.
+    and returns a list with one value each. `lasting`: what it says of a value stays the same as long as a mapping is in use.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Function:
     carries: bool
     fits: bool
     back_into: int
+    lasting: bool
     values: tuple[Parameter, ...]
     many: bool
     settings: tuple[Parameter, ...]
@@ -136,6 +137,7 @@ def function(
     carries: bool = False,
     fits: bool = True,
     back_into: int = 1,
+    lasting: bool = True,
 ) -> Callable[[F], F]:
     """Register what is decorated; it stays a plain function."""
 
@@ -145,8 +147,8 @@ def function(
         result = _kind(get_type_hints(made, include_extras=True).get("return"))
         doc, examples = documented(inspect.getdoc(made) or "")
         REGISTRY[own] = Function(
-            own, label, made, inverse, carries, fits and result in (Kind.TEXT, Kind.VALUE),
-            back_into, values, many, settings, wants, result, doc, examples
+            own, label, made, inverse, carries, fits and result in (Kind.TEXT, Kind.VALUE), back_into, lasting,
+            values, many, settings, wants, result, doc, examples,
         )  # fmt: skip
         if alias:
             ALIASES[alias] = own

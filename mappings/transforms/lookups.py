@@ -171,7 +171,7 @@ def _linked_back(value: Any, *, flow: str, tools: Tools) -> str:
     return _counterpart(as_text(value), flow, "servicenow", tools)
 
 
-@function("counterpart in another flow", inverse=_linked_back, carries=True, fits=False)
+@function("counterpart in another flow", inverse=_linked_back, carries=True, fits=False, lasting=False)
 def link(value: Value, *, flow: FlowName, tools: Tools) -> Value:
     """The counterpart of the record that is referred to, as the flow of this name has linked it; empty stays empty.
 

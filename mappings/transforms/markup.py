@@ -10,7 +10,7 @@ from mappings.tools import Tools
 from mappings.values import Projected, Unmapped
 
 
-@function("clean HTML", fits=False)
+@function("clean HTML", fits=False, lasting=False)
 def html_clean(text: Text, *, tools: Tools) -> Text | Projected:
     """HTML that Salesforce may show: an allowlist of elements, attributes and addresses; scripts and forms are gone.
 

@@ -175,6 +175,17 @@ def test_links_and_columns_and_maps_are_known_without_compiling() -> None:
     assert row(field.transform).references == (Reference("people", "caller_id"),)
 
 
+def test_what_may_change_meanwhile_is_asked_each_time() -> None:
+    found: dict[str, str] = {}
+    world = Environment(counterpart=lambda flow, to, id: found.get(id, ""))
+    field = FieldSpec("row", ("parent",), "ParentId", transform='trim(link(parent, "tasks"))')
+    compiled = compile_mapping(MappingSpec(Direction.TO_SALESFORCE, (field,), {}), world).rows[0]
+
+    for counterpart in ("500A", "500B"):
+        found["i1"] = counterpart
+        assert compiled.to_salesforce("i1").value == counterpart
+
+
 INVERTIBLE = [
     "copy(a)", "trim(a)", "text_to_html(a)", "text_to_html(trim(a))", "trim(text_to_html(a))", "number(trim(a))", "boolean(a)",
     "datetime(a)", 'map(a, "state")', 'trim(map(trim(a), "state"))', "user(a)", "trim(number(a))",
