@@ -12,7 +12,8 @@ from sync.engine import lease as leases
 from sync.engine.bulk import chunks
 from sync.engine.failures import NAMES
 from sync.engine.store import Store
-from sync.models import Checkpoint, Flow, RecordLink
+from sync.models import Checkpoint, Conflict, DeadLetter, Flow, RecordLink
+from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.link import LinkState
 
 STREAM = "deletions"  # has a checkpoint of its own on each side
@@ -44,10 +45,16 @@ def living(store: Store) -> int:
 
 
 def entomb(store: Store, links: Sequence[RecordLink], state: str) -> None:
-    """Both records are gone: nothing is left to be written."""
+    """Both records are gone: nothing is left to be written, and nothing to be decided or mended."""
     if not links:
         return
+    now, ends = store.now(), [link.end(side) for link in links for side in Side]
     with transaction.atomic():
-        leases.renew(store.lease, store.now())
+        leases.renew(store.lease, now)
         for part in chunks([link.pk for link in links]):
             RecordLink.objects.filter(pk__in=part).update(state=state)
+            undecided = Conflict.objects.filter(link__in=part, state=ConflictState.OPEN)
+            undecided.update(state=ConflictState.GONE, resolved_at=now)
+        letters = DeadLetter.objects.filter(flow=store.context.flow, state=DeadLetterState.OPEN)
+        for part in chunks(ends):
+            letters.filter(record_id__in=part).update(state=DeadLetterState.CLOSED, closed_at=now)

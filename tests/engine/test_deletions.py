@@ -157,6 +157,29 @@ def test_a_pair_lives_again_although_its_records_came_back_one_after_the_other(
     at_rest(flow, pair)
 
 
+def test_of_a_pair_whose_records_are_both_deleted_nothing_is_left_for_a_person(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both({"servicenow": "close", "salesforce": "close", "close": CLOSE}, conflict="ask")
+    incident, case = a_pair(flow, pair)
+    pair.servicenow.edit(
+        "incident", incident, by="fred.luddy", short_description="Says Fred", state="8", close_code="Gone",
+        close_notes="Gone",
+    )  # fmt: skip
+    pair.salesforce.edit("Case", case, by="abel.tuter", Subject="Says Abel")
+    run_now(flow)
+    assert Conflict.objects.get().state == "open"
+    assert DeadLetter.objects.get().state == "open"
+    pair.servicenow.delete("incident", incident)
+    pair.salesforce.delete("Case", case)
+
+    run_now(flow)
+
+    assert (Conflict.objects.get().state, DeadLetter.objects.get().state) == ("gone", "closed")
+    assert state() == LinkState.DELETED_IN_SERVICENOW
+    at_rest(flow, pair)
+
+
 def test_a_record_that_merely_vanished_is_not_taken_for_a_deleted_one(
     both: Callable[..., Flow], pair: Pair
 ) -> None:
