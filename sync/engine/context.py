@@ -31,9 +31,19 @@ from sync.models import CachedSchema, Connection, Flow, Revision
 from sync.revisions import mapping_spec
 
 SCHEMA_FRESH = timedelta(hours=24)
+# Families of tables without a number: what people call their records, as far as that is no name of a person.
+NUMBERLESS = {
+    "alm_": "asset_tag", "cmdb_": "asset_tag", "service_offering": "asset_tag",
+    "core_company": "", "customer_contact": "", "sys_": "", "cmn_": "",
+}  # fmt: skip
 NUMBER_FIELDS = {"Case": "CaseNumber", "Account": "AccountNumber", "Knowledge__kav": "ArticleNumber"}
 CORRELATION = "correlation_id"  # of every task and configuration item
 DEFAULT_PAGE = 2000
+
+
+def number_column(table: str) -> str:
+    """The column of a ServiceNow table by which people know its records; "" where there is none."""
+    return next((column for head, column in NUMBERLESS.items() if table.startswith(head)), "number")
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,9 @@ class Context:
         return bool(self.actions) and not self.rows
 
     def number_field(self, side: Side) -> str:
-        return "number" if side is Side.SERVICENOW else self.salesforce_number
+        if side is Side.SALESFORCE:
+            return self.salesforce_number
+        return number_column(self.table)
 
     @property
     def salesforce_number(self) -> str:

@@ -19,7 +19,7 @@ from sync.core.notes import COMMENT, FEED, JOURNAL, LIMIT, Mark
 from sync.core.records import LookUp, Operation, Record, Schema, Side, Write, WriteResult
 from sync.engine import mailing
 from sync.engine.agenda import Agenda, Work
-from sync.engine.context import NUMBER_FIELDS, Context, known_schema, remember_schema
+from sync.engine.context import NUMBER_FIELDS, Context, known_schema, number_column, remember_schema
 from sync.errors import AuthenticationError, ConfigurationError, SchemaError, SyncError
 from sync.models import ActionStep
 
@@ -264,7 +264,7 @@ class Deeds:
 
     def _number_field(self, side: Side, name: str) -> str:
         schema = self._schema(side, name)
-        wanted = "number" if side is Side.SERVICENOW else NUMBER_FIELDS.get(name, "Name")
+        wanted = number_column(name) if side is Side.SERVICENOW else NUMBER_FIELDS.get(name, "Name")
         return wanted if schema is None or wanted in schema.fields else ""
 
     def _number(self, side: Side, name: str, result: WriteResult) -> str:

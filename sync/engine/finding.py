@@ -15,7 +15,7 @@ from sync.core.actions import Do, Step
 from sync.core.notes import Mark
 from sync.core.records import LookUp, Side
 from sync.engine.agenda import Agenda
-from sync.engine.context import Context
+from sync.engine.context import Context, number_column
 from sync.engine.recovery import Recovery
 from sync.engine.store import Store
 from sync.models import ActionStep
@@ -59,7 +59,7 @@ class Finding:
         """The record that carries a key."""
         side, name = Side(step.text("in")), step.text("table")
         if side is Side.SERVICENOW:
-            shown = self.connectors[side].read(name, [value], (), "number")
+            shown = self.connectors[side].read(name, [value], (), number_column(name))
             return next((Found(record.id, record.number) for record in shown.values()), None)
         carriers = self.connectors[side].find(name, step.text("key"), [value], (), "").get(value, ())
         return next((Found(record.id) for record in carriers), None)
@@ -81,7 +81,7 @@ class Finding:
         if not condition:
             return None
         side, name = Side(step.text("in")), step.text("table")
-        number = "number" if side is Side.SERVICENOW else ""
+        number = number_column(name) if side is Side.SERVICENOW else ""
         rows = self.connectors[side].look_up(LookUp(name, condition, (), number, limit=1))
         return Found(rows[0].id, rows[0].number) if rows else None
 

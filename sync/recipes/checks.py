@@ -22,6 +22,7 @@ from sync.connectors.base import Connector
 from sync.core.notes import JOURNAL, KINDS, OFF, STREAM, Place
 from sync.core.records import ChangeQuery, FieldSchema, Finding, Probe, Schema, Side
 from sync.engine.connect import CallLog, open_connector
+from sync.engine.context import number_column
 from sync.errors import ConfigurationError, SyncError
 from sync.models import Connection
 from sync.recipes.reading import SYSTEMS, Recipe
@@ -200,9 +201,8 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
 def _shown(connector: Connector, ground: _Ground, schema: Schema) -> Iterator[Finding]:
     """Access control of ServiceNow hides columns of a row that the dictionary shows: one row is looked at."""
     mapped = {column for row in ground.flow.fields for column in columns_of(row.spec())}
-    query = ChangeQuery(
-        ground.name, tuple(sorted(mapped & schema.fields.keys())), "number", ground.scope, page_size=1
-    )
+    columns = tuple(sorted(mapped & schema.fields.keys()))
+    query = ChangeQuery(ground.name, columns, number_column(ground.name), ground.scope, page_size=1)
     try:
         page = next(iter(connector.changes(query)), None)
     except SyncError as error:

@@ -51,6 +51,8 @@ def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks(transacti
     on_fire = pair.servicenow.add("incident", short_description="Printer on fire", severity="1")
     pair.servicenow.edit("incident", on_fire["sys_id"], by="abel.tuter", comments="Smoke everywhere")
     pair.servicenow.add("kb_knowledge", short_description="VPN", workflow_state="published")
+    for table in ("customer_account", "alm_hardware", "cmdb_ci"):
+        pair.servicenow.add(table)
     recipe = shipped()[name]
     for flow in all_made_of(recipe, pair):
         compile_mapping(revisions.mapping_spec(revisions.snapshot(flow)), Environment())

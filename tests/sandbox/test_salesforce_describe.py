@@ -42,7 +42,7 @@ def test_no_object_describes_a_field_or_a_relationship_twice(org):
 def test_the_external_id_is_described_as_unique_text(org):
     key = fields(org, "Case")[KEY]
     wanted = {
-        "type": "string", "length": 32, "unique": True, "externalId": True, "idLookup": True,
+        "type": "string", "length": 80, "unique": True, "externalId": True, "idLookup": True,
         "caseSensitive": False, "custom": True, "nillable": True,
     }  # fmt: skip
     assert wanted.items() <= key.items()

@@ -138,19 +138,26 @@ class _Estate:
             "warranty_expiration": stamp(self._day(machine.warranty_days)).partition(" ")[0],
             "install_date": stamp(self._day(machine.installed_days, 9)),
         }
-        item, asset = key(machine.table, machine.name), key("alm_hardware", machine.name)
-        retired = {"retired": stamp(self._day(-30)).partition(" ")[0]} if machine.retired else {}
+        item = key(machine.table, machine.name)
         self._put(
             machine.table,
             machine.name,
             name=machine.name,
-            asset=asset,
+            asset="" if machine.virtual else key("alm_hardware", machine.name),
             model_id=key("cmdb_model", machine.model),
             manufacturer=key("core_company", MAKER),
             install_status="7" if machine.retired else "1",
             operational_status="6" if machine.retired else "1",
             **shared,
         )
+        if machine.service:
+            service = key("cmdb_ci_service", machine.service)
+            self._put("cmdb_rel_ci", machine.service, machine.name, parent=service, child=item, type=_RUNS_ON)
+        if not machine.virtual:
+            self._asset(machine, item, tag, shared)
+
+    def _asset(self, machine: Machine, item: str, tag: str, shared: Values) -> None:
+        retired = {"retired": stamp(self._day(-30)).partition(" ")[0]} if machine.retired else {}
         self._put(
             "alm_hardware",
             machine.name,
@@ -163,9 +170,6 @@ class _Estate:
             **shared,
             **retired,
         )
-        if machine.service:
-            service = key("cmdb_ci_service", machine.service)
-            self._put("cmdb_rel_ci", machine.service, machine.name, parent=service, child=item, type=_RUNS_ON)
 
     def catalog(self) -> None:
         self._put("sc_catalog", "Service Catalog", title="Service Catalog")

@@ -1,4 +1,4 @@
-"""The machines of the demo customers: each a configuration item and an asset."""
+"""The machines of the demo customers: each a configuration item and, unless it is virtual, an asset."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Machine:
     within: str = ""
     service: str = ""
     retired: bool = False
+    virtual: bool = False  # a configuration item alone
 
 
 _SERVER, _NETGEAR, _COMPUTER = "cmdb_ci_server", "cmdb_ci_netgear", "cmdb_ci_computer"
@@ -56,6 +57,9 @@ MACHINES = (
         45,
         "edge-rack-1",
         _NETWORK,
+    ),
+    Machine(
+        "edge-vm-1", _SERVER, "Virtual", "Edge Communications", "", -300, 65, service=_DATABASE, virtual=True
     ),
     Machine("hotel-desk-1", _COMPUTER, "Laptop L5", "Grand Hotels", "NW-L5-3001", -200, 895),
     Machine("hotel-desk-2", _COMPUTER, "Laptop L5", "Grand Hotels", "NW-L5-3002", -200, 895),

@@ -22,7 +22,7 @@ EXTERNAL_ID = "ServiceNow_Sys_Id__c"
 
 def servicenow_key() -> Field:
     """The custom field that a synchronisation keeps its key in, as the set-up guide has it made."""
-    return text(EXTERNAL_ID, "ServiceNow Sys Id", 32, unique=True, external_id=True, id_lookup=True)
+    return text(EXTERNAL_ID, "ServiceNow Sys Id", 80, unique=True, external_id=True, id_lookup=True)
 
 
 _MERGED_INTO = {  # by merging, which is the platform's own deed
