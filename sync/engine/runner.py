@@ -85,9 +85,7 @@ class Runner(Paging):
         if self.run.lane == Lane.LIVE:
             self._carry_entries()
             Acting(self.context, self.store, self._connectors, self._safe_point, self.sleep)()
-        for _ in Carrying(self.context, self.store, self._connectors, self.stopping)():
-            self._recorded += 1
-            self._safe_point()
+        self._carry_files(Carrying(self.context, self.store, self._connectors, self.stopping))
         self._deciding.recovery.end()
 
     def _pause(self) -> None:
@@ -105,10 +103,15 @@ class Runner(Paging):
         with suppress(SyncError):
             self._drain()
 
-    def _carry_entries(self) -> None:
+    def _carry_files(self, carrying: Carrying) -> None:
+        for _ in carrying():
+            self._recorded += 1
+            self._safe_point()
+
+    def _carry_entries(self, notes: type[Notes] = Notes) -> None:
         asked_for_less = self.run.kind == RunKind.RETRY or bool(self.run.params.get("ids"))
-        notes = Notes(self.context, self.store, self._connectors, self._safe_point, self.stopping)
-        notes(poll=not asked_for_less)
+        carrying = notes(self.context, self.store, self._connectors, self._safe_point, self.stopping)
+        carrying(poll=not asked_for_less)
 
     # Reading
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
+
+from django.db.models import QuerySet
 
 from mappings.models import FieldRow, ValueMap, ValueMapEntry
 from sync import services
 from sync.core.records import Side
 from sync.engine.context import Context, build
-from sync.models import Connection, Flow
-from tests.simulation.platforms import Platforms
+from sync.models import Connection, Flow, Revision
+from tests.simulation.platforms import START, Platforms
 from tests.simulation.wire import Wires
 
 RESOLVED = "close_code=Solution provided\nclose_notes=Closed by the customer desk"
@@ -103,7 +106,41 @@ ACTING: dict[str, dict[str, Any]] = {
     "acts": {**BOTH, "conflict": "servicenow", "options": {"actions": ACTIONS}},
     "one-way-acts": {"direction": "to_salesforce", **ENTER, "options": {"actions": ACTIONS}},
 }
-EVERY = FLOWS | DELETING | ACTING
+
+
+def _talking(public: str, internal: str, *, past: str = "leave", **more: Any) -> dict[str, Any]:
+    """Comments and work notes, each with its place in Salesforce, and files."""
+    comments = {
+        "comments": {"salesforce": public}, "work_notes": {"salesforce": internal}, "before_link": past,
+    }  # fmt: skip
+    return {"options": {"comments": comments, "attachments": {}, **more}}
+
+
+# In schedules of these people talk, and put files on records, too.
+TALKING: dict[str, dict[str, Any]] = {
+    "talks": {**BOTH, "conflict": "servicenow", **_talking("published_comment", "unpublished_comment")},
+    "tells-all": {
+        **BOTH,
+        "conflict": "newest",
+        "adopt": "newest",
+        **_talking("published_comment", "unpublished_comment", past="carry"),
+    },
+    "posts": {**BOTH, "conflict": "salesforce", "adopt": "salesforce", **_talking("feed_public", "feed_internal")},
+    "tells": {
+        "direction": "to_salesforce", **ENTER, **_talking("published_comment", "unpublished_comment", past="carry"),
+    },
+    "talks-and-closes": {
+        **BOTH,
+        "conflict": "servicenow",
+        **_talking("published_comment", "unpublished_comment", **_deleting("close")["options"]),
+    },
+}  # fmt: skip
+EVERY = FLOWS | DELETING | ACTING | TALKING
+
+
+def deletes(flow: str) -> bool:
+    """Whether people delete and restore records in schedules of a flow."""
+    return "deletions" in EVERY[flow].get("options", {})
 
 
 @dataclass(frozen=True)
@@ -141,7 +178,9 @@ def _flow(name: str, ends: dict[Side, Connection], settings: dict[str, Any]) -> 
             mapping=flow, position=position, value_map=_states() if "map" in row else None, **values
         )
     services.publish_flow(flow=flow, by=None)
-    return flow
+    # In force since before the clock of the schedules began, for what is said is carried from then on.
+    QuerySet(Revision).filter(flow=flow).update(created_at=START - timedelta(days=1))
+    return Flow.objects.get(pk=flow.pk)
 
 
 def _connection(side: Side, platforms: Platforms) -> Connection:

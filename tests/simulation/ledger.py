@@ -103,7 +103,7 @@ class Ledger:
     def answered(self, worker: str, call: Call, answer: bytes | None) -> None:
         """A call has been answered: what it changed, and what the worker has now seen."""
         self.look_around()
-        if answer is None or call.writes:
+        if answer is None or call.writes or call.of:
             return
         moment = Moment(next(self._order), self.now())
         for side, id in {(cell[0], cell[1]) for cell in self._cells}:
@@ -119,7 +119,8 @@ class Ledger:
                 self._planned.append((item.to, id, tokens, looked, item.conditional))
 
     def sends(self, worker: str, call: Call) -> None:
-        self._note(f"{worker} sends {call.method} {call.target[:60]} {call.body[:300]!r}")
+        body = b"a file" if call.of == "a file" else call.body[:300]
+        self._note(f"{worker} sends {call.method} {call.target[:60]} {body!r}")
 
     def look_around(self) -> None:
         """Take note of what is new since the last look and was not typed: the engine's requests have done it."""

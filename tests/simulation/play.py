@@ -19,17 +19,18 @@ from sync.models.base import Lane
 from sync.models.run import ACTIVE
 from sync.sandbox.dialects import switches
 from sync.sandbox.platform import ControlError
-from tests.simulation.flows import ACTING, DELETING, EVERY, Flows, make_flows
+from tests.simulation import arrivals
+from tests.simulation.flows import ACTING, EVERY, TALKING, Flows, deletes, make_flows
 from tests.simulation.ledger import FIELDS, Ledger
-from tests.simulation.platforms import NAMES, Platforms
+from tests.simulation.platforms import NAMES, PEOPLE, Platforms
 from tests.simulation.promises import ask
 from tests.simulation.schedule import STATUSES, Schedule, Step, draw
+from tests.simulation.talk import Talk
 from tests.simulation.wire import Wires
 from tests.simulation.workers import Parts, Setting, Worker
 
 ROUNDS = 3  # after quiet: two may write, the third must not
 SETTLED = SEND_WITHIN + EXECUTES_WITHIN + timedelta(seconds=40)  # longer than any lease and overlap
-PEOPLE = {Side.SERVICENOW: "beth.anglin", Side.SALESFORCE: "fred.luddy"}
 WRITES = {
     Side.SERVICENOW: {"method": "POST|PATCH", "path": "/table/(incident|problem)"},
     Side.SALESFORCE: {"method": "POST|PATCH", "path": "/composite(/sobjects)?$"},
@@ -38,6 +39,15 @@ READS = {
     Side.SERVICENOW: {"method": "GET", "path": "/table/incident"},
     Side.SALESFORCE: {"method": "GET|POST", "path": "/query|/sobjects/Case"},
 }
+FILES = {
+    Side.SERVICENOW: {"path": "/attachment/"},
+    Side.SALESFORCE: {"path": "/sobjects/ContentVersion"},
+}
+ENTRIES = {
+    Side.SERVICENOW: {"method": "PATCH|GET", "path": "/table/(incident/|sys_journal_field)"},
+    Side.SALESFORCE: {"method": "POST|GET", "path": "/composite/sobjects$|CaseComment|FeedItem"},
+}
+CALLS = {"writes": WRITES, "reads": READS, "files": FILES, "entries": ENTRIES}
 
 
 @dataclass
@@ -101,7 +111,9 @@ class Play:
             Side, 0
         )  # records that people made, of two that name each other the incident
         self.settings = EVERY[schedule.flow]
-        self.deletes = schedule.flow in DELETING
+        self.deletes = deletes(schedule.flow)
+        self.talks = schedule.flow in TALKING
+        self.talk = Talk(platforms, self.setting.context.exchange)
         self.acts = schedule.flow in ACTING
         self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
         self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
@@ -122,7 +134,7 @@ class Play:
                 f"unexpected {type(error).__name__}: {error}" for error in self.setting.unexpected
             ]
             if not self.broken:
-                self.broken += ask(self)
+                self.broken += ask(self) + (arrivals.ask(self) if self.talks else [])
             self.told = self.tell()
             transaction.set_rollback(True)
         return self.broken
@@ -237,18 +249,33 @@ class Play:
                 side, lambda by: (self.bench.platforms.sides[side].undelete(NAMES[side], id), id)[1]
             )
 
+    def _say(self, side: Side, index: int, public: bool, length: int, quoting: int) -> None:
+        ids = [id for id, _ in self.bench.platforms.rows(side)]
+        if ids:
+            id = ids[index % len(ids)]
+            self._as_person(
+                side,
+                lambda by: (self.talk.say(side, id, public=public, length=length, quoting=quoting), id)[1],
+            )
+
+    def _attach(self, side: Side, index: int, size: int, again: bool) -> None:
+        ids = [id for id, _ in self.bench.platforms.rows(side)]
+        if ids:
+            id = ids[index % len(ids)]
+            self._as_person(side, lambda by: (self.talk.attach(side, id, size=size, again=again), id)[1])
+
     def _wait(self, seconds: float) -> None:
         self.bench.platforms.clock.advance(seconds=seconds)
         self.ledger.look_around()
 
     def _fault(self, side: Side, kind: str, rule: dict[str, Any], where: str, after: int) -> None:
-        calls = WRITES[side] if where == "writes" else READS[side]
+        calls = CALLS[where][side]
         self.bench.platforms.sides[side].fault(
             kind, **{"seed": self.schedule.seed, "after": after, **calls, **rule}
         )
 
-    def _late(self, side: Side, seconds: float, times: int) -> None:
-        self.bench.platforms.sides[side].commit_late(NAMES[side], seconds, times=times, by="people")
+    def _late(self, side: Side, seconds: float, times: int, name: str = "") -> None:
+        self.bench.platforms.sides[side].commit_late(name or NAMES[side], seconds, times=times, by="people")
 
     def _start(self, name: str, lane: str) -> None:
         before = self.workers.get(name)
@@ -306,12 +333,15 @@ class Play:
         return left or self._is_unfinished(Lane.BACKFILL)
 
     def _round(self, number: int) -> None:
-        before = self.ledger.writes
+        before = self.ledger.writes + self._talked()
         for lane in (Lane.LIVE, Lane.BACKFILL):
             if lane == Lane.LIVE or self._is_unfinished(lane):
                 self._run_through(f"round {number}", lane)
-        self.wrote.append(self.ledger.writes - before)
+        self.wrote.append(self.ledger.writes + self._talked() - before)
         self._wait(7.0)
+
+    def _talked(self) -> int:
+        return self.talk.made_by_us() if self.talks else 0
 
     def _is_unfinished(self, lane: str) -> bool:
         return Run.objects.filter(flow=self.setting.context.flow, lane=lane, status__in=ACTIVE).exists()

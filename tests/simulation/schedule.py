@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sync.core.records import Side
-from tests.simulation.flows import DELETING, FLOWS
+from tests.simulation.flows import FLOWS, TALKING, deletes
 
 Step = tuple[Any, ...]
+# Characters of what is said: what fits, what takes a part or two more, what takes many. Bytes of a file.
+LENGTHS = (0, 0, 1_900, 7_000)
+SIZES = (7, 7, 900, 70_000)
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,25 @@ SWITCHES: tuple[tuple[str, object], ...] = (
 def draw(seed: int, flow: str = "") -> Schedule:
     """The schedule of a seed; always the same one."""
     rng = random.Random(seed)
-    flow = flow or rng.choice(list(FLOWS))
+    flow = flow or _drawn(rng, seed)
     steps: list[Step] = []
     _begin(rng, flow, steps)
     for _ in range(rng.randint(2, 4)):
         _round(rng, flow, steps)
-    if flow in DELETING:
+    if flow in TALKING:
+        talk(random.Random(f"talk of {seed}"), steps)
+    if deletes(flow):
         _delete_and_restore(random.Random(f"deletions of {seed}"), steps)
     skew = (0.0, 0.0) if rng.random() < 0.5 else (rng.uniform(-30, 30), rng.uniform(-30, 30))
     dialect = (rng.choice(SWITCHES),) if rng.random() < 0.25 else ()
     page_size, history = rng.choice((1, 2, 2, 50)), rng.random() < 0.5
     return Schedule(seed, flow, page_size, skew, tuple(steps), dialect, history)
+
+
+def _drawn(rng: random.Random, seed: int) -> str:
+    """One in ten is about what people say and attach; the others are what they were before anybody did."""
+    plain = rng.choice(list(FLOWS))
+    return random.Random(f"flow of {seed}").choice(list(TALKING)) if seed % 10 == 9 else plain
 
 
 def _delete_and_restore(rng: random.Random, steps: list[Step]) -> None:
@@ -99,6 +110,67 @@ def _delete_and_restore(rng: random.Random, steps: list[Step]) -> None:
         steps.insert(at, ("delete", side, rng.randrange(3)))
         if rng.random() < 0.5:
             steps.insert(rng.randint(at + 1, len(steps)), ("undelete", side))
+
+
+def talk(rng: random.Random, steps: list[Step]) -> None:
+    """People say something and attach files, at any moment; and a run or two in which just that is in trouble."""
+    for _ in range(rng.randint(2, 4)):
+        steps.insert(rng.randint(1, len(steps)), _utterance(rng))
+    for _ in range(rng.randint(0, 2)):
+        steps.insert(rng.randint(1, len(steps)), _trouble_in_talk(rng))
+    for _ in range(rng.randint(1, 2)):
+        steps += [_utterance(rng) for _ in range(rng.randint(1, 3))]
+        if rng.random() < 0.5:
+            steps.append(_trouble_in_talk(rng))
+        if rng.random() < 0.2:
+            side = rng.choice(SIDES)
+            steps.insert(-2, ("late", side, rng.choice((3.0, 40.0, 200.0)), 1, rng.choice(LATE_TALK[side])))
+        steps += [("start", "a", "live"), ("seek", "a", rng.choice(TALK_BRINKS))]
+        if rng.random() < 0.6:
+            steps.append(_utterance(rng))
+        end = rng.random()
+        if end < 0.5:
+            steps += [("go", "a", rng.randint(1, 4)), ("die", "a", rng.random() < 0.5)]
+        elif end < 0.65:
+            steps += [("stop", "a"), ("go", "a", 0)]
+        else:
+            steps.append(("go", "a", 0))
+        if rng.random() < 0.5:
+            steps.append(("wait", rng.choice((1.0, 30.0, 190.0, 320.0, 700.0))))
+
+
+# Where a run is in the middle of entries and files.
+TALK_BRINKS = (
+    "before PATCH servicenow write of an entry",
+    "after PATCH servicenow write of an entry",
+    "before POST salesforce write of an entry",
+    "after POST salesforce write of an entry",
+    "before POST servicenow write of a file",
+    "after POST servicenow write of a file",
+    "before POST salesforce write of a file",
+    "after POST salesforce write of a file",
+    "after GET servicenow of an entry",
+    "after GET salesforce of a file",
+)
+LATE_TALK = {
+    Side.SERVICENOW: ("sys_journal_field", "sys_attachment"),
+    Side.SALESFORCE: ("CaseComment", "FeedItem"),
+}
+
+
+def _utterance(rng: random.Random) -> Step:
+    side, index = rng.choice(SIDES), rng.choice((0, 0, 0, 1, 2))
+    if rng.random() < 0.4:
+        return ("attach", side, index, rng.choice(SIZES), rng.random() < 0.15)
+    quoting = rng.randint(1, 3) if rng.random() < 0.2 else 0
+    return ("say", side, index, rng.random() < 0.5, rng.choice(LENGTHS), quoting)
+
+
+def _trouble_in_talk(rng: random.Random) -> Step:
+    kind, rule = rng.choice(FAULTS)
+    return (
+        "fault", rng.choice(SIDES), kind, dict(rule), rng.choice(("files", "entries")), rng.randrange(2),
+    )  # fmt: skip
 
 
 def _begin(rng: random.Random, flow: str, steps: list[Step]) -> None:

@@ -228,3 +228,26 @@ LATE_UPDATE_OF_WHAT_IS_CLOSED = story(
     ("delete", SF, 0), *RUN, ("wait", 450.0), *RUN,
     flow="closes",
 )  # fmt: skip
+
+A_COMMENT_EACH = story(
+    *PAIR,
+    ("say", SN, 0, True, 0, 0), ("say", SF, 0, True, 0, 0), *RUN,
+    flow="talks",
+)  # fmt: skip
+
+# One way: nothing is polled where the entry went, so that only looking for it can find it.
+A_LOST_COMMENT = story(
+    *PAIR,
+    ("say", SN, 0, False, 0, 0),
+    ("start", "a", "live"), ("until", "a", "after POST salesforce write of an entry"), ("die", "a", True),
+    ("wait", 700.0), *RUN,
+    flow="tells",
+)  # fmt: skip
+
+A_LOST_FILE = story(
+    *PAIR,
+    ("attach", SF, 0, 900, False),
+    ("start", "a", "live"), ("until", "a", "after POST servicenow write of a file"), ("die", "a", True),
+    ("wait", 700.0), *RUN,
+    flow="talks",
+)  # fmt: skip

@@ -25,6 +25,9 @@ BREAKS: dict[str, Schedule] = {
     "records skipped by author": stories.HIDDEN_BEHIND_US,
     "conditions on the running second": stories.SAME_SECOND,
     "the base read back": stories.READ_BACK,
+    "no marks read": stories.A_COMMENT_EACH,
+    "no look for an entry in doubt": stories.A_LOST_COMMENT,
+    "no look for a file in doubt": stories.A_LOST_FILE,
 }
 
 
@@ -37,7 +40,11 @@ def test_without_it_a_promise_breaks(play: Played, protection: str) -> None:
     assert play(BREAKS[protection], WEAKENED[protection]).broken
 
 
-@pytest.mark.parametrize("schedule", [stories.FENCE], ids=["fence"])
+@pytest.mark.parametrize(
+    "schedule",
+    [stories.FENCE, stories.A_COMMENT_EACH, stories.A_LOST_COMMENT, stories.A_LOST_FILE],
+    ids=["fence", "marks", "entry", "file"],
+)
 def test_with_it_the_promise_is_kept(play: Played, schedule: Schedule) -> None:
     """The other schedules are those of test_counterexamples.py."""
     assert play(schedule).broken == []

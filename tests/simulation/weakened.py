@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sync.core.notes import Entry
 from sync.core.records import Operation, Outcome, Record, Side, Write, WriteResult
 from sync.core.window import Poll
 from sync.engine.answers import Applying
+from sync.engine.attachments import Carrying
 from sync.engine.deciding import Deciding
 from sync.engine.grounds import Look
 from sync.engine.items import Batch, Item
 from sync.engine.lease import Lease
+from sync.engine.notes import Notes
 from sync.engine.runner import Runner
-from sync.models import Intent, LaneLease
+from sync.models import Attachment, Intent, JournalEntry, LaneLease
+from sync.models.entry import EntryStatus
 from tests.simulation.workers import Parts, SteppingStore
 
 
@@ -188,6 +193,46 @@ def _reads_back(runner: Runner) -> None:
     runner._applying = applying
 
 
+class _MarksUnread(Notes):
+    def _ours(self, side: Side, entries: Sequence[Entry]) -> dict[str, JournalEntry | None]:
+        return {}
+
+
+class WithoutMarks(Runner):
+    """Entries of ours are not known by their marks."""
+
+    def _carry_entries(self, notes: type[Notes] = Notes) -> None:
+        super()._carry_entries(_MarksUnread)
+
+
+class _SentAgain(Notes):
+    def _look_up(self, stream: str, rows: Sequence[JournalEntry]) -> None:
+        self.book.repeat([row for row in rows if row.status != EntryStatus.PLANNED])
+
+
+class WithoutLookingForEntries(Runner):
+    """An entry whose answer was lost is sent again, unseen."""
+
+    def _carry_entries(self, notes: type[Notes] = Notes) -> None:
+        super()._carry_entries(_SentAgain)
+
+
+class _CarriedAgain(Carrying):
+    def _look_for(self, side: Side, rows: Sequence[Attachment]) -> None:
+        for row in rows:
+            self.filing.planned_again(row)
+
+    def _unknown_there(self, *_: Any, **__: Any) -> Any:
+        return defaultdict(list)
+
+
+class WithoutLookingForFiles(Runner):
+    """A file whose answer was lost is sent again, unseen."""
+
+    def _carry_files(self, carrying: Carrying) -> None:
+        super()._carry_files(_CarriedAgain(self.context, self.store, self._connectors, self.stopping))
+
+
 WEAKENED: dict[str, Parts] = {
     "no intent before the request": Parts(store=WithoutIntents),
     "no key on creates": Parts(connector=WithoutKey),
@@ -202,4 +247,7 @@ WEAKENED: dict[str, Parts] = {
     "records skipped by author": _deciding(TrustingAuthors),
     "conditions on the running second": _deciding(AnySecond),
     "the base read back": Parts(prepare=_reads_back),
+    "no marks read": Parts(runner=WithoutMarks),
+    "no look for an entry in doubt": Parts(runner=WithoutLookingForEntries),
+    "no look for a file in doubt": Parts(runner=WithoutLookingForFiles),
 }

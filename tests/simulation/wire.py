@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from sync.connectors.salesforce.connector import SalesforceConnector
 from sync.connectors.salesforce.dialect import SalesforceDialect
 from sync.connectors.servicenow.connector import ServiceNowConnector
 from sync.connectors.servicenow.dialect import ServiceNowDialect
+from sync.connectors.streaming import Outgoing
 from sync.core.records import Side
+from sync.errors import TransientError
 from sync.sandbox.gate import ConnectionCutError, GaveUpError
 from sync.sandbox.inprocess import Door
 from tests.simulation.platforms import Platforms
@@ -41,7 +44,21 @@ class Call:
     def writes(self) -> bool:
         if self.side is Side.SERVICENOW:
             return self.method != "GET"
-        return self.method == "PATCH" or self.target.endswith(("/composite", "/composite/sobjects"))
+        return self.method == "PATCH" or self.target.endswith(
+            ("/composite", "/composite/sobjects", "/sobjects/ContentVersion")
+        )
+
+    @property
+    def of(self) -> str:
+        """What it is about, where that is no record: a file, an entry."""
+        if (
+            "/attachment" in self.target
+            or "ContentVersion" in self.target
+            or "ContentDocument" in self.target
+        ):
+            return "a file"
+        told = self.target if self.method == "GET" else self.body.decode("utf-8", "replace")
+        return "an entry" if any(name in told for name in _ENTRIES) else ""
 
     def first_cell(self) -> tuple[str, str]:
         """Id and column of the first value that an update would write; empty texts for other calls."""
@@ -53,6 +70,7 @@ class Call:
         return "", ""
 
 
+_ENTRIES = ("sys_journal_field", "CaseComment", "FeedItem", '"comments":', '"work_notes":')
 # Around each call: `before` may switch to somebody else or end the worker, `after` sees the answer (None: lost).
 Watch = Callable[[Call, bytes | None], None]
 
@@ -69,7 +87,33 @@ class _Outgoing:
     url: str
     path_url: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | Outgoing
+
+
+class _Body:
+    """The bytes of an answer, as urllib3 hands them out."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def read1(self, most: int, **_: Any) -> bytes:
+        return self._content.read(most)
+
+
+class _Download:
+    """As much of an answer as is looked at while a file is read from it."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], url: str, content: bytes) -> None:
+        self.status_code, self.headers, self.url, self.raw = status, headers, url, _Body(content)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def __enter__(self) -> _Download:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held open."""
 
 
 class Wire(Transport):
@@ -99,13 +143,23 @@ class Wire(Transport):
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
         if isinstance(data, Mapping):
             data, headers = urlencode(data).encode(), {**headers, "Content-Type": FORM}
-        body = data.encode() if isinstance(data, str) else data or b""
+        body = data.encode() if isinstance(data, str) else data
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return _Outgoing(method, url, path, headers, body)
+        return _Outgoing(method, url, path, headers, b"" if body is None else body)
+
+    def _opened(self, prepared: Any, exchange: Any) -> Any:
+        exchange.started = self.monotonic()
+        try:
+            status, headers, body = self._carry(prepared)
+        except requests.RequestException as error:
+            raise TransientError("The answer was lost.", code="no_answer") from error
+        return _Download(status, headers, prepared.url, body)
 
     def _carry(self, prepared: Any) -> tuple[int, Mapping[str, str], bytes]:
-        call = Call(self.profile.system, prepared.method, prepared.path_url, prepared.headers, prepared.body)
+        # A file that does not come whole is never executed: what keeps it from coming is raised here.
+        body = b"".join(prepared.body) if isinstance(prepared.body, Outgoing) else prepared.body
+        call = Call(self.profile.system, prepared.method, prepared.path_url, prepared.headers, body)
         self._before(call)
         self._door.clock.advance(seconds=LATENCY)
         try:

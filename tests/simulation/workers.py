@@ -263,10 +263,15 @@ class Worker:
 
     def _before(self, call: Call) -> None:
         self.call = call
-        self.stop(f"before {call.method} {call.side}{' write' if call.writes else ''}")
+        self.stop(_moment("before", call))
         if call.writes:
             self._setting.ledger.sends(self.name, call)
 
     def _after(self, call: Call, answer: bytes | None) -> None:
         self._setting.ledger.answered(self.name, call, answer)
-        self.stop(f"after {call.method} {call.side}{' write' if call.writes else ''}")
+        self.stop(_moment("after", call))
+
+
+def _moment(when: str, call: Call) -> str:
+    """The name of a stop: before PATCH servicenow write of an entry."""
+    return f"{when} {call.method} {call.side}{' write' if call.writes else ''}{f' of {call.of}' if call.of else ''}"
