@@ -18,8 +18,8 @@ WRITES = "/api/now/attachment/file", "/sobjects/ContentVersion$"
 
 def carrying(pair: Pair, **changes: Any) -> Flow:
     """A flow both ways that carries files, too."""
-    rules = changes.pop("attachments", {})
-    return make_both(pair, rows=NO_PEOPLE, options={"attachments": rules}, **changes)
+    options = {"attachments": changes.pop("attachments", {}), **changes.pop("options", {})}
+    return make_both(pair, rows=NO_PEOPLE, options=options, **changes)
 
 
 def a_pair(flow: Flow, pair: Pair) -> tuple[str, str]:
