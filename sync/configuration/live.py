@@ -107,7 +107,7 @@ def _of_step(flow: FlowDoc, path: str, step: Step) -> Asked:
     columns = [(f"values.{name}", name) for name in step.values("values")]
     columns += [("take", name) for name in step.texts("take")]
     columns += [("order_by", name.removesuffix(" desc")) for name in step.texts("order_by")]
-    columns += [("key", step.text("key"))] if step.text("key") else []
+    columns += [(key, step.text(key)) for key in ("key", "distinct") if step.text(key)]
     if step.side is Side.SERVICENOW:
         columns += [(key, name) for key in ("query", "find") for name in _TERM.findall(step.text(key))]
     names = tuple(

@@ -59,6 +59,11 @@ class Kind:
 _IN = Key("choice", True, SIDES)
 
 
+def _of_look_up(said: Mapping[str, Any]) -> Iterator[Problem]:
+    if said.get("distinct") and said.get("many") != "each":
+        yield "distinct", "Rows are told apart by a column only where each of them counts: add many: each."
+
+
 def _of_create(said: Mapping[str, Any]) -> Iterator[Problem]:
     if said.get("key") and said.get("in") == Side.SERVICENOW:
         yield "key", "ServiceNow's key is a derived sys_id: leave it out."
@@ -101,8 +106,8 @@ KINDS: Mapping[str, Kind] = {
     Do.LOOK_UP: Kind({
         "in": _IN, "table": Key("table", True), "query": Key(required=True), "take": Key("columns"),
         "none": Key("choice", choices=NONE), "many": Key("choice", choices=MANY), "limit": Key("number"),
-        "order_by": Key("order"),
-    }),
+        "order_by": Key("order"), "distinct": Key("column"),
+    }, _of_look_up),
     Do.CREATE: Kind({
         "in": _IN, "table": Key("table", True), "values": Key("values", True), "key": Key("column"), "find": Key(),
     }, _of_create),
@@ -373,7 +378,7 @@ def _of_step(action: Action, path: str, name: str, rest: str, before: Sequence[s
         return
     step = action.step(step_name)
     assert step is not None
-    taken = step.texts("take") if step.do is Do.LOOK_UP else ()
+    taken = (*step.texts("take"), *step.texts("distinct")) if step.do is Do.LOOK_UP else ()
     whole = WHOLE if step.makes_list or action.lists[step_name] else ()
     if column not in (*RESULTS, *taken, *whole):
         add = " Add it to the step's take." if step.do is Do.LOOK_UP else ""

@@ -140,7 +140,20 @@ class Step:
 
 # Keys whose values are words of this language or names of columns, never templates.
 FIXED = frozenset(
-    {"in", "table", "take", "none", "many", "limit", "order_by", "key", "by", "mark", "visibility"}
+    {
+        "in",
+        "table",
+        "take",
+        "none",
+        "many",
+        "limit",
+        "order_by",
+        "distinct",
+        "key",
+        "by",
+        "mark",
+        "visibility",
+    }
 )
 
 
@@ -168,11 +181,16 @@ class Action:
         return found
 
     @cached_property
+    def _names(self) -> frozenset[str]:
+        """Every name that its texts read."""
+        own = condition(self.when).columns if self.when else frozenset()
+        own |= template(self.once).columns if self.once else frozenset()
+        return frozenset(own).union(*(step.names for step in self.steps))
+
+    @cached_property
     def columns(self) -> Mapping[Side, tuple[str, ...]]:
         """The columns of either record that its texts read."""
-        names = set().union(*(step.names for step in self.steps)) if self.steps else set()
-        names |= condition(self.when).columns if self.when else frozenset()
-        names |= template(self.once).columns if self.once else frozenset()
+        names = self._names
         found = {side: sorted(_below(names, side.value)) for side in Side}
         watched = [*self.trigger.columns, *_below(names, "before")]
         found[self.trigger.source] = sorted({*found[self.trigger.source], *watched})
@@ -183,8 +201,7 @@ class Action:
         """The columns whose last seen values are kept: those of its transition, and of what it tells of the time before."""
         if self.trigger.on is not On.CHANGED:
             return ()
-        names = set().union(*(step.names for step in self.steps)) if self.steps else set()
-        return tuple(sorted({*self.trigger.columns, *_below(names, "before")}))
+        return tuple(sorted({*self.trigger.columns, *_below(self._names, "before")}))
 
 
 # Every record has them, whether or not they are read.
@@ -321,7 +338,7 @@ def _whole(by_audience: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     met = [brought for brought in by_audience.values() if brought.get("found")]
     return {
         "count": len(met),
-        "ids": ", ".join(str(brought["id"]) for brought in met if brought.get("id")),
+        "ids": ",".join(str(brought["id"]) for brought in met if brought.get("id")),
         "numbers": ", ".join(str(brought["number"]) for brought in met if brought.get("number")),
     }
 

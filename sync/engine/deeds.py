@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings.tools import Tools
+from mappings.tools import NO_TOOLS, Tools
 from mappings.values import Unmapped
 from sync.connectors.base import Connector
 from sync.connectors.salesforce import soql
@@ -25,6 +25,8 @@ from sync.models import ActionStep
 
 Scope = Mapping[str, object]
 _BARE = re.compile(r"[A-Za-z0-9_.:+-]+")  # what may stand in a SOQL condition without quotes
+_LIST = re.compile(r"\bIN\s*\([^()]*\Z", re.IGNORECASE)  # a condition that has come to what is in its list
+_NOBODY = "500000000000000AAA"  # a well-formed id
 _NUMBERS = frozenset({"double", "int", "currency", "percent", "long"})
 SHOWN_MANY = 6  # rows that are read to tell that there is more than one
 STREAMS = {"chatter": FEED, "case_comment": COMMENT, "work_note": JOURNAL, "comment": JOURNAL}
@@ -75,7 +77,8 @@ class Deeds:
         side, name = Side(step.text("in")), step.text("table")
         if texts.has_empty_hole(step.text("query"), scope, self.tools(step)):
             return []
-        taken = step.texts("take")
+        distinct = step.text("distinct")
+        taken = (*step.texts("take"), *((distinct,) if distinct else ()))
         condition = self._condition(side, name, step.text("query"), scope, self.tools(step), taken)
         asked = LookUp(
             name, condition, taken, self._number_field(side, name), step.texts("order_by"), _limit(step)
@@ -86,7 +89,8 @@ class Deeds:
                 f"{name}: more than {USUAL_ROWS} records were found.", code="FOUND_MANY",
                 advice=f"Narrow the query, or say with limit how many of them are meant (at most {MOST_ROWS}).",
             )  # fmt: skip
-        return [_row(record, taken) for record in rows]
+        found = [_row(record, taken) for record in rows]
+        return _told_apart(found, distinct) if distinct else found
 
     def _condition(
         self, side: Side, name: str, text: str, scope: Scope, tools: Tools, columns: Sequence[str] = ()
@@ -315,6 +319,12 @@ class Deeds:
             )  # fmt: skip
 
 
+def for_nobody(step: Step) -> str:
+    """The SOQL condition of a look-up as it would be for a record that there is not: to ask whether it can be asked at all."""
+    names = texts.template(step.text("query")).columns
+    return _soql(step.text("query"), dict.fromkeys(names, _NOBODY), NO_TOOLS)
+
+
 def _limit(step: Step) -> int:
     if step.text("many", "fail") == "each":
         return min(int(step.text("limit") or 0), MOST_ROWS) or USUAL_ROWS + 1
@@ -329,8 +339,18 @@ def _row(record: Record, taken: Sequence[str]) -> dict[str, Any]:
     )
 
 
+def _told_apart(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, Any]]:
+    """Each value of a column once, standing for the row's id; rows that have none are left out."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        value = texts.spoken(row.get(column)).strip()
+        if value:
+            found.setdefault(value, {**row, **brought(value, row["number"])})
+    return list(found.values())
+
+
 def _soql(text: str, scope: Scope, tools: Tools) -> str:
-    """A SOQL condition: what stands in quotes is escaped, and what does not must be a plain word."""
+    """A SOQL condition: what stands in quotes is escaped, a list in `IN (...)` is quoted, and else it must be a plain word."""
     found, quoted = "", False
     for part, is_words in texts.parts(text, scope, tools):
         if is_words:
@@ -338,6 +358,8 @@ def _soql(text: str, scope: Scope, tools: Tools) -> str:
             found += part
         elif quoted:
             found += soql.quoted(part)[1:-1]
+        elif _LIST.search(found):
+            found += ", ".join(soql.quoted(each.strip()) for each in part.split(",") if each.strip())
         elif _BARE.fullmatch(part):
             found += part
         else:

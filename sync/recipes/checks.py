@@ -25,6 +25,7 @@ from sync.engine.connect import CallLog, open_connector
 from sync.engine.context import number_column
 from sync.errors import ConfigurationError, SyncError
 from sync.models import Connection
+from sync.recipes import reach
 from sync.recipes.reading import SYSTEMS, Recipe
 from sync.recipes.shelf import shipped
 
@@ -85,6 +86,8 @@ def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -
 def _of_flow(connector: Connector, ground: _Ground) -> Iterator[Finding]:
     probe = connector.probe(ground.name, ground.key)
     for finding in probe.findings:
+        if finding.code == "createable" and not ground.creates:
+            continue
         failed = finding.status == "error"
         why = _why(ground, ground.key if finding.code == "key" else ground.name) if failed else ""
         about = finding.code in _ABOUT and why
@@ -143,15 +146,31 @@ class _Ground:
     def writes(self, row: FieldDoc) -> bool:
         return (row.direction or self.flow.direction) in ("both", _TO[self.side])
 
+    @property
+    def acts_only(self) -> bool:
+        """Whether it keeps nothing in step: its actions are all that it does."""
+        return not self.flow.fields and not (self.flow.create.servicenow or self.flow.create.salesforce)
+
     def named(self) -> set[str]:
-        """All columns that the flow names on this side."""
-        asked = asked_of(Document(flows=(self.flow,)))[self.side.value]
-        named = {column.name for each in asked for column in each.columns if column.name}
-        return named | self._along()
+        """All columns of the flow's own table or object that it names."""
+        return self._asked().get(self.name, set()) | self._along()
+
+    def beside(self) -> dict[str, set[str]]:
+        """The tables and objects that its actions look up or make, each with the columns of it that they name."""
+        asked, looked_up = self._asked(), reach.looked_up(self.flow, self.side)
+        return {name: columns for name, columns in asked.items() if name != self.name or name in looked_up}
+
+    def _asked(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for each in asked_of(Document(flows=(self.flow,))).get(self.side.value, ()):
+            found.setdefault(each.table.name, set()).update(name.name for name in each.columns if name.name)
+        for name, columns in reach.said_by(self.flow, self.side):
+            found.setdefault(name or self.name, set()).update(columns)
+        return found
 
     def written(self) -> set[str]:
         own = {column for row in self.flow.fields if self.writes(row) for column in self.columns(row)}
-        return own | self._along() | ({self.key} if self.side is Side.SALESFORCE else set())
+        return own | self._along() | ({self.key} if self.key and self.side is Side.SALESFORCE else set())
 
     def _along(self) -> set[str]:
         """The columns that values take along to ServiceNow."""
@@ -171,7 +190,14 @@ def _deeper(connector: Connector, ground: _Ground, probe: Probe) -> Iterator[Fin
     if ground.side is Side.SERVICENOW:
         yield from _shown(connector, ground, schema)
     yield from _values(ground, schema)
-    if ground.enter:
+    for name, columns in sorted(ground.beside().items()):
+        asked = reach.asked_of(ground.flow, ground.side, name, columns)
+        yield from reach.of_actions(
+            connector, ground.side, asked, partial(_mend, ground), partial(_why, ground)
+        )
+    if ground.acts_only:
+        yield from _followed(connector, ground)
+    elif ground.enter:
         yield from _entering(connector, ground)
     yield from _beside(connector, ground, probe)
 
@@ -201,6 +227,7 @@ def _columns(ground: _Ground, schema: Schema) -> Iterator[Finding]:
 def _shown(connector: Connector, ground: _Ground, schema: Schema) -> Iterator[Finding]:
     """Access control of ServiceNow hides columns of a row that the dictionary shows: one row is looked at."""
     mapped = {column for row in ground.flow.fields for column in columns_of(row.spec())}
+    mapped |= ground.named() if ground.acts_only else set()
     columns = tuple(sorted(mapped & schema.fields.keys()))
     query = ChangeQuery(ground.name, columns, number_column(ground.name), ground.scope, page_size=1)
     try:
@@ -292,6 +319,18 @@ def _possible(fields: list[FieldSchema]) -> set[str]:
     if count > _MOST_COMBINATIONS:
         return set()
     return {",".join(parts) for parts in product(*(field.choices for field in fields))}
+
+
+def _followed(connector: Connector, ground: _Ground) -> Iterator[Finding]:
+    """How many records there are whose transitions are told."""
+    if ground.side.value not in ground.flow.reads:
+        return
+    try:
+        count = connector.count(ground.name, ground.scope)
+    except SyncError as error:
+        yield Finding("scope", "error", f"{ground.scope!r} cannot be asked: {error.message}", error.advice)
+        return
+    yield Finding("scope", "ok", f"{count:,} records of {ground.name} are followed now.")
 
 
 def _entering(connector: Connector, ground: _Ground) -> Iterator[Finding]:

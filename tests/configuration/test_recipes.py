@@ -11,6 +11,7 @@ from sync.configuration.export import export
 from sync.configuration.problems import InvalidConfiguration
 from sync.models import AuditEntry, Connection, Flow
 from sync.recipes import read_recipe, shipped
+from sync.recipes.reading import written
 from sync.recipes.shelf import SHELF
 
 TEXT = (SHELF / "incident-case.yaml").read_text()
@@ -74,9 +75,10 @@ def test_what_the_flow_says_overrides_the_recipe_and_an_empty_key_leaves_it_out(
 
 
 def test_an_unknown_recipe_is_told_with_those_there_are_and_is_the_only_problem(read):
+    there_are = [written(name, part.name) for name, recipe in shipped().items() for part in recipe.parts]
     assert problems(read, using(recipe="incidents-case")) == [
         "acme.yaml:7, flows[severe-incidents].recipe: There is no recipe 'incidents-case'. "
-        "Did you mean 'incident-case'? There are: incident-case, knowledge."
+        f"Did you mean 'incident-case'? There are: {', '.join(there_are)}."
     ]
 
 
