@@ -56,5 +56,5 @@ def entomb(store: Store, links: Sequence[RecordLink], state: str) -> None:
             undecided = Conflict.objects.filter(link__in=part, state=ConflictState.OPEN)
             undecided.update(state=ConflictState.GONE, resolved_at=now)
         letters = DeadLetter.objects.filter(flow=store.context.flow, state=DeadLetterState.OPEN)
-        for part in chunks(ends):
-            letters.filter(record_id__in=part).update(state=DeadLetterState.CLOSED, closed_at=now)
+        for ids in chunks(ends):
+            letters.filter(record_id__in=ids).update(state=DeadLetterState.CLOSED, closed_at=now)
