@@ -94,6 +94,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Value maps", "swap_horiz", "mappings.valuemap"),
             Entry("User tables", "group", "mappings.usertable"),
+            Entry("Routing tables", "alt_route", "mappings.routingtable"),
         ),
     ),
     (

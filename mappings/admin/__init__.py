@@ -1,5 +1,5 @@
-"""Value maps and user tables; the rows of a mapping are edited on the flow's page."""
+"""Value maps, user tables and routing tables; the rows of a mapping are edited on the flow's page."""
 
-from mappings.admin import usertables, valuemaps
+from mappings.admin import routingtables, usertables, valuemaps
 
-__all__ = ["usertables", "valuemaps"]
+__all__ = ["routingtables", "usertables", "valuemaps"]

@@ -160,6 +160,7 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
         claim = Claim(
             self.instance.pk, servicenow, salesforce, data.get("salesforce_object") or "", data.get("salesforce_key_field") or "",
             data["options"].get("key_prefix") == INSTANCE, data.get("user_table"),
+            data.get("routing_table"),
         )  # fmt: skip
         published = self.instance.revision.snapshot if self.instance.revision else None
         if moved := moved_keys(claim, published):

@@ -95,7 +95,7 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
     actions_row = ("run_now", "dry_run", "pause", "resume")
     actions_detail = ("run_now", "dry_run", "resync", "reconcile", "allow_deletions", "pause", "resume")
     fieldsets = (
-        (None, {"fields": ("name", "enabled", "direction", "user_table", "reason")}),
+        (None, {"fields": ("name", "enabled", "direction", "user_table", "routing_table", "reason")}),
         (
             "ServiceNow",
             {
@@ -128,7 +128,7 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
         return super().get_queryset(request).select_related(
-            "revision", "schedule", "user_table", "servicenow_connection", "salesforce_connection"
+            "revision", "schedule", "user_table", "routing_table", "servicenow_connection", "salesforce_connection"
         ).defer("servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed")  # fmt: skip
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -141,7 +141,7 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
-        first = (None, {"fields": ("name", "enabled", "direction", "user_table")})
+        first = (None, {"fields": ("name", "enabled", "direction", "user_table", "routing_table")})
         return (first, *fieldsets[1:])
 
     def change_view(

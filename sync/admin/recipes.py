@@ -264,12 +264,14 @@ def _free(recipe: Recipe) -> str:
 def _makes(recipe: Recipe) -> str:
     maps = ", ".join(doc.name for doc in recipe.value_maps)
     tables = ", ".join(doc.name for doc in recipe.user_tables)
+    routing = ", ".join(doc.name for doc in recipe.routing_tables)
     flows = recipe.flows
     several = f"{len(flows)} flows with {sum(len(flow.fields) for flow in flows)} fields"
     parts = [
         several if len(flows) > 1 else f"a flow with {len(flows[0].fields)} fields",
         *([f"the value maps {maps}"] if maps else []),
         *([f"the empty user table {tables}"] if tables else []),
+        *([f"the routing table {routing}"] if routing else []),
     ]
     return (
         f"Makes {', '.join(parts)}. All of it is yours to edit. "

@@ -18,10 +18,11 @@ from integration_console.theme.admin import ReadOnlyAdmin, paged
 from integration_console.theme.toolkit import PRIMARY
 from mappings.cells import columns_of
 from mappings.spec import FieldSpec
-from sync import services
+from sync import handing, services
 from sync.admin.base import link_to, links_out, page_url, person, rules
 from sync.admin.comments import entries_of
 from sync.admin.deletions import ending
+from sync.admin.desks import HAND_BACK, HAND_OVER, OnWrongDesk, desk_context
 from sync.admin.files import file_lines
 from sync.admin.mapped import compiled
 from sync.admin.values import opened
@@ -118,20 +119,20 @@ def parked_fields(link: RecordLink, *, with_values: bool) -> list[ParkedField]:
 
 @admin.register(RecordLink)
 class RecordLinkAdmin(ReadOnlyAdmin):
-    list_display = ("servicenow_end", "salesforce_end", "status", "of_flow", "born", "in_step")
+    list_display = ("servicenow_end", "salesforce_end", "status", "desk", "of_flow", "born", "in_step")
     list_display_links = ("servicenow_end", "salesforce_end")
-    list_filter = ("state", "flow", "born_in")
+    list_filter = ("state", "flow", OnWrongDesk, "born_in")
     search_fields = ("^servicenow_number", "^salesforce_number", "=servicenow_id", "^salesforce_id")
     search_help_text = "Incident number, Case number, sys_id or Salesforce Id"
-    actions_detail = ("sync_now",)
+    actions_detail = ("sync_now", "hand_over", "hand_back")
     actions_row = ("sync_now",)
     page_template = "console/record.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RecordLink]:
         queryset = super().get_queryset(request).defer("base_sealed", "fields_sealed")
-        return queryset.select_related("flow", "flow__revision", "servicenow_connection", "salesforce_connection").defer(
+        return queryset.select_related("flow", "flow__revision", "placement", "servicenow_connection", "salesforce_connection").defer(
             "base_sealed", "fields_sealed", "servicenow_connection__secrets_sealed",
-            "salesforce_connection__secrets_sealed", "flow__revision__snapshot",
+            "salesforce_connection__secrets_sealed", "flow__revision__snapshot", "placement__seen_sealed",
         )  # fmt: skip
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
@@ -155,6 +156,7 @@ class RecordLinkAdmin(ReadOnlyAdmin):
             "parked": parked_fields(obj, with_values=shown["is_open"]),
             "files": file_lines(obj, with_names=shown["is_open"]),
             "page": page,
+            "desks": desk_context(obj, is_open=shown["is_open"]),
             "entries": paged(entries_of(obj), request.GET.get("c"), ENTRIES_A_PAGE),
             "dead_letters": obj.dead_letters.filter(state="open"),
             "conflicts": Conflict.objects.filter(link=obj, state="open").defer("values_sealed"),
@@ -180,6 +182,15 @@ class RecordLinkAdmin(ReadOnlyAdmin):
     def status(self, obj: RecordLink) -> SafeString:
         return present.badge(obj.state, obj.get_state_display())
 
+    @admin.display(description="desk")
+    def desk(self, obj: RecordLink) -> SafeString | str:
+        placed = getattr(obj, "placement", None)
+        if placed is None or not (placed.belongs or placed.here or placed.there):
+            return "–"
+        if placed.wrong:
+            return present.badge("warning", f"{placed.here or placed.there or 'none'}, not {placed.belongs}")
+        return str(placed.here or placed.there or placed.belongs)
+
     @admin.display(description="flow", ordering="flow__name")
     def of_flow(self, obj: RecordLink) -> SafeString:
         return link_to(obj.flow)
@@ -196,6 +207,16 @@ class RecordLinkAdmin(ReadOnlyAdmin):
     def sync_now(self, request: HttpRequest, target: RecordLink, answers: dict[str, Any]) -> Done:
         run = services.sync_record(link=target, by=person(request))
         return Done(f"Run {run.pk:,} reads {target} again.", page_url(run))
+
+    @console_action("Hand over", HAND_OVER, icon="swap_horiz")
+    def hand_over(self, request: HttpRequest, target: RecordLink, answers: dict[str, Any]) -> Done:
+        order = handing.hand_over(link=target, to=answers["to"], reason=answers["reason"], by=person(request))
+        return Done(f"{target} goes to {order.to_desk} with the next run.", page_url(target))
+
+    @console_action("Hand back", HAND_BACK, icon="undo")
+    def hand_back(self, request: HttpRequest, target: RecordLink, answers: dict[str, Any]) -> Done:
+        order = handing.hand_back(link=target, reason=answers["reason"], by=person(request))
+        return Done(f"{target} goes back to {order.to_desk} with the next run.", page_url(target))
 
 
 def _told(event: Event, *, is_open: bool) -> tuple[Event, list[dict[str, str]] | None, list[str]]:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from mappings.models import UserTable, ValueMap
+from mappings.models import RoutingTable, UserTable, ValueMap
 from sync.configuration.documents import Known, MadeFlow
 from sync.configuration.flows import apply_flow, publish_changed
 from sync.configuration.parse import Parsed
 from sync.configuration.parts import apply_connection, apply_user_table, apply_value_map
 from sync.configuration.plan import Plan
 from sync.configuration.prune import prune
+from sync.configuration.routes import apply_routing_table
 from sync.models import Connection, Flow
 
 
@@ -25,6 +26,7 @@ def known_names() -> Known:
         connections=dict(Connection.objects.values_list("name", "system")),
         value_maps=frozenset(ValueMap.objects.values_list("name", flat=True)),
         user_tables=frozenset(UserTable.objects.values_list("name", flat=True)),
+        routing_tables=frozenset(RoutingTable.objects.values_list("name", flat=True)),
         made=tuple(MadeFlow(*names) for names in Flow.objects.exclude(recipe="").values_list(*_MADE)),
     )
 
@@ -45,6 +47,8 @@ def apply(
             apply_value_map(value_map, plan)
         for table in document.user_tables:
             apply_user_table(table, plan)
+        for routing in document.routing_tables:
+            apply_routing_table(routing, plan)
         for flow in document.flows:
             apply_flow(flow, plan)
         publish_changed(document.flows, plan)

@@ -20,10 +20,12 @@ from sync.configuration.documents import (
     FlowDoc,
     Known,
     PairDoc,
+    RoutingTableDoc,
     UserTableDoc,
     ValueMapDoc,
 )
 from sync.configuration.problems import Remarks, did_you_mean
+from sync.configuration.routes import check_routing
 from sync.configuration.rules import flow_problems
 from sync.configuration.shared import check_shared
 from sync.connectors.addresses import checked_origin
@@ -31,7 +33,7 @@ from sync.connectors.auth import METHODS
 from sync.core.records import Side
 from sync.errors import ConfigurationError
 
-Named = ConnectionDoc | ValueMapDoc | UserTableDoc | FlowDoc
+Named = ConnectionDoc | ValueMapDoc | UserTableDoc | RoutingTableDoc | FlowDoc
 
 
 def check(document: Document, known: Known, remarks: Remarks) -> None:
@@ -43,6 +45,8 @@ def check(document: Document, known: Known, remarks: Remarks) -> None:
         _check_value_map(value_map, remarks)
     for table in document.user_tables:
         _check_people(table, remarks)
+    for routing in document.routing_tables:
+        check_routing(routing, remarks)
     names = _Names.of(document, known)
     for flow in document.flows:
         _check_flow(flow, names, remarks)
@@ -54,6 +58,7 @@ def _sections(document: Document) -> Iterator[tuple[str, Iterable[Named]]]:
     yield "connections", document.connections
     yield "value_maps", document.value_maps
     yield "user_tables", document.user_tables
+    yield "routing_tables", document.routing_tables
     yield "flows", document.flows
 
 
@@ -136,6 +141,7 @@ class _Names:
     systems: Mapping[str, str]
     value_maps: frozenset[str]
     user_tables: frozenset[str]
+    routing_tables: frozenset[str]
     entries: Mapping[str, ValueMapSpec]  # of the maps that the file holds itself
 
     @classmethod
@@ -144,6 +150,7 @@ class _Names:
             {**known.connections, **{doc.name: doc.system for doc in document.connections}},
             known.value_maps | {doc.name for doc in document.value_maps},
             known.user_tables | {doc.name for doc in document.user_tables},
+            known.routing_tables | {doc.name for doc in document.routing_tables},
             {doc.name: spec_of(doc) for doc in document.value_maps},
         )
 
@@ -174,9 +181,13 @@ def _check_flow(flow: FlowDoc, names: _Names, remarks: Remarks) -> None:
             remarks.problem(
                 end.line, where, f"The connection {end.connection!r} leads to {found}, not to {system}."
             )
-    if flow.user_table and flow.user_table not in names.user_tables:
-        hint = did_you_mean(flow.user_table, names.user_tables)
-        remarks.problem(flow.line, f"{path}.user_table", f"There is no user table {flow.user_table!r}.{hint}")
+    for noun, wanted, there in (
+        ("user table", flow.user_table, names.user_tables),
+        ("routing table", flow.routing_table, names.routing_tables),
+    ):
+        if wanted and wanted not in there:
+            text = f"There is no {noun} {wanted!r}.{did_you_mean(wanted, there)}"
+            remarks.problem(flow.line, f"{path}.{noun.replace(' ', '_')}", text)
     _check_ends(flow, path, remarks)
     _check_rows(flow, path, names, remarks)
     for line, where, text in actions.problems(flow.actions, flow.reads):

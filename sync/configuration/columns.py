@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mappings.models import FieldRow, UserTable, ValueMap
+from mappings.models import FieldRow, RoutingTable, UserTable, ValueMap
 from sync.configuration.actions import stored
 from sync.configuration.documents import (
     GUARD,
@@ -176,6 +176,8 @@ def row_columns(doc: FieldDoc, position: int) -> Columns:
     return {"position": position, "transform": doc.how} | {name: getattr(doc, name) for name in same}
 
 
-def differing(row: Connection | Flow | FieldRow | UserTable | ValueMap, wanted: Columns) -> Columns:
+def differing(
+    row: Connection | Flow | FieldRow | UserTable | RoutingTable | ValueMap, wanted: Columns
+) -> Columns:
     """The columns of `wanted` that the row does not hold."""
     return {name: value for name, value in wanted.items() if getattr(row, name) != value}

@@ -80,6 +80,37 @@ class UserTableDoc:
 
 
 @dataclass(frozen=True, slots=True)
+class DeskDoc:
+    """`servicenow`: a group's name. `salesforce`: a queue's DeveloperName."""
+
+    line: int
+    name: str
+    servicenow: str
+    salesforce: str
+    works_in: str = "servicenow"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDoc:
+    """One of `servicenow` and `salesforce` names the field that is looked at."""
+
+    line: int
+    value: str
+    desk: str
+    servicenow: str = ""
+    salesforce: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTableDoc:
+    line: int
+    name: str
+    description: str = ""
+    desks: tuple[DeskDoc, ...] = ()
+    routes: tuple[RouteDoc, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FieldDoc:
     line: int
     salesforce: str
@@ -229,6 +260,7 @@ class FlowDoc:
     drift: str = "leave"
     on_leave: str = "keep"
     user_table: str = ""
+    routing_table: str = ""
     schedule: str = ""
     time_zone: str = "UTC"
     start: str = "everything"
@@ -261,6 +293,7 @@ class Document:
     connections: tuple[ConnectionDoc, ...] = ()
     value_maps: tuple[ValueMapDoc, ...] = ()
     user_tables: tuple[UserTableDoc, ...] = ()
+    routing_tables: tuple[RoutingTableDoc, ...] = ()
     flows: tuple[FlowDoc, ...] = ()
 
 
@@ -281,4 +314,5 @@ class Known:
     connections: Mapping[str, str] = field(default_factory=dict)
     value_maps: frozenset[str] = frozenset()
     user_tables: frozenset[str] = frozenset()
+    routing_tables: frozenset[str] = frozenset()
     made: tuple[MadeFlow, ...] = ()

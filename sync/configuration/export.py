@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
-from mappings.models import FieldRow, UserTable, ValueMap, ValueMapEntry
+from mappings.models import FieldRow, RoutingTable, UserTable, ValueMap, ValueMapEntry
 from mappings.models.valuemap import parse_along
 from sync.configuration.documents import GUARD, Create, FlowDoc, Limits
+from sync.configuration.routes import exported
 from sync.configuration.rules import BULK
 from sync.connectors.auth import METHODS
 from sync.core.files import exact_size, patterns_of, size_of
@@ -32,7 +33,10 @@ def export() -> str:
         "connections": [_connection(row) for row in Connection.objects.order_by("name")],
         "value_maps": [_value_map(row) for row in ValueMap.objects.order_by("name")],
         "user_tables": [_user_table(row) for row in UserTable.objects.order_by("name")],
-        "flows": [_flow(row) for row in Flow.objects.order_by("name").select_related("user_table")],
+        "routing_tables": [exported(row) for row in RoutingTable.objects.order_by("name")],
+        "flows": [
+            _flow(row) for row in Flow.objects.order_by("name").select_related("user_table", "routing_table")
+        ],
     }
     body: Part = {"version": 1} | {name: parts for name, parts in sections.items() if parts}
     return yaml.dump(
@@ -143,6 +147,7 @@ def _flow(row: Flow) -> Part:
         "create": _without(create, {"salesforce": Create().salesforce, "servicenow": Create().servicenow}),
         **{name: getattr(row, name) for name in ("conflict", "tie", "adopt", "drift", "on_leave")},
         "user_table": row.user_table.name if row.user_table else "",
+        "routing_table": row.routing_table.name if row.routing_table else "",
         "schedule": schedule.cron if schedule else "",
         **{name: getattr(row, name) for name in ("time_zone", "start", "overlap", "patience", "reconcile")},
         "deletions": _deletions(row.options.get("deletions")),
@@ -167,6 +172,7 @@ _FLOW_DEFAULTS: Part = {
         "drift",
         "on_leave",
         "user_table",
+        "routing_table",
         "schedule",
         "time_zone",
         "start",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mappings.models import FieldRow, UserTable, ValueMap
+from mappings.models import FieldRow, RoutingTable, UserTable, ValueMap
 from sync import revisions, services
 from sync.configuration import columns
 from sync.configuration.documents import FieldDoc, FlowDoc
@@ -32,6 +32,7 @@ def _wanted(doc: FlowDoc) -> columns.Columns:
         "servicenow_connection": Connection.objects.get(name=doc.servicenow.connection),
         "salesforce_connection": Connection.objects.get(name=doc.salesforce.connection),
         "user_table": UserTable.objects.get(name=doc.user_table) if doc.user_table else None,
+        "routing_table": RoutingTable.objects.get(name=doc.routing_table) if doc.routing_table else None,
     }
 
 

@@ -58,6 +58,7 @@ def _with_unreadable(root: Node, known: Known) -> Known:
         {name: system for name, system in systems.items() if system},
         known.value_maps | _named(root, "value_maps").keys(),
         known.user_tables | _named(root, "user_tables").keys(),
+        known.routing_tables | _named(root, "routing_tables").keys(),
         known.made,
     )
 

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mappings.models import UserTable, ValueMap
+from mappings.models import RoutingTable, UserTable, ValueMap
 from sync import audit
 from sync.configuration.columns import Columns, differing
 from sync.models import Connection, Flow
 
-M = TypeVar("M", Connection, ValueMap, UserTable, Flow)
+M = TypeVar("M", Connection, ValueMap, UserTable, RoutingTable, Flow)
 
 KINDS: dict[type[Any], str] = {
     Connection: "connection",
     ValueMap: "value map",
     UserTable: "user table",
+    RoutingTable: "routing table",
     Flow: "flow",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import ProtectedError
 
-from mappings.models import UserTable, ValueMap
+from mappings.models import RoutingTable, UserTable, ValueMap
 from sync import audit
 from sync.configuration.documents import Document
 from sync.configuration.plan import KINDS, Change, Plan
@@ -17,10 +17,13 @@ def prune(document: Document, plan: Plan) -> None:
     for flow in Flow.objects.exclude(name__in=named):
         _remove_flow(flow, plan)
     # What only the file's flows name, such as a map that once came with a recipe, is theirs.
-    used = {name for flow in document.flows for name in (*used_maps(flow), flow.user_table)}
+    used = {
+        name for flow in document.flows for name in (*used_maps(flow), flow.user_table, flow.routing_table)
+    }
     for model, docs in (
         (ValueMap, document.value_maps),
         (UserTable, document.user_tables),
+        (RoutingTable, document.routing_tables),
         (Connection, document.connections),
     ):
         kept = {doc.name for doc in docs} | (used if model is not Connection else set())
@@ -41,7 +44,7 @@ def _remove_flow(flow: Flow, plan: Plan) -> None:
         )
 
 
-def _remove(row: Flow | ValueMap | UserTable | Connection, plan: Plan) -> None:
+def _remove(row: Flow | ValueMap | UserTable | RoutingTable | Connection, plan: Plan) -> None:
     kind, name = KINDS[type(row)], row.name
     try:
         audit.record(f"{kind.replace(' ', '_')}.deleted", row)

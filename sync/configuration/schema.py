@@ -157,6 +157,44 @@ USER_TABLE = Shape(
     ),
     label="name",
 )
+ROUTING_TABLE = Shape(
+    documents.RoutingTableDoc,
+    (
+        Key("name", name, required=True),
+        Key("description", at_most(255)),
+        Key(
+            "desks",
+            many(
+                Shape(
+                    documents.DeskDoc,
+                    (
+                        Key("name", at_most(80), required=True),
+                        Key("servicenow", at_most(120), required=True),
+                        Key("salesforce", at_most(120), required=True),
+                        Key("works_in", choice("servicenow", "salesforce")),
+                    ),
+                    label="name",
+                )
+            ),
+            required=True,
+        ),
+        Key(
+            "routes",
+            many(
+                Shape(
+                    documents.RouteDoc,
+                    (
+                        Key("servicenow", at_most(200)),
+                        Key("salesforce", at_most(200)),
+                        Key("value", at_most(255), required=True),
+                        Key("desk", at_most(80), required=True),
+                    ),
+                )
+            ),
+        ),
+    ),
+    label="name",
+)
 FIELD = Shape(
     documents.FieldDoc,
     (
@@ -255,6 +293,7 @@ FLOW = Shape(
         Key("drift", choice("leave", "restore")),
         Key("on_leave", choice("keep", "unlink", "close")),
         Key("user_table", name),
+        Key("routing_table", name),
         Key("schedule", readers.cron),
         Key("start", readers.start),
         Key("guard", choice(*GUARDS)),
@@ -278,6 +317,7 @@ DOCUMENT = Shape(
         Key("connections", many(CONNECTION)),
         Key("value_maps", many(VALUE_MAP)),
         Key("user_tables", many(USER_TABLE)),
+        Key("routing_tables", many(ROUTING_TABLE)),
         Key("flows", many(FLOW)),
     ),
 )

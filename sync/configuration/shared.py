@@ -24,15 +24,17 @@ def _shared(flows: Sequence[FlowDoc], urls: Mapping[str, str]) -> Iterator[tuple
         path, there = f"flows[{other.name}]", other.salesforce
         if same_org and not same_instance and _keys(one) == _keys(other) and not there.key_prefix:
             yield there.line, f"{path}.salesforce.key_prefix", _KEYS.format(one.name, *_keys(one)[:2])
-        if one.user_table and one.user_table == other.user_table and not (same_instance and same_org):
-            yield other.line, f"{path}.user_table", _TABLE.format(one.name, one.user_table)
+        for noun in ("user_table", "routing_table") if not (same_instance and same_org) else ():
+            table = getattr(one, noun)
+            if table and table == getattr(other, noun):
+                yield other.line, f"{path}.{noun}", _TABLE.format(one.name, noun.replace("_", " "), table)
 
 
 _KEYS = (
     "{} fills {}.{} of the same org from another instance, and the sys_ids of two instances may be equal: "
     "say key_prefix: instance."
 )
-_TABLE = "{} uses the user table {} between other systems, whose ids are not these: make a table of its own for it."
+_TABLE = "{} uses the {} {} between other systems, whose ids are not these: make a table of its own for it."
 
 
 def _keys(flow: FlowDoc) -> tuple[str, str, str]:

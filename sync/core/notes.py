@@ -20,6 +20,7 @@ from typing import Any
 from sync.core.records import Side
 from sync.errors import ConfigurationError
 
+CONSOLE = "Integration Console"
 NAMES = {Side.SERVICENOW: "ServiceNow", Side.SALESFORCE: "Salesforce"}
 
 
@@ -259,11 +260,11 @@ def genuine(text: str, verify: Verify) -> Mark | None:
 MOST_OF_A_NAME = 80  # characters
 
 
-def head(author: str, at: datetime, side: Side, mark: Mark, parts: int) -> str:
-    """The first line of an entry of ours. A name cannot bring a mark or a line of its own."""
+def head(author: str, at: datetime, side: Side | None, mark: Mark, parts: int) -> str:
+    """The first line of an entry of ours; `side` None: it was said in the console. A name cannot bring a mark or a line of its own."""
     name = " ".join(re.sub(r"[\[\]\s]+", " ", clean(author)).split())[:MOST_OF_A_NAME] or "unknown"
     numbered = f" · part {mark.part} of {parts}" if parts > 1 else ""
-    return f"{name} · {at:%Y-%m-%d %H:%M} UTC · {NAMES[side]}{numbered} {mark}"
+    return f"{name} · {at:%Y-%m-%d %H:%M} UTC · {NAMES[side] if side else CONSOLE}{numbered} {mark}"
 
 
 def compose(text: str, limit: int, head_of: Callable[[int, int], str]) -> list[str]:

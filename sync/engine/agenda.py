@@ -21,7 +21,7 @@ from sync.core.retry import backoff
 from sync.encryption import keyring
 from sync.engine import bulk
 from sync.engine import lease as leases
-from sync.engine.notebook import PURPOSE
+from sync.engine.marks import PURPOSE
 from sync.engine.store import Store
 from sync.models import ActionRun, ActionStep, DeadLetter, Event
 from sync.models.action import ACTION_UNDER_WAY, ActionStatus, StepStatus

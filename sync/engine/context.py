@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from mappings.apply import CompiledMapping, CompiledRow, MappingError, compile_mapping
+from mappings.routing import Routing
 from mappings.spec import Environment, PeopleSpec
 from mappings.tools import NO_TOOLS, Tools
 from sync import people
@@ -24,6 +25,7 @@ from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
 from sync.core.records import FieldSchema, Schema, Side
 from sync.engine.pictures import Pictures
+from sync.engine.placing import routing_of
 from sync.engine.references import References
 from sync.engine.sharing import check_clashes
 from sync.errors import ConfigurationError, SchemaError
@@ -57,6 +59,7 @@ class Context:
     salesforce_org: str = ""
     keys: Keys = PLAIN  # how Salesforce records name their counterpart
     exchange: Exchange = NOTHING  # what is carried of comments and work notes
+    routing: Routing | None = None  # which desk its records belong to
     references: References | None = None  # counterparts in other flows that its rows refer to
     actions: Plan = NO_ACTIONS
     tools_of: Mapping[Side, Tools] = field(
@@ -97,15 +100,15 @@ class Context:
         return bool(self.settings[f"create_in_{side}"]) and self.writes(side)
 
     def fields(self, side: Side) -> tuple[str, ...]:
-        """The columns to read: mapped ones, and the one by which a record names its counterpart."""
+        """The columns to read: mapped ones, those that desks are told by, and the one by which a record names its counterpart."""
+        routed = self.routing.fields(side) if self.routing is not None else ()
         if side is Side.SERVICENOW:
             mark = (self.mark_field,) if self.mark_field else ()
-            return (*self.mapping.servicenow_fields, *mark, *self.actions.columns(side))
-        return (
-            *self.mapping.salesforce_fields,
-            *((self.key_field,) if self.key_field and Side.SALESFORCE in self.reads else ()),
-            *self.actions.columns(side),
-        )
+            named = (*self.mapping.servicenow_fields, *routed, *mark, *self.actions.columns(side))
+        else:
+            key = (self.key_field,) if self.key_field and Side.SALESFORCE in self.reads else ()
+            named = (*self.mapping.salesforce_fields, *routed, *key, *self.actions.columns(side))
+        return tuple(dict.fromkeys(named)) if routed else named
 
     def tools(self, to: Side) -> Tools:
         """What formulas may ask of the world whose values go to `to`."""
@@ -257,16 +260,32 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     flow.salesforce_connection.refresh_from_db(fields=["org_id", "own_user"])  # the first login told them
     org = flow.salesforce_connection.org_id
     references.follow(mapping.rows)
+    routing = routing_of(flow, servicenow, salesforce, now=timezone.now())
     context = Context(
-        flow, revision, data, mapping, schema, here, org, keys, exchange, references, actions,
+        flow, revision, data, mapping, schema, here, org, keys, exchange, routing, references, actions,
         {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {}, pictures,
     )  # fmt: skip
+    _check_routed(context)
     _check_creation(context)
     return context
 
 
 def _lengths(schema: Schema) -> dict[str, int]:
     return {name: field.length for name, field in schema.fields.items() if field.length}
+
+
+def _check_routed(context: Context) -> None:
+    """A routing table that names a field nobody shows would place no record, and say so nowhere."""
+    for side in Side:
+        schema, routing = context.schema(side), context.routing
+        named = routing.fields(side) if routing is not None and schema is not None else ()
+        lacking = [name for name in named if "." not in name and schema and name not in schema.fields]
+        if routing is not None and lacking:
+            raise SchemaError(
+                f"{context.name(side)} has no field {', '.join(lacking)}, by which the routing table {routing.name} tells desks.",
+                code="field_missing",
+                advice="Correct the table, or take it out of the flow.",
+            )
 
 
 def _check_creation(context: Context) -> None:

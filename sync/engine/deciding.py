@@ -89,6 +89,7 @@ class Deciding(Meeting, Settling):
             there = item.id_on(side.other)
             item.found = [*intents.get(id, ()), *(intents.get(there, ()) if there else ())]
         self._choices = self.store.choices([link.pk for link in links.values()])
+        self._orders = self.store.hand_overs([link.pk for link in links.values()])
 
     def _leave_to_owners(self, items: Sequence[Item]) -> None:
         """Where several flows connect the same two ends, each follows its own pairs alone."""
@@ -143,6 +144,7 @@ class Deciding(Meeting, Settling):
             elif (
                 item.found
                 or item.retried
+                or item.link.pk in self._orders
                 or self._lacks_key(item)
                 or (look_up and two_way)
                 or item.id_on(item.side.other) in self.vanished

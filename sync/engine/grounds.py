@@ -17,7 +17,7 @@ from sync.engine.history import (
 )
 from sync.engine.recovery import Recovery
 from sync.engine.store import Store
-from sync.models import Conflict
+from sync.models import Conflict, HandOver
 
 # Longest time between an intent and its request leaving, and longest time the platform may still execute a
 # request that we gave up on (its own cut-off, Salesforce: ten minutes, unverified).
@@ -44,6 +44,7 @@ class Grounds:
     _asking: Asking = field(init=False)
     recovery: Recovery = field(init=False)
     _choices: dict[Any, list[Conflict]] = field(default_factory=dict)
+    _orders: dict[Any, HandOver] = field(default_factory=dict)  # what people hand over, by link
     withheld: dict[Side, int] = field(default_factory=dict)
     # Records that exist on the side that is written, id by key, as read once for many pages: a hint, never proof of
     # what is not there.

@@ -13,7 +13,7 @@ from sync.core.merge import Base
 from sync.core.planner import FieldWrite, Plan
 from sync.core.records import Change, Cursor, Operation, Outcome, Record, Side, Values, WriteResult
 from sync.errors import SyncError
-from sync.models import BulkJob, Intent, RecordLink, Run
+from sync.models import BulkJob, HandOver, Intent, RecordLink, Run
 from sync.models.base import time_ordered_uuid
 
 
@@ -89,6 +89,7 @@ class Item:
     written: bool = False  # the platform answered that what was planned is done
     revived: bool = False  # a tombstone whose record was restored
     awaited: str = ""  # what a field refers to has no counterpart yet: the record is looked at again
+    order: HandOver | None = None  # a person hands the pair over
     unfinished: bool = False  # the other side must be written too, once this one is
     reckoning: str = ""  # how the newest record was found
     reckonings: dict[str, str] = field(default_factory=dict)  # of single fields, where their history is known

@@ -18,9 +18,10 @@ from sync.engine import lease as leases
 from sync.engine.bulk import chunks
 from sync.engine.context import Context
 from sync.engine.items import Item
-from sync.models import Conflict, DeadLetter, Flow, Intent, RecordLink, Run, Waiting
+from sync.models import Conflict, DeadLetter, Flow, HandOver, Intent, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState, WaitingReason
 from sync.models.link import END
+from sync.models.routing import HandOverState
 
 
 class Due(NamedTuple):
@@ -136,6 +137,15 @@ class Known:
             for conflict in decided.filter(link__in=part):
                 found[conflict.link_id].append(conflict)
         return found
+
+    def hand_overs(self, links: Sequence[UUID]) -> dict[UUID, HandOver]:
+        """Those that people have asked for and nobody has carried out yet."""
+        if self.context.routing is None or not bulk.holds(
+            HandOver, flow_id=self.context.flow.pk, state=HandOverState.ASKED
+        ):
+            return {}
+        asked = HandOver.objects.filter(flow=self.context.flow, state=HandOverState.ASKED)
+        return {order.link_id: order for part in chunks(links) for order in asked.filter(link__in=part)}
 
     def open_conflicts(self, links: Sequence[UUID]) -> dict[tuple[UUID, str], Conflict]:
         """By link and field row."""

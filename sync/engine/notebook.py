@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +13,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from sync.connectors.advice import rule_and_advice
-from sync.core.notes import TAG, Mark
+from sync.core.notes import Mark
 from sync.core.records import Operation, Outcome, Side
 from sync.core.retry import backoff
-from sync.encryption import keyring
 from sync.engine import lease as leases
+from sync.engine import marks
 from sync.engine.bulk import chunks
 from sync.engine.store import Store
 from sync.models import Checkpoint, DeadLetter, Event, JournalEntry, RecordLink, Revision, Run
@@ -28,7 +27,6 @@ from sync.models.entry import SETTLED_BY_LOOKING, EntryStatus
 from sync.models.link import LinkState
 
 HISTORY = "entries of new links"  # has a checkpoint of its own, in ServiceNow's name
-PURPOSE = "journal mark"
 FORGETTING = timedelta(
     minutes=2
 )  # without a poll; then what is new is looked for on the other side before it is sent
@@ -137,18 +135,11 @@ class Notebook:
         }
 
     def sign(self, mark: Mark, source: Side) -> str:
-        return _tag(self._message(mark, source))
+        return marks.sign(self.store.context.flow, mark, source)
 
     def verify(self, mark: Mark, source: Side) -> bool:
         """Whether we made the mark, under whichever of our keys, of an entry of this flow's `source`."""
-        message = self._message(mark, source)
-        return any(hmac.compare_digest(mark.tag, _tag(message, key_id)) for key_id in keyring().raw)
-
-    def _message(self, mark: Mark, source: Side) -> str:
-        """Bound to the system it came from: what was carried here from a third system goes on like anybody's words."""
-        flow = self.store.context.flow
-        origin = flow.servicenow_connection if source is Side.SERVICENOW else flow.salesforce_connection
-        return f"{source}:{origin.url}:{mark.message}"
+        return marks.verify(self.store.context.flow, mark, source)
 
     # Planning
 
@@ -349,7 +340,3 @@ def _event(row: JournalEntry, outcome: Outcome, message: str, **whose: Any) -> E
 
 def title(row: JournalEntry) -> str:
     return WORDS[row.kind] + (f", part {row.part} of {row.parts}" if row.parts > 1 else "")
-
-
-def _tag(message: str, key_id: str = "") -> str:
-    return keyring().mac(PURPOSE, message.encode(), key_id)[:TAG]

@@ -13,6 +13,7 @@ from sync.core.planner import Plan, PlanRow, plan_pair, values_of
 from sync.core.records import Operation, Outcome, Side
 from sync.engine import failures
 from sync.engine.grounds import Grounds, Look
+from sync.engine.handing import owner_row, plan_hand_over
 from sync.engine.items import Item, Later, values_on
 from sync.engine.newest import Reckoning, reckon
 from sync.engine.validation import violation
@@ -46,6 +47,7 @@ class Planning(Grounds):
             item.failure = failures.of_problem(refused[0])
         item.awaited = next((problem.message for problem in plan.problems if problem.code == NOT_YET), "")
         self._park_restless(item, plan)
+        self._hand_over(item, plan)
         if any(problem.code == "ADOPT_REFUSED" for problem in plan.problems):
             item.link, item.new_link, item.base = None, False, None
         else:
@@ -58,6 +60,13 @@ class Planning(Grounds):
             item.known = False
             item.notes += [f"{write.field}: {write.note}" for write in item.writes if write.note]
             self._check(item)
+
+    def _hand_over(self, item: Item, plan: Plan) -> None:
+        """What a person has asked for counts before what the merge found."""
+        order = self._orders.get(item.link.pk) if item.link is not None and self._orders else None
+        row = owner_row(self.context.rows) if order is not None else None
+        if order is not None and row is not None:
+            plan_hand_over(item, order, row, plan)
 
     def _choose_writes(self, item: Item, plan: Plan, looks: Mapping[Side, Look]) -> None:
         """Which side this attempt writes. The other one, if it must be written too, follows at once."""

@@ -1,4 +1,4 @@
-"""What flows of several instances and orgs must not share: one space of keys, and one user table.
+"""What flows of several instances and orgs must not share: one space of keys, one user table, one routing table.
 
 Asked before a flow is published, by its form, and before each run: of two flows that clash the older one goes on.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from mappings.models import UserTable
+from mappings.models import RoutingTable, UserTable
 from sync.core.keys import INSTANCE
 from sync.errors import ConfigurationError
 from sync.models import Connection, Flow, RecordLink
@@ -28,12 +28,14 @@ class Claim:
     key_field: str
     prefixed: bool
     user_table: UserTable | None
+    routing_table: RoutingTable | None = None
 
     @classmethod
     def of(cls, flow: Flow) -> Claim:
         return cls(
             flow.pk, flow.servicenow_connection, flow.salesforce_connection, flow.salesforce_object,
             flow.salesforce_key_field, flow.options.get("key_prefix") == INSTANCE, flow.user_table,
+            flow.routing_table,
         )  # fmt: skip
 
 
@@ -54,12 +56,17 @@ def clashes(claim: Claim, *, older: bool = False) -> Iterator[Clash]:
         theirs = Claim.of(other)
         if _same_org(claim, theirs) and not _same_instance(claim, theirs) and _same_keys(claim, theirs):
             yield _of_keys(claim, theirs, other.name)
-        table = claim.user_table
-        strange = not (_same_org(claim, theirs) and _same_instance(claim, theirs))
-        if strange and table is not None and theirs.user_table == table:
+        if not (_same_org(claim, theirs) and _same_instance(claim, theirs)):
+            yield from _of_tables(claim, theirs, other.name)
+
+
+def _of_tables(claim: Claim, other: Claim, name: str) -> Iterator[Clash]:
+    for column in ("user_table", "routing_table"):
+        table = getattr(claim, column)
+        if table is not None and getattr(other, column) == table:
             yield Clash(
-                "user_table",
-                f"{other.name} uses the user table {table.name} between other systems, whose ids are not these.",
+                column,
+                f"{name} uses the {table._meta.verbose_name} {table.name} between other systems, whose ids are not these.",
                 "Make a table of its own for this flow.",
             )
 
@@ -87,7 +94,10 @@ def moved_keys(claim: Claim, published: Any) -> Clash | None:
 
 def _others(claim: Claim) -> QuerySet[Flow]:
     """Flows that may share something with this one."""
-    same_table = Q(user_table=claim.user_table) if claim.user_table is not None else Q(pk=None)
+    same_table = Q(pk=None)
+    for column in ("user_table", "routing_table"):
+        if getattr(claim, column) is not None:
+            same_table |= Q(**{column: getattr(claim, column)})
     near = Q(salesforce_object=claim.object, salesforce_key_field=claim.key_field) & ~Q(
         servicenow_connection=claim.servicenow
     )
@@ -95,9 +105,9 @@ def _others(claim: Claim) -> QuerySet[Flow]:
         near = Q(pk=None)
     foreign = same_table & ~Q(servicenow_connection=claim.servicenow, salesforce_connection=claim.salesforce)
     used = Flow.objects.filter(near | foreign, enabled=True, revision__isnull=False).exclude(pk=claim.pk or 0)
-    return used.select_related("servicenow_connection", "salesforce_connection", "user_table").defer(
-        "servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed"
-    )
+    return used.select_related(
+        "servicenow_connection", "salesforce_connection", "user_table", "routing_table"
+    ).defer("servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed")
 
 
 def _same_org(one: Claim, other: Claim) -> bool:

@@ -17,9 +17,11 @@ from sync.core.window import Poll
 from sync.engine import bulk, rows
 from sync.engine import lease as leases
 from sync.engine.bulk import chunks
+from sync.engine.handing import close_hand_overs
 from sync.engine.intending import Intending, untold_creates
 from sync.engine.items import Batch, Failure, Item
 from sync.engine.known import ends_of
+from sync.engine.placing import record_placements
 from sync.models import (
     BulkJob,
     Checkpoint,
@@ -133,6 +135,7 @@ class Store(Intending):
             else:
                 self._end_patience(batch)
                 self._record_links(batch)
+                self._record_desks(batch)
                 rows.record_conflicts(self.context, self.run, batch.items, self.now())
                 rows.forget_conflicts([item for item in batch.items if item.tombstone], self.now())
                 self._tell(batch)
@@ -219,6 +222,13 @@ class Store(Intending):
             if item.intent is not None and item.outcome is not Outcome.IN_DOUBT
         ] + [intent.pk for item in batch.items for intent in untold_creates(item)]
         bulk.delete(Intent, gone)
+
+    def _record_desks(self, batch: Batch) -> None:
+        routing, flow = self.context.routing, self.context.flow.pk
+        if routing is not None:
+            record_placements(routing, flow, batch.items, self.now())
+            if ordered := [item for item in batch.items if item.order is not None]:
+                close_hand_overs(self.context, self.run, ordered, self.now())
 
     def _tell(self, batch: Batch) -> None:
         told = [item for item in batch.items if has_story(item)]

@@ -15,6 +15,7 @@ from sync.models.partition import BulkJob, Partition
 from sync.models.picture import Picture
 from sync.models.question import Question
 from sync.models.reconciliation import Reconciliation, Sighting, Suspect
+from sync.models.routing import HandOver, Placement
 from sync.models.run import Run
 from sync.models.schema import CachedSchema
 from sync.models.worker import Worker
@@ -34,12 +35,14 @@ __all__ = [
     "DeadLetter",
     "Event",
     "Flow",
+    "HandOver",
     "HourlyTotal",
     "Intent",
     "JournalEntry",
     "LaneLease",
     "Partition",
     "Picture",
+    "Placement",
     "Question",
     "Reconciliation",
     "RecordLink",

@@ -105,6 +105,11 @@ class Flow(Mapping):
         blank=True,  # a flow that only acts makes no counterparts
     )
 
+    # Data, not revision, like a user table: which desk its records belong to.
+    routing_table = models.ForeignKey(
+        "mappings.RoutingTable", null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="Which desk a record belongs to; its page says when it is on another, and it can be handed over.",
+    )  # fmt: skip
     create_in_salesforce = models.BooleanField(default=True)
     create_in_servicenow = models.BooleanField(default=False)
     tie = models.CharField(max_length=12, choices=SideChoices.choices, default=SideChoices.SERVICENOW)

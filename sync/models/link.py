@@ -73,6 +73,7 @@ class RecordLink(UUIDKey):
         permissions = [
             ("view_payload", "Can see field values"),
             ("sync_recordlink", "Can sync one record now"),
+            ("hand_over", "Can hand a record over to another desk"),
         ]
         verbose_name = "record"
         constraints = [

@@ -14,6 +14,7 @@ from typing import Any
 
 from mappings.cells import columns_of
 from mappings.models import ValueMap
+from mappings.routing import OWNERS
 from mappings.spec import ValueMapSpec
 from sync.configuration.check import spec_of
 from sync.configuration.documents import Document, FieldDoc, FlowDoc, SalesforceEnd, ServiceNowEnd
@@ -153,7 +154,7 @@ class _Ground:
 
     def named(self) -> set[str]:
         """All columns of the flow's own table or object that it names."""
-        return self._asked().get(self.name, set()) | self._along()
+        return self._asked().get(self.name, set()) | self._along() | self._routed()
 
     def beside(self) -> dict[str, set[str]]:
         """The tables and objects that its actions look up or make, each with the columns of it that they name."""
@@ -167,6 +168,14 @@ class _Ground:
         for name, columns in reach.said_by(self.flow, self.side):
             found.setdefault(name or self.name, set()).update(columns)
         return found
+
+    def _routed(self) -> set[str]:
+        """The columns by which records are put on desks; what lies behind a reference is another table's."""
+        tables = [doc for doc in self.recipe.routing_tables if doc.name == self.flow.routing_table]
+        names = {getattr(route, self.side.value) for doc in tables for route in doc.routes}
+        return {name for name in names if name and "." not in name} | (
+            set(OWNERS[self.side]) if tables else set()
+        )
 
     def written(self) -> set[str]:
         own = {column for row in self.flow.fields if self.writes(row) for column in self.columns(row)}

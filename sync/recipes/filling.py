@@ -8,15 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sync.configuration.documents import Document, FlowDoc, Known, MadeFlow, UserTableDoc, ValueMapDoc
+from sync.configuration.documents import (
+    Document,
+    FlowDoc,
+    Known,
+    MadeFlow,
+    RoutingTableDoc,
+    UserTableDoc,
+    ValueMapDoc,
+)
 from sync.configuration.problems import Remarks, did_you_mean
 from sync.configuration.tree import Items, Keys, Node, Scalar
 from sync.recipes.binding import Binding, made_in
 from sync.recipes.reading import SYSTEMS, Recipes, find, written
 
-M = TypeVar("M", ValueMapDoc, UserTableDoc)
+M = TypeVar("M", ValueMapDoc, UserTableDoc, RoutingTableDoc)
 # Ways to say one thing: whoever says one of them does not mean the recipe's other.
 _EITHER = (frozenset({"external_id", "lookup"}), frozenset({"coalesce", "field"}))
 
@@ -97,6 +105,7 @@ def bring_along(document: Document, recipes: Recipes, known: Known) -> Document:
     One that the file defines, or that exists already, is the user's own and is left as it is.
     """
     maps, tables = list(document.value_maps), list(document.user_tables)
+    routing = list(document.routing_tables)
     for flow in document.flows:
         found = find(recipes, flow.recipe)
         if found is None:
@@ -104,7 +113,9 @@ def bring_along(document: Document, recipes: Recipes, known: Known) -> Document:
         recipe, _ = found
         maps += _missing(maps, recipe.value_maps, known.value_maps, flow, used_maps(flow))
         tables += _missing(tables, recipe.user_tables, known.user_tables, flow, {flow.user_table})
-    return replace(document, value_maps=tuple(maps), user_tables=tuple(tables))
+        wanted = {flow.routing_table}
+        routing += _missing(routing, recipe.routing_tables, known.routing_tables, flow, wanted)
+    return replace(document, value_maps=tuple(maps), user_tables=tuple(tables), routing_tables=tuple(routing))
 
 
 def used_maps(flow: FlowDoc) -> set[str]:
@@ -117,8 +128,16 @@ def _missing(
     names = {doc.name for doc in held}
     for doc in offered:
         if doc.name in used and doc.name not in names and doc.name not in known:
-            entries = tuple(replace(entry, line=flow.line) for entry in doc.entries)
-            yield replace(doc, line=flow.line, entries=entries)
+            yield _standing_at(doc, flow.line)
+
+
+def _standing_at(doc: M, line: int) -> M:
+    """With its parts at the line of the flow that brings it along."""
+    lists = ("desks", "routes") if isinstance(doc, RoutingTableDoc) else ("entries",)
+    parts: dict[str, Any] = {
+        name: tuple(replace(each, line=line) for each in getattr(doc, name)) for name in lists
+    }
+    return replace(doc, line=line, **parts)
 
 
 def left_out(recipes: Recipes, said: str, part: dict[str, object]) -> dict[str, object]:

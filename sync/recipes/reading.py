@@ -8,10 +8,10 @@ from typing import Any
 
 from sync.configuration import readers
 from sync.configuration.check import check
-from sync.configuration.documents import Document, FlowDoc, Known, UserTableDoc, ValueMapDoc
+from sync.configuration.documents import Document, FlowDoc, Known, RoutingTableDoc, UserTableDoc, ValueMapDoc
 from sync.configuration.problems import InvalidConfiguration, Remarks, did_you_mean
 from sync.configuration.readers import Place, at_most, choice
-from sync.configuration.schema import FLOW, USER_TABLE, VALUE_MAP, Key, Shape, many
+from sync.configuration.schema import FLOW, ROUTING_TABLE, USER_TABLE, VALUE_MAP, Key, Shape, many
 from sync.configuration.tree import Items, Keys, Node, Scalar, read_tree
 
 SYSTEMS = ("servicenow", "salesforce")
@@ -69,6 +69,7 @@ class Recipe:
     parts: tuple[Part, ...]
     value_maps: tuple[ValueMapDoc, ...] = ()
     user_tables: tuple[UserTableDoc, ...] = ()
+    routing_tables: tuple[RoutingTableDoc, ...] = ()
 
     @property
     def flows(self) -> tuple[FlowDoc, ...]:
@@ -89,7 +90,7 @@ def read_recipe(text: str, *, file: str) -> Recipe:
     if recipe is not None and not recipe.parts and not remarks.problems:
         remarks.problem(1, "", "A recipe has a flow, or several flows.")
     if recipe is not None and recipe.parts:
-        document = Document((), recipe.value_maps, recipe.user_tables, recipe.flows)
+        document = Document((), recipe.value_maps, recipe.user_tables, recipe.routing_tables, recipe.flows)
         check(document, Known(connections={system: system for system in SYSTEMS}), remarks)
         _check_own(recipe, remarks)
     if remarks.problems or recipe is None:
@@ -106,6 +107,7 @@ def _check_own(recipe: Recipe, remarks: Remarks) -> None:
     for part, docs, used in (
         ("value_maps", recipe.value_maps, maps),
         ("user_tables", recipe.user_tables, {flow.user_table for flow in recipe.flows}),
+        ("routing_tables", recipe.routing_tables, {flow.routing_table for flow in recipe.flows}),
     ):
         for doc in docs:
             if doc.name not in used:
@@ -265,6 +267,7 @@ _RECIPE = Shape(
         Key("then", _sentences, required=True),
         Key("value_maps", many(VALUE_MAP)),
         Key("user_tables", many(USER_TABLE)),
+        Key("routing_tables", many(ROUTING_TABLE)),
         Key("flow", _only),
         Key("flows", _several),
     ),

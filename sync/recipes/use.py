@@ -6,13 +6,15 @@ It stands beside `sync.services`, which knows no configuration files: what a rec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from mappings.models import Mapping, UserTable, ValueMap
+from mappings.models import Mapping, RoutingTable, UserTable, ValueMap
 from sync import audit
 from sync.configuration.apply import known_names
 from sync.configuration.documents import Document
@@ -21,6 +23,7 @@ from sync.configuration.parse import parse
 from sync.configuration.parts import apply_user_table, apply_value_map
 from sync.configuration.plan import Plan
 from sync.configuration.problems import InvalidConfiguration
+from sync.configuration.routes import apply_routing_table
 from sync.models import Connection, Flow
 from sync.recipes.reading import SYSTEMS, Recipe, Recipes, named, written
 from sync.recipes.shelf import shipped
@@ -35,21 +38,36 @@ class Taken:
 
     value_maps: tuple[str, ...]
     user_tables: tuple[str, ...]
+    routing_tables: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.value_maps or self.user_tables)
+        return bool(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.value_maps, *self.user_tables, *self.routing_tables)
 
     def __str__(self) -> str:
-        parts = ((self.value_maps, "value map"), (self.user_tables, "user table"))
+        parts = (
+            (self.value_maps, "value map"),
+            (self.user_tables, "user table"),
+            (self.routing_tables, "routing table"),
+        )
         return "; ".join(
             f"{noun}{'s' if len(names) > 1 else ''} {' and '.join(names)}" for names, noun in parts if names
         )
 
 
 def taken(recipe: Recipe) -> Taken:
-    maps = ValueMap.objects.filter(name__in=[doc.name for doc in recipe.value_maps])
-    tables = UserTable.objects.filter(name__in=[doc.name for doc in recipe.user_tables])
-    return Taken(tuple(maps.values_list("name", flat=True)), tuple(tables.values_list("name", flat=True)))
+    return Taken(
+        _held(ValueMap, recipe.value_maps),
+        _held(UserTable, recipe.user_tables),
+        _held(RoutingTable, recipe.routing_tables),
+    )
+
+
+def _held(model: Any, docs: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(model.objects.filter(name__in=[doc.name for doc in docs]).values_list("name", flat=True))
 
 
 def names(recipe: Recipe, prefix: str) -> list[str]:
@@ -97,7 +115,7 @@ def use_recipe(
         for flow in flows:
             audit.record("recipe.used", flow, after={
                 "recipe": flow.recipe, "servicenow": servicenow.name, "salesforce": salesforce.name,
-                "shared": [*held.value_maps, *held.user_tables],
+                "shared": list(held.names),
             })  # fmt: skip
     return flows
 
@@ -131,6 +149,8 @@ def _make(document: Document) -> tuple[Flow, ...]:
         apply_value_map(value_map, plan)
     for table in document.user_tables:
         apply_user_table(table, plan)
+    for routing in document.routing_tables:
+        apply_routing_table(routing, plan)
     for flow in document.flows:
         apply_flow(flow, plan)
     made = Flow.objects.in_bulk([flow.name for flow in document.flows], field_name="name")
