@@ -64,15 +64,15 @@ class FieldRowFormSet(InlineFormSet):
 
 
 # The names of transforms are offered; a formula is typed. The list stands in console/transforms.html.
-NAMES = {"list": "transform-names", "autocomplete": "off", "spellcheck": "false"}
+NAMES = {"list": "transform-names", "autocomplete": "off", "spellcheck": "false", "style": "min-width:220px"}
 
 
 class FieldRowInline(RowsInline):
     model = FieldRow
     formset = FieldRowFormSet
     verbose_name_plural = "mapping"
-    fields = ("servicenow", "direction", "salesforce", "transform", "reverse", "value_map", "value", "default", "required",
-              "conflict", "position")  # fmt: skip
+    fields = ("servicenow", "direction", "salesforce", "transform", "value_map", "value", "default", "required",
+              "conflict", "reverse", "position")  # fmt: skip
     ordering_field = "position"
     hide_ordering_field = True
 

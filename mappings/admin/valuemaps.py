@@ -120,12 +120,23 @@ class ValueMapAdmin(ConfigurationAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         touched = form.has_changed() or any(formset.has_changed() for formset in formsets)
-        users = Mapping.objects.filter(rows__value_map=form.instance).distinct() if change and touched else []
-        if names := ", ".join(mapping.name for mapping in users):
+        users = self._users(form.instance) if change and touched else []
+        if names := ", ".join(users):
             messages.warning(
                 request,
                 f"Runs go on with the map as it was published: to use this one, open and save {names}.",
             )
+
+    def _users(self, value_map: ValueMap) -> list[str]:
+        """The names of the flows that look values up in it, beside a row or in a formula."""
+        beside = Mapping.objects.filter(rows__value_map=value_map).values_list("name", flat=True)
+        return sorted({*beside, *(row.mapping.name for row in value_map.named_by())})
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Those that formulas name stay, like those that rows name: the page says which."""
+        deleted, counts, missing, protected = super().get_deleted_objects(objs, request)
+        named = [f"field {row} of {row.mapping}" for value_map in objs for row in value_map.named_by()]
+        return deleted, counts, missing, [*protected, *named]
 
     @admin.display(description="entries", ordering="entry_total")
     def entry_count(self, obj: Any) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
-from mappings.models.mapping import DirectionChoices
+from mappings.cells import maps_of
+from mappings.models.mapping import DirectionChoices, FieldRow
 from mappings.spec import Direction, ValueMapSpec
 
 
@@ -30,6 +33,17 @@ class ValueMap(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def named_by(self) -> list[FieldRow]:
+        """The rows whose formulas name it; the database knows only of those that name it beside themselves."""
+        rows = FieldRow.objects.filter(Q(transform__contains=self.name) | Q(reverse__contains=self.name))
+        return [row for row in rows.select_related("mapping") if self.name in maps_of(row.spec())]
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ProtectedError while a formula names it."""
+        if rows := self.named_by():
+            raise models.ProtectedError("The value map is named in formulas.", set(rows))
+        return super().delete(*args, **kwargs)
 
     def spec(self) -> ValueMapSpec:
         entries = list(self.entries.all())

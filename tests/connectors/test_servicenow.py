@@ -147,6 +147,31 @@ def test_records_are_read_by_id_in_calls_that_fit_a_url(
     assert max(len(call.path) for call in observed.calls) < 8000
 
 
+def test_what_people_see_of_a_column_is_read_beside_its_value(
+    pair: Pair, servicenow: ServiceNowConnector
+) -> None:
+    abel = pair.servicenow.add(
+        "sys_user", user_name="abel", name="Abel Tuter", first_name="Abel", last_name="Tuter"
+    )
+    added = pair.servicenow.add("incident", short_description="Printer", state="2", caller_id=abel["sys_id"])
+    fields = (
+        "state",
+        "state.display_value",
+        "caller_id.display_value",
+        "caller_id.user_name",
+        "short_description",
+    )
+
+    (record,) = rows_of(servicenow, ChangeQuery("incident", fields, "number"))
+    (again,) = servicenow.read("incident", [added["sys_id"]], fields, "number").values()
+
+    for values in (record.values, again.values):
+        assert {name: values[name] for name in fields} == {
+            "state": "2", "state.display_value": "In Progress", "caller_id.display_value": "Abel Tuter",
+            "caller_id.user_name": "abel", "short_description": "Printer",
+        }  # fmt: skip
+
+
 def test_a_condition_of_two_queries_tells_which_of_some_records_meet_it(
     pair: Pair, servicenow: ServiceNowConnector
 ) -> None:

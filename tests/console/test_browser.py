@@ -53,7 +53,7 @@ def chromium() -> Iterator[object]:
 def console(transactional_db) -> Flow:
     call_command("createcachetable", verbosity=0)
     User.objects.create_superuser("alice", password="correct horse")
-    return seed.everything(records=12)
+    return seed.everything(records=13)
 
 
 @pytest.fixture

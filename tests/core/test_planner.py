@@ -174,6 +174,16 @@ def test_a_newborn_gets_every_row_that_writes_salesforce() -> None:
     }  # fmt: skip
 
 
+def test_a_newborn_is_not_given_the_columns_that_its_row_only_reads() -> None:
+    row = FieldSpec(
+        "subject", ("short_description",), "Subject", Direction.BOTH,
+        'template("{number}: {short_description}")', reverse='replace(Subject, "!", "")',
+    )  # fmt: skip
+    made = plan_create(compiled(row), {"Subject": "Printer on fire!"}, Side.SERVICENOW)
+
+    assert values_of(made.to_servicenow) == {"short_description": "Printer on fire"}
+
+
 def test_a_newborn_with_holes_names_each_of_them() -> None:
     strict = FieldSpec("subject", ("short_description",), "Subject", required=True)
     made = plan_create(compiled(strict, SPECS[1]), {"state": "9"}, Side.SALESFORCE)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 
 from mappings.apply import MappingError, compile_mapping
 from mappings.models import FieldRow, Mapping, UserTable, ValueMap, ValueMapEntry
@@ -133,6 +134,15 @@ def test_the_page_refuses_what_compiling_would(mapping: Mapping, row: dict[str, 
     if named != "value":  # an empty constant can be sent, but says nothing
         with pytest.raises(MappingError):
             compile_mapping(MappingSpec(BOTH, (broken.spec(),), {}), Environment())
+
+
+def test_a_value_map_that_a_formula_names_is_not_deleted(mapping: Mapping, states: ValueMap) -> None:
+    row = mapping.rows.create(salesforce="Status", transform=f'map(trim(state), "{states.name}")')
+
+    with pytest.raises(ProtectedError):
+        states.delete()
+    row.delete()
+    states.delete()
 
 
 def test_a_value_map_in_use_is_not_deleted(mapping: Mapping, states: ValueMap) -> None:
