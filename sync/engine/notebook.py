@@ -23,7 +23,7 @@ from sync.engine.store import Store
 from sync.models import Checkpoint, DeadLetter, Event, JournalEntry, RecordLink, Revision, Run
 from sync.models.attention import DeadLetterState
 from sync.models.base import Lane, least_key
-from sync.models.entry import SETTLED_BY_LOOKING, EntryStatus
+from sync.models.entry import PAIR_ENDED, SETTLED_BY_LOOKING, EntryStatus
 from sync.models.link import LinkState
 
 HISTORY = "entries of new links"  # has a checkpoint of its own, in ServiceNow's name
@@ -163,6 +163,16 @@ class Notebook:
                 [(row, Outcome.CREATED, "Found on the other side: the answer to its request was lost.")]
             )
             self._close_letters([row], were_refused=True)
+
+    def keep_texts(self, rows: Sequence[JournalEntry], silent: Sequence[JournalEntry]) -> None:
+        """Texts that were read once more; `silent`: those whose entry is gone."""
+        if not rows:
+            return
+        for row in silent:
+            row.status = EntryStatus.LEFT
+            row.code = "ENTRY_GONE" if row.link.state == LinkState.ACTIVE else PAIR_ENDED
+        with self._commit():
+            JournalEntry.objects.bulk_update(rows, ["text_sealed", "status", "code"], batch_size=100)
 
     # Sending
 

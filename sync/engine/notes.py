@@ -27,13 +27,15 @@ from sync.engine.store import Store
 from sync.errors import SchemaError, SyncError
 from sync.models import JournalEntry, RecordLink
 from sync.models.base import time_ordered_uuid
-from sync.models.entry import EntryStatus
+from sync.models.entry import PAIR_ENDED, EntryStatus
 from sync.models.link import LinkState
 
 AT_ONCE = 200  # entries between two commits; a collection of Salesforce
 LINKS_AT_ONCE = 150  # whose past fits one call of ServiceNow
 # A look-up reads from a little before the request was sent: two clocks are never quite one.
 MARGIN = timedelta(minutes=5)
+# A pair that is deleted may be restored: what is said meanwhile is noted, and carried once it lives again.
+MAY_SPEAK = (LinkState.ACTIVE, LinkState.DELETED_IN_SERVICENOW, LinkState.DELETED_IN_SALESFORCE)
 TAKEN = "TAKEN"  # code of an entry that ServiceNow says it took, and that was not seen yet
 # Refusals that say something of the flow's setting, not of the entry.
 SETTING_FAULTS = frozenset({"INVALID_FIELD", "INVALID_TYPE", "INVALID_FIELD_FOR_INSERT_UPDATE"})
@@ -88,7 +90,7 @@ class Notes:
     def _take_headers(self, side: Side, stream: str, headers: Sequence[Entry], *, wary: bool) -> None:
         """Read the texts of those entries that are not known, and that stand on a record of ours."""
         wanted = [entry for entry in headers if self._is_exchanged(entry.place)]
-        links = self._living(side, {entry.parent for entry in wanted})
+        links = self._spoken_on(side, {entry.parent for entry in wanted})
         since = self._since(side)
         wanted = [
             entry for entry in wanted
@@ -104,12 +106,10 @@ class Notes:
     def _is_exchanged(self, place: Place) -> bool:
         return any(place in (pairing.kind, pairing.there) for pairing in self.context.exchange.pairings)
 
-    def _living(self, side: Side, ids: Iterable[str]) -> dict[str, RecordLink]:
+    def _spoken_on(self, side: Side, ids: Iterable[str]) -> dict[str, RecordLink]:
         links = self.store.links(side, list(ids))
         mine = self.context.flow.pk
-        return {
-            id: link for id, link in links.items() if link.state == LinkState.ACTIVE and link.flow_id == mine
-        }
+        return {id: link for id, link in links.items() if link.state in MAY_SPEAK and link.flow_id == mine}
 
     def _since(self, side: Side) -> Callable[[RecordLink], datetime]:
         """From when on entries of a pair are carried, by the platform's clock, in its whole seconds."""
@@ -228,7 +228,10 @@ class Notes:
                 id=time_ordered_uuid(self.store.now()), flow=self.context.flow, link=link, run=self.store.run, kind=pairing.kind.value, side=side,
                 place=entry.place.value, source_id=entry.id, part=number, parts=len(parts), written_at=entry.at,
             )  # fmt: skip
-            row.text = text
+            if link.state == LinkState.ACTIVE:
+                row.text = text
+            else:
+                row.status, row.code = EntryStatus.LEFT, PAIR_ENDED
             yield row
 
     def _marked(self, id: str, part: int, source: Side) -> Mark:
@@ -246,12 +249,32 @@ class Notes:
     def _send_all(self) -> None:
         while rows := self.book.planned(AT_ONCE):
             self.safe_point()
-            ready, others = self._guarded(rows)
+            ready, others = self._guarded(self._with_texts(rows))
             if others:
                 self.book.record([], others)
             for side in Side:
                 if mine := self._not_there_yet(side, [row for row in ready if row.side == side.other]):
                     self._send(side, mine)
+
+    def _with_texts(self, rows: Sequence[JournalEntry]) -> Sequence[JournalEntry]:
+        """Of a pair that lives again texts are read once more; what was deleted meanwhile is left."""
+        without = {(Side(row.side), STREAM[Place(row.place)]) for row in rows if row.text_sealed is None}
+        for side, stream in without:
+            mine = {
+                (row.source_id, row.part): row for row in rows if row.text_sealed is None and row.side == side
+            }
+            said = self.connectors[side].entries_by(stream, ids=sorted({id for id, _ in mine}))
+            self._name_authors(side, said)
+            for entry in said:
+                link = next(row.link for row in mine.values() if row.source_id == entry.id)
+                for fresh in self._planned(side, entry, link):
+                    if (row := mine.get((fresh.source_id, fresh.part))) is not None:
+                        row.text = fresh.text
+        silent = [row for row in rows if row.text_sealed is None]
+        self.book.keep_texts(
+            [row for row in rows if (Side(row.side), STREAM[Place(row.place)]) in without], silent
+        )
+        return [row for row in rows if row.text_sealed is not None]
 
     def _not_there_yet(self, to: Side, rows: Sequence[JournalEntry]) -> Sequence[JournalEntry]:
         """Those that the console which was lost has not carried already: what it had made since the backup shows its mark."""
@@ -278,7 +301,7 @@ class Notes:
             if pairing is None or way is None:
                 others.append(Came(row, EntryStatus.LEFT, code="SWITCHED_OFF"))
             elif row.link.state != LinkState.ACTIVE:
-                others.append(Came(row, EntryStatus.LEFT, code="PAIR_ENDED"))
+                others.append(Came(row, EntryStatus.LEFT, code=PAIR_ENDED))
             elif not pairing.allows(Place(row.place), way[1]):
                 others.append(_withheld(row, way[1]))
             else:

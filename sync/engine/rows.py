@@ -22,7 +22,7 @@ from sync.encryption import seal_json
 from sync.engine import bulk
 from sync.engine.context import Context
 from sync.engine.items import Item, NewIntent
-from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink, Run, Waiting
+from sync.models import Conflict, DeadLetter, Event, Flow, Intent, JournalEntry, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.base import time_ordered_uuid
 
@@ -110,6 +110,8 @@ def release_links(items: Sequence[Item]) -> None:
         (others if _indexed(link) == before and not item.revived else renamed).append(link)
     bulk.update(renamed, (*VERSIONS, *INDEXED))
     bulk.update(others, VERSIONS)
+    if revived := [item.link.pk for item in items if item.revived and item.link is not None]:
+        JournalEntry.objects.live_again(revived)
 
 
 def see(link: RecordLink, item: Item, now: datetime) -> None:

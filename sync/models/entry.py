@@ -32,6 +32,8 @@ class EntryStatus(models.TextChoices):
     LEFT = "left", "left alone"
 
 
+PAIR_ENDED = "PAIR_ENDED"  # code of one that was left because its pair was no more
+
 UNDER_WAY = (EntryStatus.PLANNED, EntryStatus.SENT, EntryStatus.IN_DOUBT)
 SETTLED_BY_LOOKING = (EntryStatus.SENT, EntryStatus.IN_DOUBT)
 
@@ -44,6 +46,11 @@ class JournalEntryQuerySet(models.QuerySet["JournalEntry"]):
             for letter in letters
             if self._of(letter).update(status=EntryStatus.PLANNED, due_at=None)
         }
+
+    def live_again(self, links: Iterable[UUID]) -> None:
+        """What was said while these pairs were ended is to be carried."""
+        left = self.filter(link__in=list(links), status=EntryStatus.LEFT, code=PAIR_ENDED)
+        left.update(status=EntryStatus.PLANNED, code="", due_at=None)
 
     def _of(self, letter: DeadLetter) -> JournalEntryQuerySet:
         """None for a letter about a record."""

@@ -24,6 +24,10 @@ BOTH = {
     "comments": {"salesforce": "published_comment"},
     "work_notes": {"salesforce": "unpublished_comment"},
 }
+CLOSE = {
+    "servicenow": {"state": "7", "close_code": "Solution provided", "close_notes": "Its Case was deleted"},
+    "salesforce": {"Status": "Closed"},
+}
 CASE_COMMENTS = {"method": "POST", "path": "composite/sobjects$"}
 NOTES = {"method": "PATCH", "path": "/table/incident/"}
 
@@ -551,6 +555,27 @@ def test_of_a_pair_that_has_ended_nothing_is_carried_any_more(both: Callable[...
 
     assert RecordLink.objects.get().state == LinkState.UNLINKED
     assert (run.failed, DeadLetter.objects.count()) == (0, 0)
+    at_rest(flow, pair)
+
+
+def test_what_is_said_while_a_case_is_in_the_recycle_bin_is_carried_once_it_is_back(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = make_both(pair, options={"comments": BOTH, "deletions": {"salesforce": "close", "close": CLOSE}})
+    incident, case = a_pair(flow, pair)
+    pair.salesforce.delete("Case", case)
+    run_now(flow)
+    say(pair, incident, "Where is my Case?")
+    run_now(flow)
+    assert case_comments(pair) == []
+    # Later than any overlap.
+    Checkpoint.objects.filter(stream=notes.JOURNAL).update(watermark=timezone.now() + timedelta(seconds=2))
+    pair.salesforce.undelete("Case", case)
+
+    run_now(flow)
+
+    assert [notes.body(text) for text in case_comments(pair)] == ["Where is my Case?"]
+    run_now(flow)
     at_rest(flow, pair)
 
 
