@@ -11,7 +11,7 @@ from sync.configuration.apply import apply, known_names
 from sync.configuration.export import export
 from sync.configuration.live import check_live
 from sync.configuration.parse import parse
-from sync.management.commands.demo import FILE
+from sync.management.commands.demo import FILE, FLOW
 from sync.models import Conflict, Flow, RecordLink, Run
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.engine.conftest import run_now
@@ -27,6 +27,10 @@ def pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def flow(pair: Pair) -> Flow:
+    return configured(pair)
+
+
+def configured(pair: Pair) -> Flow:
     """As `manage.py demo` configures it; nothing of it is stored for later."""
     held = pair.credentials
     environ = {
@@ -38,7 +42,7 @@ def flow(pair: Pair) -> Flow:
     parsed = parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=environ)
     assert check_live(parsed, environ) == []
     assert apply(parsed, environ=environ).notices == []
-    return Flow.objects.get()
+    return Flow.objects.get(name=FLOW)
 
 
 def quiet(flow: Flow, pair: Pair) -> Run:
@@ -148,3 +152,21 @@ def test_the_demos_file_comes_out_of_an_export_as_it_went_in(flow: Flow, pair: P
 
     assert [str(change) for change in apply(parsed, environ={}).changes] == []
     assert export() == text
+
+
+def test_the_demos_articles_for_customers_appear_in_salesforce_with_their_picture() -> None:
+    with start_pair(PairConfig(customers=True)) as pair:
+        configured(pair)
+        articles = Flow.objects.get(name="articles")
+        run = run_now(articles)
+
+        (base,) = pair.servicenow.rows("kb_knowledge_base", title="Customer Knowledge")
+        wanted = {"workflow_state": "published", "kb_knowledge_base": base["sys_id"]}
+        published = {row["article_id"] for row in pair.servicenow.rows("kb_knowledge", **wanted)}
+        online = pair.salesforce.rows("Knowledge__kav", PublishStatus="Online")
+        assert published
+        assert (run.status, run.created, run.failed) == ("succeeded", len(published), 0)
+        assert {row["UrlName"] for row in online} == published
+        (picture,) = pair.salesforce.rows("ContentVersion")
+        assert any(picture["Id"] in row["Article_Body__c"] for row in online)
+        quiet(articles, pair)

@@ -64,4 +64,4 @@ def demo_flow(db, pair) -> Flow:
     apply(
         parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=configuration), environ=configuration
     )  # fmt: skip
-    return Flow.objects.get()
+    return Flow.objects.get(name="incidents-to-cases")

@@ -28,7 +28,8 @@ def demo_file(tmp_path, pair) -> Path:
     """
     rows = (SHELF / "incident-case.yaml").read_text().partition("  fields:\n")[2]
     text = FILE.read_text().replace("servicenow, enter:", "servicenow, table: incident, enter:")
-    text = text.replace("    schedule:", f"    fields:\n{indent(rows, '  ')}    schedule:")
+    people = "    user_table: acme-people\n"
+    text = text.replace(people, f"{people}    fields:\n{indent(rows, '  ')}")
     for name, value in variables(describe(pair)).items():
         if name.endswith(("_URL", "_BUNDLE")):
             text = text.replace("${" + name + "}", value)
@@ -61,7 +62,7 @@ def test_a_diff_shows_what_differs(command, demo_file):
     ended = command("config", "diff", str(demo_file), "--offline")
 
     assert "servicenow_table: 'incident' → 'problem'" in ended.told
-    assert Flow.objects.get().servicenow_table == "incident"
+    assert Flow.objects.get(name="incidents-to-cases").servicenow_table == "incident"
 
 
 def test_unknown_names_are_found_by_asking_the_platforms(command, demo_flow, demo_file):
@@ -83,7 +84,7 @@ def test_unknown_names_are_found_by_asking_the_platforms(command, demo_flow, dem
         "fields[1].servicenow": "incident has no field 'short_descripton'. Did you mean 'short_description'?",
         "fields[1].salesforce": "Case has no field 'Subjekt'. Did you mean 'Subject'?",
     }
-    assert Flow.objects.get().servicenow_enter == "active=true"
+    assert Flow.objects.get(name="incidents-to-cases").servicenow_enter == "active=true"
 
 
 def test_slips_of_the_file_and_unknown_names_are_told_together(command, demo_flow, demo_file):

@@ -163,5 +163,6 @@ def _welcome(port: int, logins: list[Login], pair: Mapping[str, Any]) -> list[st
         "  Comment on a Case or an incident: ten seconds later it stands on the other side; work notes stay internal.",
         "  Add a file to a Case or an incident: it is on the other side ten seconds later, and on the record's page here.",
         "  Change the subject on both sides within ten seconds: the console asks you, on its page Conflicts.",
+        "  Change the text of an article on the ServiceNow page: half a minute later it is a new version in Salesforce Knowledge.",
         "Ctrl-C ends everything.",
     ]
