@@ -139,6 +139,7 @@ WHITENOISE_USE_FINDERS = True  # serves without collectstatic; production collec
 
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="integration-console@localhost")
 
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:

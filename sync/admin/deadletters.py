@@ -18,7 +18,7 @@ from integration_console.theme.toolkit import PRIMARY, TextInput
 from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.values import opened
-from sync.models import DeadLetter, Run
+from sync.models import ActionRun, DeadLetter, Run
 from sync.models.attention import DeadLetterState
 
 
@@ -92,7 +92,9 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("flow")
 
     def page_context(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
+        action = ActionRun.objects.of_letter(obj).first()
         return {
+            "action_url": page_url(action) if action else "",
             "title": f"Dead letter {obj.record_number or obj.record_id}",
             "siblings": DeadLetter.objects.filter(
                 state=DeadLetterState.OPEN, flow=obj.flow, code=obj.code, field=obj.field

@@ -390,7 +390,7 @@ def _lists(action: Action) -> Iterator[Problem]:
     for index, step in enumerate(action.steps):
         named = [name.split(".") for name in step.names if name.startswith("steps.")]
         through = {parts[1] for parts in named if len(parts) > 2 and parts[2] not in WHOLE}
-        lists = {name if name in makers else action.lists[name] for name in through} - {""}
+        lists = {name if name in makers else action.lists.get(name, "") for name in through} - {""}
         if len(lists) > 1:
             yield (
                 f"steps.{index}",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from mappings.values import NOT_YET, Unmapped
 from sync.connectors.base import Connector
 from sync.core import texts
-from sync.core.actions import NOTHING_DONE, Do, Due, Meaning, brought, due, meaning, scope_of
+from sync.core.actions import NOTHING_DONE, OWN_NAMES, Do, Due, Meaning, brought, due, meaning, scope_of
 from sync.core.records import Reply, Side, WriteResult
 from sync.engine.agenda import Agenda, Failure, Work
 from sync.engine.context import Context
@@ -23,7 +23,6 @@ from sync.engine.deeds import Deeds, Request
 from sync.engine.finding import Finding, Found
 from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN
 from sync.engine.store import Store
-from sync.engine.triggering import names_of
 from sync.errors import AuthenticationError, ConfigurationError, RecordError, SyncError, TransientError
 from sync.models import ActionStep
 from sync.models.action import ActionStatus, StepStatus
@@ -106,32 +105,43 @@ class Acting:
     # Before the first step
 
     def _complete(self, works: Sequence[Work]) -> None:
-        """Read the counterparts of the records that actions begin for: what they show now is what the texts say."""
+        """Read what texts name and was not captured: the counterpart, as it is when an action begins, and columns that only a
+        later revision names."""
         for side in Side:
-            columns = self.context.actions.columns(side)
-            wanted = [w for w in works if "other" not in w.state and w.side is side.other]
-            for work in wanted:
-                work.row.link = work.row.link or self.store.links(side.other, [work.row.record_id]).get(
-                    work.row.record_id
-                )
-            ids = {work.row.link.end(side): work for work in wanted if work.row.link is not None}
+            lacking = {
+                work.row.pk: work
+                for work in works
+                if not _known(work, side).issuperset(work.action.columns[side])
+            }
+            ids = {pk: id for pk, work in lacking.items() if (id := self._id_on(work, side))}
+            columns = sorted({name for pk in ids for name in lacking[pk].action.columns[side]})
             found = (
-                self.connectors[side].read(self.context.name(side), list(ids), columns, "")
-                if ids and columns
+                self.connectors[side].read(self.context.name(side), list(set(ids.values())), columns, "")
+                if ids
                 else {}
             )
-            for work in wanted:
-                id = work.row.link.end(side) if work.row.link is not None else ""
-                shown = found[id].values if id in found else {}
-                work.state["other"] = {name: shown.get(name) for name in columns}
-                work.state["other_id"] = id
+            for pk, work in lacking.items():
+                shown = found[ids[pk]].values if ids.get(pk) in found else {}
+                kept = work.state.get(_PART[side is work.side]) or {}
+                fresh = {name: shown.get(name) for name in work.action.columns[side]}
+                work.state[_PART[side is work.side]] = {**fresh, **kept}
+
+    def _id_on(self, work: Work, side: Side) -> str:
+        """The id of the record, or of its counterpart; "" where there is none."""
+        if side is work.side:
+            return work.row.record_id
+        if work.row.link is None:
+            work.row.link = self.store.links(work.side, [work.row.record_id]).get(work.row.record_id)
+        return work.row.link.end(side) if work.row.link is not None else ""
 
     def _scope(self, work: Work, audience: str = "") -> dict[str, object]:
-        context, side = self.context, work.side
-        here = names_of(context, side, work.row.record_id, work.state.get("record") or {})
-        there = names_of(context, side.other, work.state.get("other_id", ""), work.state.get("other") or {})
-        before = {f"before.{name}": value for name, value in (work.state.get("before") or {}).items()}
-        return {**here, **there, **before, **scope_of(work.action, work.results, audience)}
+        found: dict[str, object] = {}
+        for side in Side:
+            own = dict.fromkeys(OWN_NAMES, self._id_on(work, side))
+            values = work.state.get(_PART[side is work.side]) or {}
+            found |= {f"{side}.{name}": value for name, value in {**values, **own}.items()}
+        found |= {f"before.{name}": value for name, value in (work.state.get("before") or {}).items()}
+        return {**found, **scope_of(work.action, work.results, audience)}
 
     # One action
 
@@ -343,6 +353,14 @@ ADVICE = {
         "Turn two-step checkout off for this catalog (glide.sc.checkout.twostep), empty the integration user's cart, then retry.",
     ),
 }  # fmt: skip
+
+
+# Where an action's state keeps what is known of its record, and of the record's counterpart.
+_PART = {True: "record", False: "other"}
+
+
+def _known(work: Work, side: Side) -> set[str]:
+    return set(work.state.get(_PART[side is work.side]) or ())
 
 
 def _unmapped(error: Unmapped, field: str = "") -> Failure:

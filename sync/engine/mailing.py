@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import getaddresses
 
+from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 
 from mappings.values import Unmapped
@@ -18,6 +19,7 @@ from sync.core.records import Refusal, Reply, WriteResult
 from sync.errors import TransientError
 
 MOST = 50  # recipients of one message
+PATIENCE = 30  # seconds for the mail server, unless EMAIL_URL says
 REFUSALS = (
     smtplib.SMTPRecipientsRefused,
     smtplib.SMTPSenderRefused,
@@ -49,7 +51,7 @@ def addresses(text: str) -> tuple[str, ...]:
 
 
 def send(mail: Mail) -> WriteResult:
-    connection = get_connection()
+    connection = get_connection(timeout=settings.EMAIL_TIMEOUT or PATIENCE)
     try:
         connection.open()
     except (OSError, smtplib.SMTPException) as error:

@@ -1,0 +1,60 @@
+"""Actions on the console's pages: what is in doubt is decided there, and a flow's own are edited as text."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from sync.models import ActionRun, AuditEntry, Flow
+from tests.console.test_configuration import change_url, form_of
+
+pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
+
+TELL = """\
+- name: tell
+  on: {created: salesforce}
+  steps:
+    - {name: note, do: post, to: case_comment, text: "Seen as {servicenow.number}"}
+"""
+
+
+def test_a_page_shows_each_step_and_values_to_those_who_may_see_them(as_role, busy) -> None:
+    url = change_url(ActionRun.objects.get())
+    shown = as_role("viewer").get(url + "?values=1").content.decode()
+    assert "sc_request" in shown
+    assert "Values are hidden" in shown
+    assert "Acme" not in shown
+
+    opened = as_role("operator").get(url + "?values=1").content.decode()
+    assert "Acme" in opened
+    assert AuditEntry.objects.filter(action="payload.opened").exists()
+
+
+def test_an_operator_says_that_it_happened_and_a_viewer_cannot(as_role, busy) -> None:
+    action = ActionRun.objects.get()
+    url = reverse("admin:sync_actionrun_happened", args=[action.pk])
+    sent = {
+        "_form_submitted": "True",
+        "step": str(action.steps.get(status="in_doubt").pk),
+        "number": "REQ0010001",
+        "id": "",
+    }
+
+    assert as_role("viewer").post(url, sent).status_code == 403
+    as_role("operator").post(url, sent)
+
+    action.refresh_from_db()
+    assert (action.status, action.state["steps"]["order"][""]["number"]) == ("running", "REQ0010001")
+
+
+def test_actions_are_edited_as_text_and_published_with_the_flow(as_role, busy) -> None:
+    editor, flow = as_role("mapping editor"), Flow.objects.get(name="incidents-to-cases")
+    form = form_of(editor, change_url(flow))
+
+    answer = editor.post(change_url(flow), {**form, "acts": TELL.replace("post,", "shout,")})
+    assert "Line 4: actions[0].steps[0].do" in answer.content.decode()
+    assert editor.post(change_url(flow), {**form, "acts": TELL}).status_code == 302
+
+    flow.refresh_from_db()
+    assert flow.revision.snapshot["options"]["actions"][0]["steps"][0]["to"] == "case_comment"
+    assert "Seen as {servicenow.number}" in form_of(editor, change_url(flow))["acts"]
