@@ -1,11 +1,13 @@
 """References between the flows of a recipe, bound to the names of the flows that are made of it.
 
-A recipe says `transform: link, value: accounts`: its part *accounts*, or `other-recipe/accounts`. A flow that is filled in from it
+A recipe says `transform: link, value: accounts` or in a formula `link(company, "accounts")`: its part *accounts*, or
+`other-recipe/accounts`. A flow that is filled in from it
 refers to whichever flow is made of that part between the same two connections: one of the same file, else one that is there.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -88,6 +90,10 @@ def _unclear(wanted: str, names: list[str]) -> str:
     )
 
 
+# In a formula the flow's name is a text between quotes, the last thing that `link` is given.
+_LINKED = re.compile(r"""(\blink\([^"']*,\s*(?:flow\s*=\s*)?)(["'])([\w/-]+)\2(?=\s*\))""")
+
+
 def _fields(node: Node, binding: Binding) -> Node:
     if not isinstance(node, Items):
         return node
@@ -95,12 +101,27 @@ def _fields(node: Node, binding: Binding) -> Node:
 
 
 def _field(row: Node, binding: Binding) -> Node:
+    """A row whose transform is `link` names the flow as its value; any other text may be a formula."""
     value = row.values.get("value") if isinstance(row, Keys) else None
     if not isinstance(row, Keys) or not isinstance(value, Scalar) or _text(row, "transform") != "link":
-        return row
+        return _formulas(row, binding)
     bound = Scalar(binding.name(value.text, value.line), False, value.line)
     return Keys(row.line, {**row.values, "value": bound}, row.lines)
 
 
+def _formulas(node: Node, binding: Binding) -> Node:
+    """A copy with the flows bound that its formulas name."""
+    if isinstance(node, Items):
+        return Items(node.line, [_formulas(item, binding) for item in node.items])
+    if isinstance(node, Keys):
+        values = {key: _formulas(value, binding) for key, value in node.values.items()}
+        return Keys(node.line, values, node.lines)
+    return replace(node, text=_LINKED.sub(lambda found: _named(found, node.line, binding), node.text))
+
+
+def _named(found: re.Match[str], line: int, binding: Binding) -> str:
+    return f"{found[1]}{found[2]}{binding.name(found[3], line)}{found[2]}"
+
+
 # Keys of a flow that may refer to other flows, and how their references are bound.
-_BOUND: Mapping[str, Callable[[Node, Binding], Node]] = {"fields": _fields}
+_BOUND: Mapping[str, Callable[[Node, Binding], Node]] = {"fields": _fields, "actions": _formulas}

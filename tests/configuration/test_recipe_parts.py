@@ -97,6 +97,18 @@ def test_the_name_alone_means_the_first_part_and_a_stroke_any():
     ]
 
 
+def test_a_formula_that_links_is_bound_like_a_row_that_does():
+    row = "{servicenow: company, salesforce: AccountId, transform: link, value: accounts}"
+    formula = """{servicenow: company, salesforce: AccountId, transform: 'link(trim(company), "accounts")'}"""
+    assert CUSTOMERS.count(row) == 1
+    shelf = {"customers": read_recipe(CUSTOMERS.replace(row, formula), file="customers.yaml")}
+    text = HEAD + flow("firms", "customers") + flow("people", "customers/contacts")
+
+    _, people = parse(text, file="acme.yaml", known=Known(), environ={}, recipes=shelf).document.flows
+
+    assert people.fields[1].transform == 'link(trim(company), "firms")'
+
+
 def test_each_pair_of_systems_has_parts_of_its_own():
     other = BETWEEN.replace("acme-salesforce", "other-salesforce")
 
