@@ -292,6 +292,10 @@ def _how(row: FieldDoc) -> str:
     return f"{found.label.lower()} {row.value}".strip() if found else row.how
 
 
+def _gets(name: str) -> str:
+    return f"Gets {'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 _POLICIES = {
     "newest": "the newest record counts",
     "ask": "a person decides",
@@ -304,9 +308,9 @@ def _settings(flow: FlowDoc) -> Iterable[tuple[str, str]]:
     """What a flow does besides its fields, in words."""
     here, there = flow.servicenow, flow.salesforce
     if flow.create.salesforce:
-        yield f"Gets a {there.object}", f"{here.table} that meets {here.enter or 'the scope'}"
+        yield _gets(there.object), f"{here.table} that meets {here.enter or 'the scope'}"
     if flow.create.servicenow:
-        yield f"Gets an {here.table}", f"{there.object} that meets {there.enter or 'the scope'}"
+        yield _gets(here.table), f"{there.object} that meets {there.enter or 'the scope'}"
     yield "Found again by", there.external_id or there.lookup
     yield "Both sides changed", _POLICIES[flow.conflict]
     for row in flow.fields:

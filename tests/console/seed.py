@@ -259,7 +259,7 @@ def everything(records: int = 60) -> Flow:
         dead_letter(one, done)
         event(one, done, "failed", code="UNMAPPED_VALUE")
     conflict(links[9])
-    doubt(links[12], done)
+    doubt(links[8], done)
     for one in links[10:12]:
         Waiting.objects.create(flow=main, side="servicenow", record_id=one.servicenow_id, reason="reference",
                                record_number=one.servicenow_number, message="The caller has no contact yet",
