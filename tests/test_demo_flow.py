@@ -14,8 +14,10 @@ from sync.configuration.parse import parse
 from sync.management.commands.demo import FILE, FLOW
 from sync.models import Conflict, Flow, RecordLink, Run
 from sync.sandbox.pair import Pair, PairConfig, start_pair
+from sync.sandbox.planned_changes import PlannedChanges
 from tests.engine.conftest import run_now
 
+TELLING = ("change-notifications", "progress-notices")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -170,3 +172,26 @@ def test_the_demos_articles_for_customers_appear_in_salesforce_with_their_pictur
         (picture,) = pair.salesforce.rows("ContentVersion")
         assert any(picture["Id"] in row["Article_Body__c"] for row in online)
         quiet(articles, pair)
+
+
+def test_the_demos_changes_and_incidents_tell_people() -> None:
+    with start_pair(PairConfig(customers=True, incidents=20)) as pair:
+        settled, changes = configured(pair), PlannedChanges(pair.servicenow.platform)
+        for flow in Flow.objects.filter(name__in=("incidents-to-cases", *TELLING)).order_by("name"):
+            run_now(flow)
+        for _ in range(3):
+            changes.step()
+            assert run_now(Flow.objects.get(name="change-notifications")).failed == 0
+        link = RecordLink.objects.filter(flow=settled).order_by("servicenow_number").last()
+        assert link is not None
+        pair.servicenow.edit("incident", link.servicenow_id, by="fred.luddy", state="2")
+        pair.servicenow.edit("incident", link.servicenow_id, by="fred.luddy", state="3", hold_reason="1")
+        run_now(Flow.objects.get(name="progress-notices"))
+
+        told = {row["Subject"].split(":")[0] for row in pair.salesforce.rows("Task", IsClosed=False)}
+        assert {
+            f"Change CHG0030001 {occasion}" for occasion in ("approved", "rescheduled", "cancelled")
+        } <= told
+        assert "Change CHG0030002 approved" in told  # as it was before
+        (post,) = pair.salesforce.rows("FeedItem", ParentId=link.salesforce_id)
+        assert "is on hold" in post["Body"]

@@ -30,6 +30,7 @@ from sync.sandbox.faults import Fault, FaultKind
 from sync.sandbox.gate import Front
 from sync.sandbox.jwt_keys import JwtKey, jwt_key
 from sync.sandbox.pages import Pages, make_pages
+from sync.sandbox.planned_changes import PlannedChanges
 from sync.sandbox.platform import Platform, PlatformContext, Row
 from sync.sandbox.replay import Replay
 from sync.sandbox.salesforce.clients import settle as settle_org
@@ -47,7 +48,7 @@ class PairConfig:
 
     `customers`: the demo customers with their services, machines and articles; without them there is none but an
     Account. `delay`: seconds added to each data call, and up to `jitter` more. `arrivals`: new incidents a minute, with an edit
-    of an older one each. A port that is taken is replaced by a free one, or is an error if `strict_ports`.
+    of an older one each, and half as many steps of customers' changes. A port that is taken is replaced by a free one, or is an error if `strict_ports`.
     `scenario`: what goes wrong, as a file. `jwt_keys`: where keys for the JWT bearer grant go, if they are wanted.
     `switches`: open questions by name and the reading of each, as text.
     `directory`: where the CA file goes; a temporary one that ends with the pair unless given.
@@ -262,6 +263,8 @@ def _data(config: PairConfig, instance: servicenow.ServiceNowPlatform) -> list[W
             replay.all()
     if config.arrivals:
         work.append(partial(Arrivals(instance, config.seed).run, per_minute=config.arrivals))
+    if config.arrivals and config.customers:
+        work.append(partial(PlannedChanges(instance).run, per_minute=config.arrivals / 2))
     return work
 
 

@@ -7,6 +7,7 @@ import pytest
 from sync.sandbox.clock import ManualClock
 from sync.sandbox.customers import CUSTOMERS, FAX, PRODUCTS, VPN, key
 from sync.sandbox.pair import PairConfig, start_pair
+from sync.sandbox.planned_changes import PlannedChanges
 from sync.sandbox.servicenow.instance import user_id
 
 ORDER = "/api/sn_sc/servicecatalog/items/{}/order_now"
@@ -135,3 +136,18 @@ def test_numbers_go_on_after_those_of_the_demo(pair, api):
     made = api.call("POST", "/api/now/table/change_request", json={"short_description": "Next"}).json()
 
     assert made["result"]["number"] == "CHG0030005"
+
+
+def test_while_a_demo_runs_changes_are_approved_moved_and_called_off_and_asked_for(pair):
+    life = PlannedChanges(pair.servicenow.platform)
+    seen = []
+    for _ in range(8):
+        life.step()
+        seen.append([(row["state"], row["approval"]) for row in pair.servicenow.rows("change_request")])
+
+    waits = pair.servicenow.rows("change_request", number="CHG0030001")[0]
+    assert (waits["state"], waits["approval"]) == ("4", "approved")
+    assert [sum(row == ("4", "approved") for row in rows) for rows in seen] == [0, 0, 1, 1, 1, 1, 2, 2]
+    assert len(seen[-1]) == len(seen[0]) + 2
+    asked = pair.servicenow.rows("change_request", type="emergency")
+    assert all(pair.servicenow.rows("task_ci", task=row["sys_id"]) for row in asked)

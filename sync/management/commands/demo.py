@@ -164,5 +164,8 @@ def _welcome(port: int, logins: list[Login], pair: Mapping[str, Any]) -> list[st
         "  Add a file to a Case or an incident: it is on the other side ten seconds later, and on the record's page here.",
         "  Change the subject on both sides within ten seconds: the console asks you, on its page Conflicts.",
         "  Change the text of an article on the ServiceNow page: half a minute later it is a new version in Salesforce Knowledge.",
+        "  Look at the Tasks of the Salesforce page: account teams are told when a change is approved, moved or called off, which",
+        "  happens by itself every twenty seconds. Approve, move or cancel one yourself on the ServiceNow page (sysapproval_approver,",
+        "  change_request). Chatter posts (FeedItem) tell how incidents come along. The console lists it all on its page Actions.",
         "Ctrl-C ends everything.",
     ]
