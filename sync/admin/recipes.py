@@ -22,6 +22,7 @@ from mappings.registry import named
 from sync import services
 from sync.admin.base import page_url, person
 from sync.admin.comments import CHANNEL_WORDS
+from sync.admin.declared import declared
 from sync.configuration.documents import FieldDoc, FlowDoc
 from sync.core.files import exact_size
 from sync.core.notes import KINDS, OFF
@@ -91,7 +92,10 @@ def _page(request: HttpRequest, context: dict[str, Any], name: str) -> HttpRespo
             "sides": [(side, recipe.needs.of(side), recipe.writes.of(side)) for side in SYSTEMS],
             "choices": [(side, list(_connections(side)), chosen[side]) for side in SYSTEMS],
             "complete": all(chosen.values()),
-            "parts": [(part, _rows(part.flow), list(_settings(part.flow))) for part in recipe.parts],
+            "parts": [
+                (part, _rows(part.flow), list(_settings(part.flow)), list(declared(part.flow)))
+                for part in recipe.parts
+            ],
             "may_check": request.user.has_perm(CHECK),
             "may_use": request.user.has_perm(PERMISSION),
             **_asked(recipe, _last(recipe, chosen)),
@@ -268,7 +272,7 @@ def _makes(recipe: Recipe) -> str:
     flows = recipe.flows
     several = f"{len(flows)} flows with {sum(len(flow.fields) for flow in flows)} fields"
     parts = [
-        several if len(flows) > 1 else f"a flow with {len(flows[0].fields)} fields",
+        several if len(flows) > 1 else f"a flow with {_of_one(flows[0])}",
         *([f"the value maps {maps}"] if maps else []),
         *([f"the empty user table {tables}"] if tables else []),
         *([f"the routing table {routing}"] if routing else []),
@@ -279,6 +283,13 @@ def _makes(recipe: Recipe) -> str:
         + " disabled and not published: nothing is read or written until you enable and save "
         + ("them." if len(flows) > 1 else "it.")
     )
+
+
+def _of_one(flow: FlowDoc) -> str:
+    """Fields, actions or both."""
+    fields, actions = len(flow.fields), len(flow.actions.said)
+    told = [f"{fields} fields"] * bool(fields or not actions) + [f"{actions} actions"] * bool(actions)
+    return " and ".join(told)
 
 
 def _rows(flow: FlowDoc) -> list[tuple[FieldDoc, str, str]]:
@@ -311,8 +322,9 @@ def _settings(flow: FlowDoc) -> Iterable[tuple[str, str]]:
         yield _gets(there.object), f"{here.table} that meets {here.enter or 'the scope'}"
     if flow.create.servicenow:
         yield _gets(here.table), f"{there.object} that meets {there.enter or 'the scope'}"
-    yield "Found again by", there.external_id or there.lookup
-    yield "Both sides changed", _POLICIES[flow.conflict]
+    if flow.fields:
+        yield "Found again by", there.external_id or there.lookup
+        yield "Both sides changed", _POLICIES[flow.conflict]
     for row in flow.fields:
         if row.conflict:
             yield f"Both sides changed {row.salesforce}", _POLICIES[row.conflict]

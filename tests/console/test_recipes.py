@@ -177,3 +177,12 @@ def test_the_service_itself_keeps_the_sides_apart_and_asks_for_the_permission(as
 
     assert not Mapping.objects.exists()
     assert not ValueMap.objects.exists()
+
+
+def test_a_recipe_that_only_tells_shows_its_actions_in_place_of_fields(admin_client):
+    page = admin_client.get("/admin/recipes/progress-notices/").content.decode()
+
+    assert "ServiceNow: state from 1 to 2" in page
+    assert "post: post chatter" in page
+    assert "Found again by" not in page
+    assert ">Fields<" not in page
