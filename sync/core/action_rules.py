@@ -43,7 +43,7 @@ _JOURNALS = ("comments", "work_notes")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a step. `kind`: text (a template), choice, column, columns, order, table, number, values."""
+    """A key of a step. `kind`: text (a template), words (as they stand), choice, column, columns, order, table, number, values."""
 
     kind: str = "text"
     required: bool = False
@@ -57,6 +57,7 @@ class Kind:
 
 
 _IN = Key("choice", True, SIDES)
+TAKEN = {Do.LIST: ("value",)}  # what a kind of step brings of its own
 
 
 def _of_look_up(said: Mapping[str, Any]) -> Iterator[Problem]:
@@ -108,6 +109,7 @@ KINDS: Mapping[str, Kind] = {
         "none": Key("choice", choices=NONE), "many": Key("choice", choices=MANY), "limit": Key("number"),
         "order_by": Key("order"), "distinct": Key("column"),
     }, _of_look_up),
+    Do.LIST: Kind({"of": Key(required=True), "between": Key("words"), "none": Key("choice", choices=NONE)}),
     Do.CREATE: Kind({
         "in": _IN, "table": Key("table", True), "values": Key("values", True), "key": Key("column"), "find": Key(),
     }, _of_create),
@@ -378,7 +380,9 @@ def _of_step(action: Action, path: str, name: str, rest: str, before: Sequence[s
         return
     step = action.step(step_name)
     assert step is not None
-    taken = (*step.texts("take"), *step.texts("distinct")) if step.do is Do.LOOK_UP else ()
+    taken = (
+        (*step.texts("take"), *step.texts("distinct")) if step.do is Do.LOOK_UP else TAKEN.get(step.do, ())
+    )
     whole = WHOLE if step.makes_list or action.lists[step_name] else ()
     if column not in (*RESULTS, *taken, *whole):
         add = " Add it to the step's take." if step.do is Do.LOOK_UP else ""

@@ -32,6 +32,7 @@ class On(StrEnum):
 
 class Do(StrEnum):
     LOOK_UP = "look_up"
+    LIST = "list"
     CREATE = "create"
     UPDATE = "update"
     ORDER = "order"
@@ -92,18 +93,20 @@ class Step:
 
     @property
     def side(self) -> Side | None:
-        """Which platform it speaks to; None: neither (an e-mail of our own)."""
+        """Which platform it speaks to; None: neither (an e-mail of our own, a text that is taken apart)."""
         if self.do is Do.ORDER:
             return Side.SERVICENOW
         if self.do is Do.POST:
             return Side.SERVICENOW if self.text("to") in ("work_note", "comment") else Side.SALESFORCE
         if self.do is Do.NOTIFY:
             return None if self.text("by") == "email" else Side.SALESFORCE
+        if self.do is Do.LIST:
+            return None
         return Side(self.text("in"))
 
     @property
     def makes_list(self) -> bool:
-        return self.do is Do.LOOK_UP and self.text("many", "fail") == "each"
+        return self.do is Do.LIST or (self.do is Do.LOOK_UP and self.text("many", "fail") == "each")
 
     @property
     def is_keyed(self) -> bool:
@@ -114,7 +117,7 @@ class Step:
 
     @property
     def writes(self) -> bool:
-        return self.do is not Do.LOOK_UP
+        return self.do not in (Do.LOOK_UP, Do.LIST)
 
     def holes(self) -> Iterator[tuple[str, str]]:
         """All templates of the step: where they stand, and what they say."""
@@ -143,6 +146,7 @@ FIXED = frozenset(
     {
         "in",
         "table",
+        "between",
         "take",
         "none",
         "many",
@@ -349,6 +353,13 @@ NOTHING_DONE: Mapping[str, Any] = {"found": False, "id": "", "sys_id": "", "Id":
 def brought(id: str, number: str = "", **more: Any) -> dict[str, Any]:
     """What a step leaves behind. A record is named alike whatever its platform calls the id."""
     return {"found": True, "id": id, "sys_id": id, "Id": id, "number": number, **more}
+
+
+def parted(text: str, between: str) -> dict[str, dict[str, Any]]:
+    """The texts of a list, each once, as rows by an id that tells nothing of what they say."""
+    values = dict.fromkeys(part.strip() for part in text.split(between))
+    found = [brought(identity("list", value), value, value=value) for value in values if value]
+    return {row["id"]: row for row in found}
 
 
 # Keys and marks

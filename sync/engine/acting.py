@@ -194,7 +194,7 @@ class Acting:
             if not texts.holds(what.step.when, scope, self._deeds.tools(what.step)):
                 work.put(what, NOTHING_DONE) if not what.step.makes_list else work.put_rows(what, {})
                 self.agenda.skip(work, what)
-            elif what.step.do is Do.LOOK_UP:
+            elif not what.step.writes:
                 self._look_up(work, what, step, scope)
             else:
                 self._send(work, what, step, self._deeds.request(work, what, step, scope))
@@ -214,12 +214,12 @@ class Acting:
 
     def _look_up(self, work: Work, what: Due, step: ActionStep, scope: Mapping[str, object]) -> None:
         said = what.step
-        rows = self._deeds.look_up(said, scope)
+        rows = self._deeds.listed(said, scope) if said.do is Do.LIST else self._deeds.look_up(said, scope)
         if not rows:
-            self._found_none(work, what, step)
+            self._found_none(work, what, step, self._deeds.asked(said, scope))
             return
         many = said.text("many", "fail")
-        if len(rows) > 1 and many == "fail":
+        if len(rows) > 1 and many == "fail" and not said.makes_list:
             shown = ", ".join(row["number"] or row["id"] for row in rows[:5])
             failure = Failure("FOUND_MANY", f"{said.text('table')}: more than one record was found: {shown}.")
             self.agenda.refuse(work, step, failure)
@@ -233,10 +233,13 @@ class Acting:
             work, what, step, id=rows[0]["id"] if len(rows) == 1 else "", number=f"{len(rows)} found"
         )
 
-    def _found_none(self, work: Work, what: Due, step: ActionStep) -> None:
+    def _found_none(self, work: Work, what: Due, step: ActionStep, asked: str) -> None:
         said = what.step
         none = said.text("none", "fail")
-        message = f"{said.text('table')}: nothing was found."
+        message = f"{said.text('table')}: nothing was found by {asked}"
+        if said.do is Do.LIST:
+            message = "There is nothing in the list."
+        rule, advice = ADVICE.get((said.do.value, "FOUND_NONE"), ("", ""))
         if none == "continue":
             work.put(what, NOTHING_DONE) if not said.makes_list else work.put_rows(what, {})
             self.agenda.skip(work, what)
@@ -245,12 +248,10 @@ class Acting:
         elif none == "wait" and not self.agenda.is_impatient(work):
             self.agenda.wait(work, step, "FOUND_NONE", message)
         elif none == "wait":
-            failure = Failure(
-                "PATIENCE_ENDED", f"It waited since {work.row.since:%Y-%m-%d %H:%M} UTC: {message}"
-            )
-            self.agenda.refuse(work, step, failure)
+            waited = f"It waited since {work.row.since:%Y-%m-%d %H:%M} UTC: {message}"
+            self.agenda.refuse(work, step, Failure("PATIENCE_ENDED", waited, rule=rule, advice=advice))
         else:
-            self.agenda.refuse(work, step, Failure("FOUND_NONE", message))
+            self.agenda.refuse(work, step, Failure("FOUND_NONE", message, rule=rule, advice=advice))
 
     def _skip_rest(self, work: Work) -> None:
         """Nothing was found, and so there is nothing to do: for all, or for the audience that it was looked up for."""
@@ -340,6 +341,15 @@ class Acting:
 
 # What refusals of a step mean, where it is not what they mean of a record.
 ADVICE = {
+    (Do.LOOK_UP.value, "FOUND_NONE"): (
+        "What this step needs is not there, or the integration user may not see it.",
+        "The message says what was looked for. Make it, or activate it again (a retired catalog item), then retry; or correct the "
+        "action and publish the flow before.",
+    ),
+    (Do.LIST.value, "FOUND_NONE"): (
+        "The list that this step takes apart is empty.",
+        "A retry does not read it anew: ignore the letter, or let the step say none: skip and publish the flow, then retry.",
+    ),
     (Do.ORDER.value, "NOT_FOUND"): (
         "The catalog item is not there any more, or the integration user may not see it.",
         "Name another item in the action (an active one, for example by a look-up), publish the flow, then retry.",

@@ -14,7 +14,7 @@ from sync.connectors.base import Connector
 from sync.connectors.salesforce import soql
 from sync.connectors.servicenow import query
 from sync.core import notes, texts
-from sync.core.actions import MOST_ROWS, USUAL_ROWS, Do, Due, Step, brought, identity
+from sync.core.actions import MOST_ROWS, USUAL_ROWS, Do, Due, Step, brought, identity, parted
 from sync.core.notes import COMMENT, FEED, JOURNAL, LIMIT, Mark
 from sync.core.records import LookUp, Operation, Record, Schema, Side, Write, WriteResult
 from sync.engine import mailing
@@ -28,6 +28,7 @@ _BARE = re.compile(r"[A-Za-z0-9_.:+-]+")  # what may stand in a SOQL condition w
 _LIST = re.compile(r"\bIN\s*\([^()]*\Z", re.IGNORECASE)  # a condition that has come to what is in its list
 _NOBODY = "500000000000000AAA"  # a well-formed id
 _NUMBERS = frozenset({"double", "int", "currency", "percent", "long"})
+BETWEEN = ";"  # as Salesforce writes the values of a multi-select picklist
 SHOWN_MANY = 6  # rows that are read to tell that there is more than one
 STREAMS = {"chatter": FEED, "case_comment": COMMENT, "work_note": JOURNAL, "comment": JOURNAL}
 COLUMNS = {"work_note": "work_notes", "comment": "comments"}
@@ -91,6 +92,21 @@ class Deeds:
             )  # fmt: skip
         found = [_row(record, taken) for record in rows]
         return _told_apart(found, distinct) if distinct else found
+
+    def listed(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
+        """A text taken apart: each of its parts as what it leaves behind."""
+        text = texts.filled(step.text("of"), scope, self.tools(step))
+        found = list(parted(text, step.text("between", BETWEEN)).values())
+        if len(found) > USUAL_ROWS:
+            raise ConfigurationError(
+                f"{step.name}: more than {USUAL_ROWS} texts in a list.", code="FOUND_MANY",
+                advice="See whether between names what stands between the texts, and shorten the list.",
+            )  # fmt: skip
+        return found
+
+    def asked(self, step: Step, scope: Scope) -> str:
+        """What a step looks for, as people read it."""
+        return texts.filled(step.text("query") or step.text("of"), scope, self.tools(step))
 
     def _condition(
         self, side: Side, name: str, text: str, scope: Scope, tools: Tools, columns: Sequence[str] = ()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.core import action_rules
-from sync.core.actions import Action, brought, due, is_done, meaning, plan_of, scope_of
+from sync.core.actions import Action, brought, due, is_done, meaning, parted, plan_of, scope_of
 from sync.core.records import Record, Refusal, Reply, Version, WriteResult
 from sync.core.triggers import Look, look_at, seen
 
@@ -73,6 +73,23 @@ def test_every_step_is_done_once_for_each_audience_and_in_order(rows, order, stu
     assert scope_of(action, results)["steps.mail.count"] == len(rows) if rows else True
     assert all(
         done.index(("mail", row)) < done.index(("follow", row)) < done.index(("after", "")) for row in rows
+    )
+
+
+@given(names=st.lists(st.sampled_from(["VPN", " VPN", "Mailbox Package ", "", "Fax Line"])))
+def test_a_list_has_each_of_its_texts_once_and_its_steps_are_done_for_each(names) -> None:
+    take_apart = {"name": "products", "do": "list", "of": "{salesforce.Products__c}", "between": ";"}
+    order = {"name": "order", "do": "order", "item": "{steps.products.value}"}
+    action = the_action(take_apart, order, AFTER | {"text": "{steps.order.count}"})
+
+    rows = parted(";".join(names), ";")
+
+    assert [row["value"] for row in rows.values()] == list(
+        dict.fromkeys(n.strip() for n in names if n.strip())
+    )
+    assert action.lists == {"products": "", "order": "products", "after": ""}
+    assert {what.audience for what in due(action, {"products": rows}) if what.step.name == "order"} == set(
+        rows
     )
 
 
