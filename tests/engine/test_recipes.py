@@ -26,6 +26,7 @@ NAMES = sorted(shipped())
 ASKED = {
     "incident-case": {"writable", "values", "enter", "journal", "files"},
     "change-notifications": {"scope", "actions"},
+    "customer-onboarding": {"writable", "enter", "scope", "actions"},
     "progress-notices": {"scope", "actions"},
 }
 

@@ -1,0 +1,236 @@
+"""The recipe Customer onboarding over the demo customers: company, contacts, orders and assets, each once, whatever is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sync import services
+from sync.engine.execute import execute
+from sync.models import ActionStep, DeadLetter, Flow, RecordLink, Run
+from sync.recipes import shipped
+from sync.recipes.use import use_recipe
+from sync.sandbox.customers import FAX, MAILBOXES, VPN, key
+from sync.sandbox.pair import Pair, PairConfig, start_pair
+from tests.engine.acts import only_letter, statuses
+from tests.engine.conftest import run_now, salesforce, servicenow
+from tests.engine.killing import let_time_pass
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RECIPE = "customer-onboarding"
+ORDER = {"method": "POST", "path": "order_now$"}
+THERE = {"Acme", "Edge Communications", "Grand Hotels"}
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with start_pair(PairConfig(customers=True)) as pair:
+        yield pair
+
+
+@pytest.fixture
+def flows(pair: Pair) -> dict[str, Flow]:
+    """As their user has them after Use: enabled, and each has run once."""
+    made = use_recipe(
+        recipe=shipped()[RECIPE], name="on", servicenow=servicenow(pair), salesforce=salesforce(pair), by=None
+    )  # fmt: skip
+    for flow in made:
+        Flow.objects.filter(pk=flow.pk).update(enabled=True)
+        services.publish_flow(flow=flow, by=None)
+    flows = {flow.name.removeprefix("on-"): Flow.objects.get(pk=flow.pk) for flow in made}
+    run_all(flows)
+    return flows
+
+
+def run_all(flows: dict[str, Flow]) -> dict[str, Run]:
+    return {part: run_now(flows[part]) for part in ("won", "customers", "contacts")}
+
+
+def account(pair: Pair, name: str) -> dict[str, Any]:
+    (row,) = pair.salesforce.rows("Account", Name=name)
+    return dict(row)
+
+
+def win(pair: Pair, name: str) -> None:
+    pair.salesforce.add(
+        "Opportunity", by="joe.employee", Name="More", AccountId=account(pair, name)["Id"], StageName="Closed Won",
+        CloseDate="2026-11-30",
+    )  # fmt: skip
+
+
+def become_customer(pair: Pair, name: str) -> None:
+    pair.salesforce.edit("Account", account(pair, name)["Id"], by="joe.employee", Type="Customer")
+
+
+def company(pair: Pair, name: str) -> dict[str, Any]:
+    (row,) = pair.servicenow.rows("customer_account", name=name)
+    return dict(row)
+
+
+def ordered(pair: Pair) -> list[str]:
+    """The catalog items of all orders."""
+    names = {row["sys_id"]: row["name"] for row in pair.servicenow.rows("sc_cat_item")}
+    return sorted(names[row["cat_item"]] for row in pair.servicenow.rows("sc_req_item"))
+
+
+def assets(pair: Pair, name: str) -> list[str]:
+    rows = pair.servicenow.rows("alm_hardware", company=company(pair, name)["sys_id"])
+    return sorted(row["display_name"].split(",")[0] for row in rows)
+
+
+def go_on(flow: Flow) -> Run:
+    """The retry that a person's word has queued."""
+    return execute(Run.objects.active().get(flow=flow).pk)
+
+
+def test_a_won_account_gets_its_company_contacts_orders_and_assets(
+    flows: dict[str, Flow], pair: Pair
+) -> None:
+    assert {row["name"] for row in pair.servicenow.rows("customer_account")} == THERE
+    assert (ordered(pair), statuses(flows["customers"])) == ([], [])  # whom both knew already
+    win(pair, "Burlington Textiles")
+
+    run_all(flows)
+
+    here, there = account(pair, "Burlington Textiles"), company(pair, "Burlington Textiles")
+    assert here["Type"] == "Customer"
+    assert (here["ServiceNow_Sys_Id__c"], here["ServiceNow_Number__c"]) == (there["sys_id"], there["number"])
+    assert (there["city"], there["website"]) == ("Burlington", "https://burlington-textiles.example")
+    (jack,) = pair.servicenow.rows("customer_contact", last_name="Rogers")
+    assert (jack["account"], jack["title"]) == (there["sys_id"], "VP, Facilities")
+    assert ordered(pair) == assets(pair, "Burlington Textiles") == sorted([VPN, MAILBOXES])
+    assert {
+        row["install_status"] for row in pair.servicenow.rows("alm_hardware", company=there["sys_id"])
+    } == {"2"}
+    answers = [row["value"] for row in pair.servicenow.rows("sc_item_option")]
+    assert answers.count(there["sys_id"]) == 2
+    numbers = ", ".join(sorted(row["number"] for row in pair.servicenow.rows("sc_request")))
+    assert (
+        here["ServiceNow_Onboarding__c"] == f"Done: customer account {there['number']}, ordered: {numbers}."
+    )
+    writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
+    run_all(flows)
+    assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == writes
+
+
+def test_an_onboarding_that_fails_at_a_retired_item_says_which_and_goes_on_there(
+    flows: dict[str, Flow], pair: Pair
+) -> None:
+    """Its third step finds no active item; what the other services need is done meanwhile, and not again."""
+    genepoint = account(pair, "GenePoint")["Id"]
+    pair.salesforce.edit("Account", genepoint, ServiceNow_Products__c=f"{VPN}; {FAX};{VPN}")
+    become_customer(pair, "GenePoint")
+    run_all(flows)
+
+    letter = only_letter()
+    assert (letter.code, letter.field) == ("FOUND_NONE", "action order-services, step item")
+    assert FAX in letter.content["message"]
+    assert "retired catalog item" in letter.advice
+    assert (ordered(pair), assets(pair, "GenePoint")) == ([VPN], [VPN])
+    assert account(pair, "GenePoint")["ServiceNow_Onboarding__c"].startswith(
+        "In progress: customer account ACCT"
+    )
+    run_all(flows)
+    assert ordered(pair) == [VPN]
+
+    pair.servicenow.edit("sc_cat_item", key("sc_cat_item", FAX), by="admin", active="true")
+    services.retry_dead_letters(letters=[letter], by=None)
+    go_on(flows["customers"])
+    run_all(flows)
+
+    assert ordered(pair) == assets(pair, "GenePoint") == sorted([FAX, VPN])
+    assert len(pair.servicenow.rows("customer_account", name="GenePoint")) == 1
+    assert account(pair, "GenePoint")["ServiceNow_Onboarding__c"].startswith("Done: ")
+    assert not DeadLetter.objects.filter(state="open").exists()
+    assert set(statuses(flows["customers"])) == {"done"}
+
+
+def test_an_order_that_the_catalog_refuses_holds_up_its_own_service_alone(
+    flows: dict[str, Flow], pair: Pair
+) -> None:
+    """Somebody has given an item a question that must be answered, of which the action knows nothing."""
+    question = pair.servicenow.add(
+        "item_option_new", by="admin", cat_item=key("sc_cat_item", VPN), name="site", mandatory="true"
+    )
+    become_customer(pair, "Burlington Textiles")
+    run_all(flows)
+
+    letter = only_letter()
+    assert letter.field == "action order-services, step order"
+    assert "which variables it demands" in letter.advice
+    assert ordered(pair) == assets(pair, "Burlington Textiles") == [MAILBOXES]
+
+    pair.servicenow.edit("item_option_new", question["sys_id"], by="admin", mandatory="false")
+    services.retry_dead_letters(letters=[letter], by=None)
+    go_on(flows["customers"])
+
+    assert ordered(pair) == assets(pair, "Burlington Textiles") == sorted([VPN, MAILBOXES])
+
+
+def test_an_order_whose_answer_is_lost_is_found_and_one_that_never_arrived_waits_in_doubt(
+    flows: dict[str, Flow], pair: Pair
+) -> None:
+    pair.servicenow.fault("reset_after", times=1, **ORDER)
+    become_customer(pair, "Burlington Textiles")
+    for _ in range(2):
+        run_all(flows)
+    assert ordered(pair) == sorted([VPN, MAILBOXES])
+
+    pair.servicenow.fault("reset_before", times=1, **ORDER)
+    pair.salesforce.edit("Account", account(pair, "GenePoint")["Id"], ServiceNow_Products__c=VPN)
+    become_customer(pair, "GenePoint")
+    run_all(flows)
+    let_time_pass()
+    run_all(flows)
+
+    assert ordered(pair) == sorted([VPN, MAILBOXES])
+    assert "in_doubt" in statuses(flows["customers"])
+    assert assets(pair, "GenePoint") == []
+
+
+@pytest.mark.parametrize("word", ["happened", "again"])
+def test_an_order_in_doubt_goes_on_by_a_persons_word(flows: dict[str, Flow], pair: Pair, word: str) -> None:
+    pair.salesforce.edit("Account", account(pair, "GenePoint")["Id"], ServiceNow_Products__c=VPN)
+    pair.servicenow.fault("reset_before", times=1, **ORDER)
+    become_customer(pair, "GenePoint")
+    run_all(flows)
+    step = ActionStep.objects.get(status="in_doubt")
+
+    if word == "happened":
+        services.say_action_happened(step=step, by=None, number="REQ0099999")
+    else:
+        services.do_action_again(step=step, by=None)
+    go_on(flows["customers"])
+
+    assert ordered(pair) == ([] if word == "happened" else [VPN])
+    assert assets(pair, "GenePoint") == [VPN]
+    told = account(pair, "GenePoint")["ServiceNow_Onboarding__c"]
+    number = "REQ0099999" if word == "happened" else pair.servicenow.rows("sc_request")[0]["number"]
+    assert told.endswith(f"ordered: {number}.")
+
+
+def test_an_account_that_is_merged_into_a_customer_gives_it_its_contacts_and_makes_nothing_anew(
+    flows: dict[str, Flow], pair: Pair
+) -> None:
+    become_customer(pair, "Burlington Textiles")
+    run_all(flows)
+    acme, burlington = account(pair, "Acme"), account(pair, "Burlington Textiles")
+    before = len(pair.servicenow.rows("customer_account")), len(pair.servicenow.rows("customer_contact"))
+    orders = ordered(pair)
+
+    pair.salesforce.merge("Account", acme["Id"], burlington["Id"])
+    for _ in range(2):
+        run_all(flows)
+
+    (jack,) = pair.servicenow.rows("customer_contact", last_name="Rogers")
+    assert jack["account"] == key("customer_account", "Acme")
+    assert account(pair, "Acme")["ServiceNow_Sys_Id__c"] == key("customer_account", "Acme")
+    assert (
+        len(pair.servicenow.rows("customer_account")),
+        len(pair.servicenow.rows("customer_contact")),
+    ) == before
+    assert ordered(pair) == orders
+    assert company(pair, "Burlington Textiles")["sys_id"]
+    assert RecordLink.objects.filter(flow=flows["customers"], salesforce_id=acme["Id"]).count() == 1
