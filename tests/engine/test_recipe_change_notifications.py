@@ -216,3 +216,22 @@ def test_its_checks_name_what_is_missing(transactional_db: None, pair: Pair) -> 
     # Hidden or empty, which nobody can tell from outside:
     hidden = [each["text"].split()[3] for each in checked["warning"] if each["code"] == "actions"]
     assert hidden == ["service_subscribe_company", "task_ci", "task_service_offering"]
+
+
+def test_a_text_that_names_a_column_the_instance_has_not_stops_the_flow_and_loses_nothing(
+    flow: Flow, pair: Pair
+) -> None:
+    acme = customer(pair, "Acme Ltd", owner="joe.employee")
+    good = flow.options["actions"]
+    redeclare(flow, *with_values(good, Description="{servicenow.u_impact}"))
+    change(pair, "Core switch", company=acme.key).approve()
+    run = run_now(flow)
+    flow.refresh_from_db()
+    assert (run.status, told(pair)) == ("failed", [])
+    assert "change_request came without u_impact" in flow.paused_reason
+
+    redeclare(flow, *good)
+    services.resume_flow(flow=flow, by=None)
+    run_now(flow)
+
+    assert told(pair) == [("joe.employee", "Acme Ltd", "approved")]
