@@ -4,7 +4,7 @@ from django.views.generic import RedirectView
 
 from integration_console import health
 from sync import oauth_views
-from sync.admin import recipes
+from sync.admin import recipes, trace
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -13,5 +13,6 @@ urlpatterns = [
     path("oauth/connect/", oauth_views.leave, name="oauth_leave"),
     path("oauth/callback/", oauth_views.callback, name="oauth_callback"),
     path("admin/recipes/", include(recipes.urls(admin.site))),
+    path("admin/trace/", include(trace.urls(admin.site))),
     path("admin/", admin.site.urls),
 ]

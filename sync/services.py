@@ -206,6 +206,12 @@ def sync_record(*, link: RecordLink, by: User | None) -> Run:
     return request_run(flow=link.flow, by=None, kind=RunKind.RESYNC, ids=[link.servicenow_id])
 
 
+def sync_named(*, flow: Flow, name: str, by: User | None) -> Run:
+    """Read the one record of that number or id, which the console need not know yet, and bring it in step."""
+    require(by, "sync.sync_recordlink")
+    return request_run(flow=flow, by=None, kind=RunKind.RESYNC, ids=[name])
+
+
 # Flows
 
 

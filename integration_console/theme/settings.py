@@ -49,5 +49,9 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": "integration_console.theme.navigation.groups",
     },
-    "COMMAND": {"search_models": False, "show_history": False},
+    "COMMAND": {
+        "search_models": False,
+        "show_history": False,
+        "search_callback": "sync.admin.trace.in_palette",
+    },
 }

@@ -55,6 +55,7 @@ else:
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
     from unfold.widgets import UnfoldBooleanSwitchWidget as Switch
 
+from unfold.dataclasses import SearchResult
 from unfold.enums import ActionVariant
 
 if not TYPE_CHECKING:
@@ -76,6 +77,7 @@ __all__ = [
     "ModelForm",
     "NumberInput",
     "PasswordInput",
+    "SearchResult",
     "Select",
     "Switch",
     "TabularInline",

@@ -31,10 +31,10 @@ from sync.core.records import Side
 from sync.engine import failures
 from sync.models import Conflict, Event, RecordLink, Waiting
 from sync.models.link import LinkState
+from sync.tracing import CASE_DIGITS
 
 EVENTS_A_PAGE = 20
 ENTRIES_A_PAGE = 10
-CASE_DIGITS = 8  # a Case number as Salesforce shows it: 00001042
 
 SYNC_NOW = rules(
     permission="sync.sync_recordlink",

@@ -16,3 +16,18 @@ def to_18(id: str) -> str:
     return id + "".join(
         _SUFFIX[sum(char.isupper() << bit for bit, char in enumerate(group))] for group in groups
     )
+
+
+def spelled_18(id: str) -> str:
+    """The 18-character form in its own letter case; other text comes back as it is.
+
+    The suffix of an Id says which of its letters are capital: one that was copied in another case is still that record's.
+    """
+    body, suffix = id[:15], id[15:].upper()
+    if len(id) != 18 or not (body.isalnum() and id.isascii()) or any(char not in _SUFFIX for char in suffix):
+        return to_18(id)
+    capitals = [_SUFFIX.index(suffix[place // 5]) >> place % 5 & 1 for place in range(15)]
+    mended = "".join(
+        char.upper() if capital else char.lower() for char, capital in zip(body, capitals, strict=True)
+    )
+    return to_18(mended) if to_18(mended)[15:] == suffix else id
