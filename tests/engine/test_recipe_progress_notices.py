@@ -119,8 +119,13 @@ def test_an_escalated_case_is_noted_on_its_incident_and_an_incident_without_a_ca
     assert not pair.salesforce.rows("FeedItem")
 
 
+@pytest.mark.parametrize(
+    ("decide", "posted"),
+    [(services.do_action_again, 1), (services.say_action_happened, 0)],
+    ids=["Do it again", "Happened"],
+)
 def test_a_post_that_never_arrived_is_in_doubt_until_a_person_says_so_and_what_follows_it_waits(
-    flow: Flow, pair: Pair, twins: Twins
+    flow: Flow, pair: Pair, twins: Twins, decide: Any, posted: int
 ) -> None:
     pair.salesforce.fault("reset_before", method="POST", path="composite/sobjects$", times=1)
     twins.edit(state="6", close_code="Solution provided", close_notes="Disk emptied")
@@ -130,10 +135,10 @@ def test_a_post_that_never_arrived_is_in_doubt_until_a_person_says_so_and_what_f
     assert (posts(pair, twins.case), notes(pair, twins.incident)) == ([], [])
     assert statuses(flow) == ["in_doubt"]
 
-    services.do_action_again(step=ActionStep.objects.get(status="in_doubt"), by=None)
+    decide(step=ActionStep.objects.get(status="in_doubt"), by=None)
     execute(Run.objects.active().get(flow=flow).pk)
 
-    assert len(posts(pair, twins.case)) == len(notes(pair, twins.incident)) == 1
+    assert (len(posts(pair, twins.case)), len(notes(pair, twins.incident))) == (posted, 1)
     assert statuses(flow) == ["done"]
 
 
