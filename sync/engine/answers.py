@@ -24,7 +24,6 @@ from sync.engine.store import Store
 from sync.errors import ConfigurationError, SchemaError, SyncError, TransientError
 from sync.models import Connection
 from sync.models.attention import WaitingReason
-from sync.models.link import LinkState
 
 # Refusals that say something of the whole flow, not of the record.
 FLOW_FAULTS = frozenset(
@@ -237,11 +236,8 @@ class Applying:
                 Later(WaitingReason.REFERENCE, "A record with this key exists already."), Outcome.WAITING
             )
         elif code in DELETED:
-            item.tombstone = LinkState.DELETED_IN_SALESFORCE
-            item.notes.append(
-                "Salesforce answers that its record was deleted; the pair is kept as a tombstone."
-            )
-            item.rest(Outcome.DELETED, code=code)
+            # Read again, the pair is found to lack a record, and meets the policy and its guard like any other.
+            item.wait(Later(WaitingReason.CHANGED, message), Outcome.WAITING)
         elif code in FLOW_FAULTS:
             name = failures.NAMES[item.to]
             batch.fault = batch.fault or SchemaError(

@@ -7,7 +7,7 @@ import pytest
 from sync.core.records import Side
 from tests.simulation import stories
 from tests.simulation.play import Bench, Play, broken_by
-from tests.simulation.schedule import draw
+from tests.simulation.schedule import Schedule, draw
 
 pytestmark = pytest.mark.django_db
 
@@ -46,3 +46,20 @@ def test_an_update_that_is_executed_late_does_not_undo_the_closing_of_its_record
 
     assert play.run() == []
     assert [row["state"] for row in play.told.rows[Side.SERVICENOW]] == ["7"]
+
+
+def test_a_case_whose_deletion_is_told_by_our_own_update_meets_the_policy_like_any_other(
+    bench: Bench,
+) -> None:
+    """Shrunk from a random schedule: the poll had read the Case before its deletion could be seen."""
+    play = Play(bench, Schedule(
+        seed=86, flow="deletes", page_size=2, skew=(0.0, 0.0), dialect=(), history=True,
+        steps=(
+            ("add", Side.SERVICENOW), ("late", Side.SALESFORCE, 3.0, 2), ("start", "a", "live"),
+            ("seek", "a", "before PATCH servicenow write"), ("edit", Side.SERVICENOW, 0, "subject", ""),
+            ("start", "a", "live"), ("delete", Side.SALESFORCE, 2),
+        ),
+    ))  # fmt: skip
+
+    assert play.run() == []
+    assert play.told.rows == {Side.SERVICENOW: [], Side.SALESFORCE: []}
