@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render, resolve_url
+from django.utils import timezone
 
 from sync.actor import Actor, acting_as
+from sync.logins import TooManyLogins
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -23,7 +32,64 @@ class ContentSecurityPolicyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", self.policy)
+        response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         return response
+
+
+class SessionLimitMiddleware:
+    """Log out whoever did nothing for SESSION_IDLE_SECONDS, and anybody SESSION_COOKIE_AGE seconds after the login.
+
+    A page that asks for its own news does nothing: polls are told by the theme's header, and are all GET.
+    """
+
+    NOTED_EVERY = 60  # seconds; a session is not written for each page
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return self.get_response(request)
+        now = time.time()
+        began = request.session.setdefault("began", now)
+        seen = request.session.setdefault("seen", now)
+        if now - began > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_SECONDS:
+            return _expired(request)
+        polls = request.method == "GET" and "HX-Request" in request.headers
+        if not polls and now - seen > self.NOTED_EVERY:
+            request.session["seen"] = now
+        return self.get_response(request)
+
+
+def _expired(request: HttpRequest) -> HttpResponse:
+    """To the login, and from there back to the page; what was sent is not carried out."""
+    logout(request)
+    messages.info(request, "Your session has ended. Log in again; what you sent last was not carried out.")
+    page = request.get_full_path() if request.method == "GET" else resolve_url(settings.LOGIN_REDIRECT_URL)
+    if "HX-Request" in request.headers:
+        parts = urlsplit(request.headers.get("HX-Current-URL", ""))
+        to = redirect_to_login(f"{parts.path or '/admin/'}?{parts.query}".rstrip("?"))
+        return HttpResponse(headers={"HX-Redirect": to.url})
+    return redirect_to_login(page)
+
+
+class ThrottleMiddleware:
+    """The page that tells whoever tried too often when to try again."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, TooManyLogins):
+            return None
+        seconds = max(1, int((exception.until - timezone.now()).total_seconds()) + 1)
+        said = {"until": exception.until.astimezone(UTC), "minutes": -(-seconds // 60)}
+        page = render(request, "429.html", said, status=429)
+        page.headers["Retry-After"] = str(seconds)
+        return page
 
 
 class ActorMiddleware:

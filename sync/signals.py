@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,10 @@ def _actor(request: HttpRequest | None, user: User | None = None, name: str = ""
 def note_login(
     sender: object, request: HttpRequest | None = None, user: User | None = None, **kwargs: Any
 ) -> None:
+    if request is not None:
+        request.session["began"] = request.session["seen"] = (
+            time.time()
+        )  # what SessionLimitMiddleware goes by
     with acting_as(_actor(request, user)):
         audit.record("login.succeeded", user)
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Select: TypeAlias = forms.Select
     Switch: TypeAlias = forms.CheckboxInput
     NumberInput: TypeAlias = forms.NumberInput
+    AuthenticationForm: TypeAlias = auth_forms.AuthenticationForm
     UserCreationForm: TypeAlias = auth_forms.UserCreationForm[Any]
     UserChangeForm: TypeAlias = auth_forms.UserChangeForm[Any]
     AdminPasswordChangeForm: TypeAlias = auth_forms.AdminPasswordChangeForm[Any]
@@ -46,7 +47,7 @@ else:
     from django.forms import ModelForm
     from unfold.admin import ModelAdmin
     from unfold.admin import TabularInline as _TabularInline
-    from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+    from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm, UserCreationForm
     from unfold.forms import PaginationInlineFormSet as InlineFormSet
     from unfold.widgets import UnfoldAdminIntegerFieldWidget as NumberInput
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
@@ -72,6 +73,7 @@ __all__ = [
     "DEFAULT",
     "PRIMARY",
     "AdminPasswordChangeForm",
+    "AuthenticationForm",
     "InlineFormSet",
     "ModelAdmin",
     "ModelForm",

@@ -19,9 +19,11 @@ from sync.admin import (
     runs,
     workers,
 )
+from sync.admin.login import LoginForm
 
 # Whatever changes rows goes through `console_action`; Django's own bulk delete does not.
 admin.site.disable_action("delete_selected")
+admin.site.login_form = LoginForm
 
 __all__ = [
     "actions",

@@ -18,6 +18,7 @@ from sync.models import AuditEntry, Connection
 DEEDS = {
     "login.succeeded": "logged in",
     "login.failed": "failed to log in",
+    "login.throttled": "was held off after too many attempts to log in",
     "login.ended": "logged out",
     "run.started": "started",
     "run.cancelled": "cancelled",

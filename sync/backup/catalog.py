@@ -179,6 +179,7 @@ LEFT_OUT = {
     "sync.LaneLease": "held by processes that are no more",
     "sync.Partition": "a first load that had not ended is asked for anew",
     "sync.BulkJob": "likewise",
+    "sync.LoginTally": "attempts to log in within a quarter of an hour",
     "sync.Question": "answers of the moment",
     "sync.CachedSchema": "asked of the platform again",
     "sync.CallCount": "the platform tells what is left of its window",

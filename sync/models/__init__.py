@@ -11,6 +11,7 @@ from sync.models.event import Event, HourlyTotal, RemoteCall
 from sync.models.flow import Flow, Revision, Schedule
 from sync.models.lane import Checkpoint, LaneLease
 from sync.models.link import Intent, RecordLink
+from sync.models.login import LoginTally
 from sync.models.partition import BulkJob, Partition
 from sync.models.picture import Picture
 from sync.models.question import Question
@@ -40,6 +41,7 @@ __all__ = [
     "Intent",
     "JournalEntry",
     "LaneLease",
+    "LoginTally",
     "Partition",
     "Picture",
     "Placement",
