@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib import admin
 from django.urls import reverse
@@ -161,4 +163,4 @@ def test_every_page_carries_the_policy_and_no_inline_script(root, in_use):
         reply = root.get(url)
         assert "script-src 'self' 'unsafe-eval'" in reply.headers["Content-Security-Policy"]
         assert "<script>" not in reply.content.decode()
-        assert "onclick=" not in reply.content.decode()
+        assert not re.search(r"<[a-z][^<>]*\son[a-z]+=", reply.content.decode())
