@@ -3,6 +3,7 @@
 A recipe says `transform: link, value: accounts` or in a formula `link(company, "accounts")`: its part *accounts*, or
 `other-recipe/accounts`. A flow that is filled in from it
 refers to whichever flow is made of that part between the same two connections: one of the same file, else one that is there.
+Where none is, it refers to the one that keeps the same table and object in step for another recipe: only one can.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Binding:
         found = self._meant(said)
         if found is None:
             return said
-        names = [flow.name for flow in self.made if flow.recipe == found and self._beside(flow)]
+        beside = [flow for flow in self.made if self._beside(flow)]
+        names = [flow.name for flow in beside if flow.recipe == found]
+        names = names or [flow.name for flow in beside if self._ends(flow.recipe) == self._ends(found)]
         if len(names) != 1:
             self.remarks.problem(line, self.path, _unclear(found, names))
         return names[0] if names else said
@@ -73,6 +76,12 @@ class Binding:
             return written(other[0].name, other[1].name)
         own = self.recipe.part(said) if said else None
         return written(self.recipe.name, own.name) if own is not None else None
+
+    def _ends(self, said: str) -> tuple[str, str] | None:
+        """The table and object that a part keeps in step; None where it only acts, or is of no recipe."""
+        found = find(self.recipes, said) if said else None
+        flow = found[1].flow if found is not None else None
+        return (flow.servicenow.table, flow.salesforce.object) if flow is not None and flow.fields else None
 
     def _beside(self, flow: MadeFlow) -> bool:
         return (flow.servicenow, flow.salesforce) == (self.flow.servicenow, self.flow.salesforce)

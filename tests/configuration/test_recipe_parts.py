@@ -109,6 +109,18 @@ def test_a_formula_that_links_is_bound_like_a_row_that_does():
     assert people.fields[1].transform == 'link(trim(company), "firms")'
 
 
+def test_another_recipes_flow_between_the_same_two_records_is_meant_where_there_is_none_of_the_part():
+    shelf = {
+        **SHELF,
+        "firms": read_recipe(CUSTOMERS.replace("name: customers\n", "name: firms\n"), file="f.yaml"),
+    }
+    text = HEAD + flow("ours", "firms") + flow("machines", "assets")
+
+    document = parse(text, file="acme.yaml", known=Known(), environ={}, recipes=shelf).document
+
+    assert links(document.flows[1]) == ["ours"]
+
+
 def test_each_pair_of_systems_has_parts_of_its_own():
     other = BETWEEN.replace("acme-salesforce", "other-salesforce")
 
