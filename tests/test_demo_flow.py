@@ -12,7 +12,7 @@ from sync.configuration.export import export
 from sync.configuration.live import check_live
 from sync.configuration.parse import parse
 from sync.management.commands.demo import FILE, FLOW
-from sync.models import Conflict, Flow, RecordLink, Run
+from sync.models import Conflict, DeadLetter, Flow, RecordLink, Run
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from sync.sandbox.planned_changes import PlannedChanges
 from tests.engine.conftest import run_now
@@ -172,6 +172,28 @@ def test_the_demos_articles_for_customers_appear_in_salesforce_with_their_pictur
         (picture,) = pair.salesforce.rows("ContentVersion")
         assert any(picture["Id"] in row["Article_Body__c"] for row in online)
         quiet(articles, pair)
+
+
+def test_the_demos_won_account_is_taken_on_and_its_ordered_machines_stand_under_it() -> None:
+    """The other new customer wants what is not sold any more: that waits for a person."""
+    with start_pair(PairConfig(customers=True)) as pair:
+        configured(pair)
+        (wants_fax,) = pair.salesforce.rows("Account", Name="GenePoint")
+        pair.salesforce.edit("Account", wants_fax["Id"], by="sam.sorokin", Type="Customer")
+        for _ in range(2):
+            for name in ("won", "customers", "contacts", "hardware", "items"):
+                run_now(Flow.objects.get(name=name))
+
+        (taken_on,) = pair.salesforce.rows("Account", Name="Burlington Textiles")
+        assert taken_on["ServiceNow_Onboarding__c"].startswith("Done: customer account ACCT")
+        machines = {row["AccountId"] for row in pair.salesforce.rows("Asset", Status="Purchased")}
+        assert taken_on["Id"] in machines
+        assert (
+            len(pair.salesforce.rows("Asset")) == len(pair.servicenow.rows("alm_hardware")) + 1
+        )  # a virtual one
+        assert not pair.salesforce.rows("Contact", ServiceNow_Sys_Id__c=None)
+        letter = DeadLetter.objects.get(state="open")
+        assert (letter.flow.name, letter.code) == ("customers", "FOUND_NONE")
 
 
 def test_the_demos_changes_and_incidents_tell_people() -> None:

@@ -100,6 +100,8 @@ def test_a_won_account_gets_its_company_contacts_orders_and_assets(
     assert (there["city"], there["website"]) == ("Burlington", "https://burlington-textiles.example")
     (jack,) = pair.servicenow.rows("customer_contact", last_name="Rogers")
     assert (jack["account"], jack["title"]) == (there["sys_id"], "VP, Facilities")
+    (contact,) = pair.salesforce.rows("Contact", LastName="Rogers")
+    assert contact["ServiceNow_Sys_Id__c"] == jack["sys_id"]
     assert ordered(pair) == assets(pair, "Burlington Textiles") == sorted([VPN, MAILBOXES])
     assert {
         row["install_status"] for row in pair.servicenow.rows("alm_hardware", company=there["sys_id"])
