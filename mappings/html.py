@@ -42,7 +42,9 @@ _STYLES = frozenset(
 _STYLE_VALUE = re.compile(r"[\w\s#%.,-]{1,60}(?:\([\d\s.,%]{1,40}\))?", re.ASCII)
 _SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 _SPACES = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
-_ATTACHMENT = re.compile(r"sys_attachment\.do\?(?:[^\"'<>]*&)?sys_id=([0-9a-f]{32})\b", re.IGNORECASE)
+# In two steps: each reads the address once, however long it is and however often it repeats itself.
+_ATTACHMENT = re.compile(r"sys_attachment\.do\?([^\"'<>]*)", re.IGNORECASE)
+_SYS_ID = re.compile(r"(?:\A|&)sys_id=([0-9a-f]{32})\b", re.IGNORECASE)
 _REFERENCE = re.compile(r'<img\b[^>]*\bsrc="/sys_attachment\.do\?sys_id=([0-9a-f]{32})"[^>]*>')
 
 
@@ -202,9 +204,9 @@ class _Writer:
 
     def _source(self, address: str) -> str:
         """Where a picture is shown from: one of ServiceNow's as `picture` says, others by https alone."""
-        found = _ATTACHMENT.search(address)
+        found = _attachment(address)
         if found and (_is_relative(address) or _same_origin(address, self.origin)):
-            return self.picture(found[1].lower())
+            return self.picture(found)
         return address if _scheme(address) == "https" else ""
 
     def _attributes(self, tag: str, attributes: Mapping[str, str]) -> str:
@@ -236,6 +238,13 @@ def _style(text: str) -> str:
         if name in _STYLES and _STYLE_VALUE.fullmatch(value):
             kept.append(f"{name}: {value}")
     return "; ".join(kept)
+
+
+def _attachment(address: str) -> str:
+    """The sys_id of the picture in ServiceNow that an address names; "" for none."""
+    asked = _ATTACHMENT.search(address)
+    found = _SYS_ID.search(asked[1]) if asked else None
+    return found[1].lower() if found else ""
 
 
 def _scheme(address: str) -> str | None:

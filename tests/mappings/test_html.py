@@ -87,7 +87,12 @@ def test_a_long_text_is_cut_between_elements_which_are_all_closed():
 
 
 @pytest.mark.parametrize(
-    "text", ["<p>Hi</p><script>" + "var a = 1;" * 300_000 + "</script>", "<p>word word</p>" * 190_000]
+    "text",
+    [
+        "<p>Hi</p><script>" + "var a = 1;" * 300_000 + "</script>",
+        "<p>word word</p>" * 190_000,
+        "<p>Hi</p><img src='" + "sys_attachment.do?&" * 150_000 + "'>",
+    ],
 )
 def test_three_megabytes_take_a_moment(text):
     began = time.monotonic()
