@@ -38,6 +38,7 @@ from sync.models import (
     JournalEntry,
     Question,
     RecordLink,
+    RemoteCall,
     Revision,
     Run,
     Schedule,
@@ -528,7 +529,7 @@ def drop_action(*, action: ActionRun, by: User | None, reason: str) -> None:
 
 
 def look_at_payload(
-    *, target: ActionRun | Conflict | DeadLetter | Event | RecordLink, by: User | None
+    *, target: ActionRun | Conflict | DeadLetter | Event | RecordLink | RemoteCall, by: User | None
 ) -> None:
     """Note in the audit log that a person opened decrypted values: one entry per person, record and hour."""
     require(by, "sync.view_payload")

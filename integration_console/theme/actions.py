@@ -104,7 +104,9 @@ def _for_one_record(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
         target = admin.get_object(request, unquote(object_id))
         if target is None:
             raise Http404
-        form = rules.form(request.POST if request.method == "POST" else None, target=target)
+        posted = request.POST if request.method == "POST" else None
+        # A link may fill the form in beforehand; what it asks for is still confirmed by a person.
+        form = rules.form(posted, target=target, initial=request.GET.dict())
         if request.method == "POST" and form.is_valid():
             return _run(
                 request, rules, lambda: deed(admin, request, target, form.cleaned_data), admin, target

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from integration_console.theme.paging import BoundedPaginator
 from integration_console.theme.toolkit import ModelAdmin, TabularInline
 
 # Sent after a person saved or deleted configuration here: action ("created", "changed", "deleted"), target,
@@ -26,6 +26,7 @@ class ConsoleAdmin(ModelAdmin):
 
     list_per_page = 50
     show_full_result_count = False
+    paginator = BoundedPaginator
     compressed_fields = True
     list_filter_sheet = True
     page_views: ClassVar[tuple[str, ...]] = ()  # methods that answer GET <pk>/<name>/ with a fragment
@@ -199,4 +200,4 @@ class ShownInline(RowsInline):
 
 
 def paged(queryset: QuerySet[Any], number: str | None, size: int) -> Any:
-    return Paginator(queryset, size).get_page(number)
+    return BoundedPaginator(queryset, size).get_page(number)

@@ -122,7 +122,12 @@ def plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return number(value)
-    return str(value)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Text that a page can be encoded with: platforms do send lone surrogates, half an emoji that was cut."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -184,7 +189,7 @@ def compare(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
 
 def table(data: Mapping[str, Any]) -> SafeString:
     """A structure as a two-column table, for people."""
-    rows = ((" · ".join(path), plain(value)) for path, value in flat(data))
+    rows = ((printable(" · ".join(path)), plain(value)) for path, value in flat(data))
     body = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', rows)
     return format_html('<table class="ic-table ic-pairs"><tbody>{}</tbody></table>', body)
 

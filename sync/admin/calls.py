@@ -1,4 +1,4 @@
-"""Remote calls that wrote or failed."""
+"""Remote calls that wrote or failed, with the request and the response of those that failed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.admin import ReadOnlyAdmin
 from sync.admin.base import link_to
+from sync.admin.values import opened
+from sync.jsons import loads
 from sync.models import RemoteCall
 
 
@@ -38,16 +40,38 @@ def call_result(call: RemoteCall) -> SafeString:
     return present.badge("failed" if call.status >= 400 else "ok", str(call.status))
 
 
+def bodies(call: RemoteCall) -> list[tuple[str, SafeString]]:
+    """Request and response for people; none where the call kept none."""
+    kept = call.bodies or {}
+    return [(name, readable(kept[name])) for name in ("request", "response") if kept.get(name)]
+
+
+def readable(body: str) -> SafeString:
+    """A body as a table, or as it is where it is no JSON, was cut, or nests too deep to be taken apart."""
+    try:
+        return present.table(loads(body.encode("utf-8", "surrogatepass")))
+    except (ValueError, RecursionError):
+        return format_html('<pre class="ic-code" tabindex="0">{}</pre>', present.printable(body))
+
+
 @admin.register(RemoteCall)
 class RemoteCallAdmin(ReadOnlyAdmin):
     list_display = ("when", "side", "request_line", "result", "duration", "error", "request_id", "of_run")
-    list_display_links = None
+    list_display_links = ("when",)
     list_filter = (ResultFilter, "connection", "method")
     list_select_related = ("connection", "run")
     search_fields = ("path", "request_id", "error")
+    page_template = "console/call.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemoteCall]:
         return super().get_queryset(request).defer("bodies_sealed")
+
+    def page_context(self, request: HttpRequest, obj: RemoteCall) -> dict[str, Any]:
+        return {
+            "title": f"Call of {obj.connection.name}",
+            "result": call_result(obj),
+            **opened(request, obj, lambda: bodies(obj)),
+        }
 
     @admin.display(description="when", ordering="at")
     def when(self, obj: RemoteCall) -> SafeString:

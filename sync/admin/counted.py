@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integration_console.theme import present
+from sync.admin.costs import counted_cost
 from sync.models import Checkpoint, Flow, Question, RecordLink
 from sync.models.base import Lane
 from sync.models.question import QuestionKind
@@ -65,6 +66,8 @@ def sentences(question: Question) -> list[str]:
     told.append(
         f"{present.number(answer.get('linked', 0))} pairs are linked now; only what differs is written."
     )
+    if cost := counted_cost(sides):
+        told.append(cost)
     if answer.get("unknown"):
         told.append(f"Not found: {', '.join(answer['unknown'][:20])}.")
     return told

@@ -14,8 +14,10 @@ from django.utils.safestring import SafeString
 from integration_console.theme.actions import ActionForm
 from integration_console.theme.toolkit import Textarea, TextInput
 from sync.admin.base import rules
+from sync.admin.costs import last_cost
 from sync.admin.counted import first_words, is_first
 from sync.models import Flow
+from sync.models.run import RECONCILING
 
 WHEN_HELP = "ISO 8601 with an offset, such as 2026-11-07T00:00:00+00:00. Means the record's last update."
 
@@ -79,7 +81,7 @@ RUN_NOW = rules(
         " ".join(first_words(flow))
         if is_first(flow)
         else "Reads what changed since the last run and writes it, "
-        f"with revision {flow.revision.number if flow.revision else 'none yet'}."
+        f"with revision {flow.revision.number if flow.revision else 'none yet'}. {last_cost(flow)}"
     ),
     submit="Run now",
     when=_can_run,
@@ -87,7 +89,10 @@ RUN_NOW = rules(
 DRY_RUN = rules(
     permission="sync.run_flow",
     title=lambda flow: f"Dry run of {flow.name}?",
-    description="Reads and plans as a real run does, and writes nothing to either side.",
+    description=lambda flow: (
+        "Reads and plans as a real run does, and writes nothing to either side, but spends the calls of the reading. "
+        f"{last_cost(flow)}"
+    ),
     submit="Dry run",
     when=_can_run,
 )
@@ -103,14 +108,17 @@ RESYNC = rules(
 RECONCILE = rules(
     permission="sync.run_flow",
     title=lambda flow: f"Reconcile {flow.name}?",
-    description="Compares both sides of every link in the backfill lane and states what differs. It writes nothing.",
+    description=lambda flow: (
+        "Compares both sides of every link in the backfill lane and states what differs. It writes nothing. "
+        f"{last_cost(flow, RECONCILING)}"
+    ),
     submit="Reconcile",
     when=_can_run,
 )
 PAUSE = rules(
     permission="sync.pause_flow",
     title=lambda flow: f"Pause {flow.name}?",
-    description="No new run starts until it is resumed. Changes made meanwhile are read then; nothing is lost.",
+    description="No new run starts until it is resumed, so no calls are spent. Changes made meanwhile are read then; nothing is lost.",
     submit="Pause",
     form=PauseForm,
     when=lambda flow: not flow.paused_reason,
@@ -119,7 +127,8 @@ RESUME = rules(
     permission="sync.pause_flow",
     title=lambda flow: f"Resume {flow.name}?",
     description=lambda flow: (
-        f"The next run goes on from the checkpoint. Why it was paused: {flow.paused_reason}"
+        "The next run goes on from the checkpoint and reads all that changed meanwhile. "
+        f"{last_cost(flow)} Why it was paused: {flow.paused_reason}"
     ),
     submit="Resume",
     when=lambda flow: bool(flow.paused_reason),

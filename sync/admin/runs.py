@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
@@ -19,9 +18,9 @@ from integration_console.theme.toolkit import DANGER
 from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.calls import call_result
+from sync.admin.causes import RETRY_FAILURES, causes, letters_of
 from sync.admin.progress import explained, progress
-from sync.connectors.advice import rule_and_advice
-from sync.models import DeadLetter, Event, RemoteCall, Run
+from sync.models import Event, RemoteCall, Run, Waiting
 from sync.models.base import OutcomeChoices
 
 EVENTS_A_PAGE = 50
@@ -44,7 +43,7 @@ ALWAYS_SHOWN = ("created", "updated", "unchanged", "failed")
 CANCEL = rules(
     permission="sync.cancel_run",
     title=lambda run: f"Cancel run {run.pk:,}?",
-    description="It ends at its next safe point and keeps its checkpoint; what it wrote stays written.",
+    description="It ends at its next safe point and keeps its checkpoint; what it wrote stays written, and no further call is spent.",
     submit="Cancel the run",
     when=lambda run: run.is_unfinished and not run.cancel_requested,
 )
@@ -57,7 +56,7 @@ class RunAdmin(ReadOnlyAdmin):
     list_display_links = ("of_number",)
     list_filter = ("status", "flow", "kind", "mode", "lane", ("created_at", admin.DateFieldListFilter))
     search_fields = ("=id", "flow__name", "asked_by_name", "error_code")
-    actions_detail = ("cancel",)
+    actions_detail = ("retry_failures", "cancel")
     page_template = "console/run.html"
     page_views = ("progress",)
 
@@ -89,6 +88,7 @@ class RunAdmin(ReadOnlyAdmin):
             "asked": list(present.flat(obj.params)) if obj.params else [],
             "outcome": outcome,
             "causes": causes(obj),
+            "may_retry": person(request).has_perm(RETRY_FAILURES.permission),
             "page": paged(events, request.GET.get("p"), EVENTS_A_PAGE),
             "calls": [(call, call_result(call)) for call in failing],
             **live_context(obj),
@@ -139,6 +139,13 @@ class RunAdmin(ReadOnlyAdmin):
             '{}<div class="ic-dim">{}</div>', present.ago(obj.started_at or obj.created_at), took
         )
 
+    @console_action("Retry failures", RETRY_FAILURES, icon="replay")
+    def retry_failures(self, request: HttpRequest, target: Run, answers: dict[str, Any]) -> Done:
+        count = services.retry_dead_letters(letters=letters_of(target, answers["cause"]), by=person(request))
+        if not count:
+            raise services.Refused("None of these dead letters is open any more.")
+        return Done(f"{count:,} records are queued again.", list_url(Waiting, reason__exact="retry"))
+
     @console_action("Cancel", CANCEL, icon="cancel", variant=DANGER)
     def cancel(self, request: HttpRequest, target: Run, answers: dict[str, Any]) -> Done:
         if not target.is_unfinished:
@@ -184,32 +191,4 @@ def counts(run: Run) -> list[tuple[str, int, str]]:
         (present.words(name), getattr(run, name), f"?outcome={outcome}" if outcome else "")
         for name, outcome in COUNTED.items()
         if getattr(run, name) or name in ALWAYS_SHOWN
-    ]
-
-
-def causes(run: Run) -> list[dict[str, Any]]:
-    """The run's failures by cause, largest first, with the list of the dead letters of each."""
-    groups = (
-        DeadLetter.objects.filter(run=run)
-        .order_by()
-        .values("code", "field", "rule", "advice")
-        .annotate(count=Count("pk"))
-        .order_by("-count", "code")
-    )
-    found = [
-        {
-            **group,
-            "url": list_url(
-                DeadLetter, flow__mapping_ptr__exact=run.flow_id, code=group["code"], field=group["field"]
-            ),
-        }
-        for group in groups
-    ]
-    if found or not run.failed:
-        return found
-    # A dry run leaves no dead letters: its events tell the codes, and those what to do.
-    events = Event.objects.filter(run=run, outcome=OutcomeChoices.FAILED).order_by().values("code")
-    return [
-        {**group, **asdict(rule_and_advice(group["code"])), "url": "?outcome=failed#events"}
-        for group in events.annotate(count=Count("pk")).order_by("-count")
     ]
