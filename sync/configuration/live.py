@@ -19,7 +19,7 @@ from sync.connectors.addresses import checked_origin
 from sync.connectors.auth import InMemoryTokenStore
 from sync.connectors.base import Call, Connector, Profile, TokenStore
 from sync.connectors.registry import open_connector
-from sync.core.actions import Do, Step, plan_of
+from sync.core.actions import READS, Do, Step, plan_of
 from sync.core.notes import KINDS, OFF
 from sync.core.records import Schema, Side
 from sync.engine.connect import profile_of
@@ -98,7 +98,7 @@ def _action_names(flow: FlowDoc) -> Iterator[tuple[Side, Asked]]:
             yield side, Asked(place(end), tuple(place(name.partition(".")[0]) for name in here))
         for number, step in enumerate(action.steps):
             path = f"{index}.steps.{number}"
-            if step.side is not None and step.do in (Do.LOOK_UP, Do.CREATE, Do.UPDATE):
+            if step.side is not None and step.do in (*READS, Do.CREATE, Do.UPDATE):
                 yield step.side, _of_step(flow, path, step)
 
 
@@ -106,6 +106,7 @@ def _of_step(flow: FlowDoc, path: str, step: Step) -> Asked:
     """A look-up's columns of the text as it stands: what holes will hold is no name."""
     columns = [(f"values.{name}", name) for name in step.values("values")]
     columns += [("take", name) for name in step.texts("take")]
+    columns += [("text", name) for name in step.texts("text") if step.do is Do.RANK]
     columns += [("order_by", name.removesuffix(" desc")) for name in step.texts("order_by")]
     columns += [(key, step.text(key)) for key in ("key", "distinct") if step.text(key)]
     if step.side is Side.SERVICENOW:

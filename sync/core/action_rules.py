@@ -18,7 +18,10 @@ from sync.core.actions import (
     MOST_ROWS,
     NONE,
     PLACES,
+    RATED,
+    READS,
     RESULTS,
+    SCORE,
     SEEN,
     WHOLE,
     Action,
@@ -37,13 +40,15 @@ _NAME = re.compile(r"[a-z0-9][-a-z0-9_]{0,79}")
 _STEP = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")  # as formulas can name it
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*")
 _ORDER = re.compile(rf"{_COLUMN.pattern}( desc)?")
+_SHARE = re.compile(r"0(\.[0-9]{1,4})?|1(\.0{1,4})?|\.[0-9]{1,4}")
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 _JOURNALS = ("comments", "work_notes")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a step. `kind`: text (a template), words (as they stand), choice, column, columns, order, table, number, values."""
+    """A key of a step. `kind`: text (a template), words (as they stand), choice, column, columns, order, table, number,
+    share, values."""
 
     kind: str = "text"
     required: bool = False
@@ -63,6 +68,11 @@ TAKEN = {Do.LIST: ("value",)}  # what a kind of step brings of its own
 def _of_look_up(said: Mapping[str, Any]) -> Iterator[Problem]:
     if said.get("distinct") and said.get("many") != "each":
         yield "distinct", "Rows are told apart by a column only where each of them counts: add many: each."
+
+
+def _of_rank(said: Mapping[str, Any]) -> Iterator[Problem]:
+    if not said.get("text"):
+        yield "text", "Name the columns that are compared, the title first: [short_description, text]."
 
 
 def _of_create(said: Mapping[str, Any]) -> Iterator[Problem]:
@@ -110,6 +120,12 @@ KINDS: Mapping[str, Kind] = {
         "order_by": Key("order"), "distinct": Key("column"),
     }, _of_look_up),
     Do.LIST: Kind({"of": Key(required=True), "between": Key("words"), "none": Key("choice", choices=NONE)}),
+    Do.RANK: Kind({
+        "in": _IN, "table": Key("table", True), "query": Key(required=True), "take": Key("columns"),
+        "for": Key(required=True), "text": Key("columns"), "at_least": Key("share"), "limit": Key("number"),
+        "among": Key("number"), "order_by": Key("order"), "distinct": Key("column"),
+        "none": Key("choice", choices=NONE),
+    }, _of_rank),
     Do.CREATE: Kind({
         "in": _IN, "table": Key("table", True), "values": Key("values", True), "key": Key("column"), "find": Key(),
     }, _of_create),
@@ -279,6 +295,8 @@ def _value(value: Any, wanted: Key) -> Iterator[Problem]:
         yield "", f"{value!r} is not the name of a column."
     elif wanted.kind == "table" and not _TABLE.fullmatch(value):
         yield "", f"{value!r} is not the name of a table or object."
+    elif wanted.kind == "share" and not _SHARE.fullmatch(value):
+        yield "", "Expected a number from 0 to 1, such as 0.2."
     elif wanted.kind == "number" and not (
         value.isdecimal() and len(value) < 5 and 0 < int(value) <= MOST_ROWS
     ):
@@ -380,12 +398,12 @@ def _of_step(action: Action, path: str, name: str, rest: str, before: Sequence[s
         return
     step = action.step(step_name)
     assert step is not None
-    taken = (
-        (*step.texts("take"), *step.texts("distinct")) if step.do is Do.LOOK_UP else TAKEN.get(step.do, ())
-    )
+    taken = (*step.texts("take"), *step.texts("distinct")) if step.do in READS else TAKEN.get(step.do, ())
     whole = WHOLE if step.makes_list or action.lists[step_name] else ()
+    if step.do is Do.RANK:
+        taken, whole = (*taken, SCORE), (*whole, *RATED)
     if column not in (*RESULTS, *taken, *whole):
-        add = " Add it to the step's take." if step.do is Do.LOOK_UP else ""
+        add = " Add it to the step's take." if step.do in READS else ""
         yield path, f"{name}: the step {step_name} brings {', '.join((*RESULTS, *taken, *whole))}.{add}"
 
 
@@ -393,7 +411,7 @@ def _lists(action: Action) -> Iterator[Problem]:
     makers = {step.name for step in action.steps if step.makes_list}
     for index, step in enumerate(action.steps):
         named = [name.split(".") for name in step.names if name.startswith("steps.")]
-        through = {parts[1] for parts in named if len(parts) > 2 and parts[2] not in WHOLE}
+        through = {parts[1] for parts in named if len(parts) > 2 and parts[2] not in (*WHOLE, *RATED)}
         lists = {name if name in makers else action.lists.get(name, "") for name in through} - {""}
         if len(lists) > 1:
             yield (

@@ -33,6 +33,7 @@ class On(StrEnum):
 class Do(StrEnum):
     LOOK_UP = "look_up"
     LIST = "list"
+    RANK = "rank"
     CREATE = "create"
     UPDATE = "update"
     ORDER = "order"
@@ -52,6 +53,11 @@ USUAL_ROWS = 50
 RESULTS = ("found", "id", "sys_id", "Id", "number")
 # And what a list, or a step that was done for each of its rows, tells as a whole.
 WHOLE = ("count", "ids", "numbers")
+# A ranking tells of each row how well it fits, and as a whole the best score, and all of them behind their numbers.
+SCORE, RATED = "score", ("best", "scores")
+READS = (Do.LOOK_UP, Do.RANK)
+# Objects of which Salesforce makes one for each pair of what they join, and answers a second create with the first.
+ONE_OF_EACH = frozenset({"CaseArticle"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +112,20 @@ class Step:
 
     @property
     def makes_list(self) -> bool:
-        return self.do is Do.LIST or (self.do is Do.LOOK_UP and self.text("many", "fail") == "each")
+        return self.do in (Do.LIST, Do.RANK) or (
+            self.do is Do.LOOK_UP and self.text("many", "fail") == "each"
+        )
 
     @property
     def is_keyed(self) -> bool:
         """Whether the platform takes a repetition of its request for the first one."""
         if self.do is Do.CREATE:
-            return self.side is Side.SERVICENOW or bool(self.text("key"))
+            return self.side is Side.SERVICENOW or bool(self.text("key")) or self.text("table") in ONE_OF_EACH
         return self.do is Do.UPDATE
 
     @property
     def writes(self) -> bool:
-        return self.do not in (Do.LOOK_UP, Do.LIST)
+        return self.do not in (*READS, Do.LIST)
 
     def holes(self) -> Iterator[tuple[str, str]]:
         """All templates of the step: where they stand, and what they say."""
@@ -148,6 +156,8 @@ FIXED = frozenset(
         "table",
         "between",
         "take",
+        "among",
+        "at_least",
         "none",
         "many",
         "limit",
@@ -179,7 +189,7 @@ class Action:
         makers = {step.name for step in self.steps if step.makes_list}
         for step in self.steps:
             named = [name.split(".") for name in sorted(step.names) if name.startswith("steps.")]
-            through = [parts[1] for parts in named if len(parts) > 2 and parts[2] not in WHOLE]
+            through = [parts[1] for parts in named if len(parts) > 2 and parts[2] not in (*WHOLE, *RATED)]
             lists = {name if name in makers else found.get(name, "") for name in through} - {""}
             found[step.name] = min(lists, default="")
         return found
@@ -340,7 +350,12 @@ def scope_of(action: Action, results: Results, audience: str = "") -> dict[str, 
 
 def _whole(by_audience: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     met = [brought for brought in by_audience.values() if brought.get("found")]
+    rated = [brought for brought in met if SCORE in brought]
     return {
+        "best": max((brought[SCORE] for brought in rated), default=None),
+        "scores": ", ".join(
+            f"{brought['number'] or brought['id']} {brought[SCORE]:.2f}" for brought in rated
+        ),
         "count": len(met),
         "ids": ",".join(str(brought["id"]) for brought in met if brought.get("id")),
         "numbers": ", ".join(str(brought["number"]) for brought in met if brought.get("number")),

@@ -214,7 +214,7 @@ class Acting:
 
     def _look_up(self, work: Work, what: Due, step: ActionStep, scope: Mapping[str, object]) -> None:
         said = what.step
-        rows = self._deeds.listed(said, scope) if said.do is Do.LIST else self._deeds.look_up(said, scope)
+        rows = self._deeds.rows(said, scope)
         if not rows:
             self._found_none(work, what, step, self._deeds.asked(said, scope))
             return

@@ -17,7 +17,7 @@ from sync.core import notes, texts
 from sync.core.actions import MOST_ROWS, USUAL_ROWS, Do, Due, Step, brought, identity, parted
 from sync.core.notes import COMMENT, FEED, JOURNAL, LIMIT, Mark
 from sync.core.records import LookUp, Operation, Record, Schema, Side, Write, WriteResult
-from sync.engine import mailing
+from sync.engine import mailing, ranking
 from sync.engine.agenda import Agenda, Work
 from sync.engine.context import NUMBER_FIELDS, Context, known_schema, number_column, remember_schema
 from sync.errors import AuthenticationError, ConfigurationError, SchemaError, SyncError
@@ -93,6 +93,11 @@ class Deeds:
         found = [_row(record, taken) for record in rows]
         return _told_apart(found, distinct) if distinct else found
 
+    def rows(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
+        """What a step that writes nothing finds, each row as what it leaves behind."""
+        finders = {Do.LOOK_UP: self.look_up, Do.LIST: self.listed, Do.RANK: self.ranked}
+        return finders[step.do](step, scope)
+
     def listed(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
         """A text taken apart: each of its parts as what it leaves behind."""
         text = texts.filled(step.text("of"), scope, self.tools(step))
@@ -107,6 +112,21 @@ class Deeds:
     def asked(self, step: Step, scope: Scope) -> str:
         """What a step looks for, as people read it."""
         return texts.filled(step.text("query") or step.text("of"), scope, self.tools(step))
+
+    def ranked(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
+        """The rows that answer the step's text best, each with its score; their own texts are not kept."""
+        return ranking.best(step, scope, self.tools(step), self._candidates)
+
+    def _candidates(self, step: Step, scope: Scope, also: str) -> Sequence[Record]:
+        side, name = Side(step.text("in")), step.text("table")
+        if texts.has_empty_hole(step.text("query"), scope, self.tools(step)):
+            return []
+        columns = ranking.columns(step)
+        condition = self._condition(side, name, step.text("query"), scope, self.tools(step), columns)
+        whole = query.every(condition, also) if also else condition
+        order = step.texts("order_by")
+        asked = LookUp(name, whole, columns, self._number_field(side, name), order, ranking.among(step))
+        return self.connectors[side].look_up(asked)
 
     def _condition(
         self, side: Side, name: str, text: str, scope: Scope, tools: Tools, columns: Sequence[str] = ()

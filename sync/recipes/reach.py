@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sync.configuration.documents import FlowDoc
 from sync.connectors.base import Connector
-from sync.core.actions import Do, Step, plan_of
+from sync.core.actions import READS, Do, Step, plan_of
 from sync.core.records import Finding, LookUp, Side
 from sync.engine.deeds import for_nobody
 from sync.errors import SyncError
@@ -33,7 +33,7 @@ class Asked:
 
 
 def asked_of(flow: FlowDoc, side: Side, name: str, columns: Collection[str]) -> Asked:
-    steps = [step for step in _steps(flow, side) if step.do is Do.LOOK_UP and step.text("table") == name]
+    steps = [step for step in _steps(flow, side) if step.do in READS and step.text("table") == name]
     unlike = {step.text("query"): step for step in steps}
     return Asked(name, tuple(sorted(columns)), name in _made_by(flow, side), tuple(unlike.values()))
 
@@ -48,7 +48,7 @@ def said_by(flow: FlowDoc, side: Side) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def looked_up(flow: FlowDoc, side: Side) -> set[str]:
-    return {step.text("table") for step in _steps(flow, side) if step.do is Do.LOOK_UP}
+    return {step.text("table") for step in _steps(flow, side) if step.do in READS}
 
 
 def _made_by(flow: FlowDoc, side: Side) -> set[str]:

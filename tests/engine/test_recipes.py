@@ -27,6 +27,7 @@ ASKED = {
     "incident-case": {"writable", "values", "enter", "journal", "files"},
     "change-notifications": {"scope", "actions"},
     "customer-onboarding": {"writable", "enter", "scope", "actions"},
+    "enrichment": {"scope", "actions"},
     "progress-notices": {"scope", "actions"},
 }
 
