@@ -391,19 +391,20 @@ def inverse_of(tree: Node, tools: Tools) -> Inverse | None:
     if len(names) == len(tree.values):
         possible = not tree.function.back_into or len(names) <= tree.function.back_into
         return (
-            Inverse(_undone(tree, tools, names), names, tree.function.fits)
+            Inverse(undone(tree, tools, names), names, tree.function.fits)
             if possible and _differ(names)
             else None
         )
     inner = inverse_of(tree.values[0], tools) if len(tree.values) == 1 else None
-    return inner and Inverse(_composed(_undone(tree, tools, ("",)), inner.step), inner.columns, inner.fits)
+    return inner and Inverse(_composed(undone(tree, tools, ("",)), inner.step), inner.columns, inner.fits)
 
 
 def _differ(names: tuple[str, ...]) -> bool:
     return len(set(names)) == len(names)
 
 
-def _undone(node: Call, tools: Tools, columns: tuple[str, ...]) -> Step:
+def undone(node: Call, tools: Tools, columns: tuple[str, ...]) -> Step:
+    """The inverse of one call, as a step of its own."""
     assert node.function.inverse is not None
     settings = dict(node.settings) | ({"columns": columns} if len(columns) > 1 else {})
     step = prepared(node.function, node.function.inverse, settings, tools)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
@@ -17,6 +16,7 @@ CASE_DIGITS = 8  # a Case number as Salesforce shows it: 00001042
 SHORTEST_BEGINNING = 4  # characters of a number of which only the beginning is known
 _SYS_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _ID = re.compile(r"[0-9a-zA-Z]{15}(?:[0-9a-zA-Z]{3})?")
+_NUMBER = re.compile(r"[A-Z]{2,8}\d+|\d+")  # INC0010004, 00001001
 _BEYOND = "\uffff"  # sorts after every character of a number
 
 
@@ -35,8 +35,10 @@ class Sought:
 
     @property
     def name(self) -> str:
-        """What a run is asked to read."""
-        return self.sys_id or self.number or self.salesforce_id
+        """What a run is asked to read: it tells an Id from a number by its form, as here."""
+        if self.salesforce_id and not _NUMBER.fullmatch(self.number):
+            return self.salesforce_id
+        return self.sys_id or self.number
 
 
 def sought(typed: str) -> Sought:
@@ -124,5 +126,5 @@ def _of_number(first: str, last: str) -> Q:
 
 
 def _named(asked: Sought, id: str, number: str) -> Q:
-    by_id: Any = Q(**{f"{id}__in": asked.ids})
+    by_id = Q(**{f"{id}__in": asked.ids})
     return by_id | Q(**{number: asked.number}) if asked.number else by_id

@@ -17,7 +17,7 @@ TONES: Mapping[str, str] = {
         ("succeeded", "healthy", "ok", "active", "resolved", "by_rule", "answered", "alive", "done"), "green"
     ),
     **dict.fromkeys(("created", "updated", "adopted"), "green"),
-    **dict.fromkeys(("partial", "behind", "conflict", "conflicts", "warning", "open"), "amber"),
+    **dict.fromkeys(("partial", "behind", "conflict", "conflicts", "warning", "open", "changed"), "amber"),
     **dict.fromkeys(
         ("failed", "failing", "error", "blocked", "deleted_sn", "deleted_sf", "silent", "refused"), "red"
     ),

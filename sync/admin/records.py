@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,8 +19,6 @@ from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin, paged
 from integration_console.theme.toolkit import PRIMARY
-from mappings.cells import columns_of
-from mappings.spec import FieldSpec
 from sync import handing, services
 from sync.admin.base import link_to, links_out, page_url, person, rules
 from sync.admin.comments import entries_of
@@ -25,11 +26,14 @@ from sync.admin.deletions import ending
 from sync.admin.desks import HAND_BACK, HAND_OVER, OnWrongDesk, desk_context
 from sync.admin.files import file_lines
 from sync.admin.mapped import compiled
-from sync.admin.values import opened
+from sync.admin.record_fields import field_lines, hidden_lines, last_writes, shown
+from sync.admin.values import PERMISSION, opened
+from sync.admin.why import why
 from sync.core import loops
 from sync.core.records import Side
 from sync.engine import failures
 from sync.models import Conflict, Event, RecordLink, Waiting
+from sync.models.action import ACTION_UNDECIDED
 from sync.models.link import LinkState
 from sync.tracing import CASE_DIGITS
 
@@ -43,51 +47,6 @@ SYNC_NOW = rules(
     submit="Sync now",
     when=lambda link: link.state == LinkState.ACTIVE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FieldLine:
-    """One mapped field of a pair. Values are as last agreed; with an open conflict, as they were found."""
-
-    servicenow_field: str
-    direction: str
-    salesforce_field: str
-    how: str
-    servicenow: str
-    agreed: str
-    salesforce: str
-    status: str
-
-
-def field_lines(link: RecordLink, rows: list[Mapping[str, Any]], flow_direction: str) -> list[FieldLine]:
-    base = link.base or {}
-    clashes = {str(conflict.row): conflict.values or {} for conflict in link.conflicts.filter(state="open")}
-    return [_line(row, base.get(row["id"]), clashes.get(row["id"]), flow_direction) for row in rows]
-
-
-def _line(row: Mapping[str, Any], agreed: Any, clash: Mapping[str, Any] | None, direction: str) -> FieldLine:
-    here, there = agreed if agreed else (None, None)
-    return FieldLine(
-        servicenow_field=", ".join(columns_of(FieldSpec.from_json(row))) or "constant",
-        direction=row["direction"] or direction,
-        salesforce_field=row["salesforce"],
-        how=present.how(row["value_map"] or row["transform"]),
-        servicenow=_shown(clash["servicenow"] if clash else here, agreed),
-        agreed=_shown(there, agreed),
-        salesforce=_shown(clash["salesforce"] if clash else there, agreed),
-        status="conflict" if clash else "ok" if agreed else "not written yet",
-    )
-
-
-def _shown(value: Any, agreed: Any) -> str:
-    """Values of the platforms are shown as they are, without thousands separators: they are often codes."""
-    if agreed is None and value is None:
-        return "–"
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return (
-        str(value) if isinstance(value, int | float) and not isinstance(value, bool) else present.plain(value)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +71,7 @@ def parked_fields(link: RecordLink, *, with_values: bool) -> list[ParkedField]:
             continue  # the published mapping has no such field any more, so nothing is left alone
         # Only ServiceNow takes a write and keeps its old value without a word.
         told = failures.parked(row, code, Side.SERVICENOW if code == loops.REFUSED_SILENTLY else None)
-        values = (_shown(here, [here]), _shown(there, [there])) if with_values else None
+        values = (shown(here, [here]), shown(there, [there])) if with_values else None
         found.append(ParkedField(code, told.message, told.advice, values))
     return found
 
@@ -127,6 +86,7 @@ class RecordLinkAdmin(ReadOnlyAdmin):
     actions_detail = ("sync_now", "hand_over", "hand_back")
     actions_row = ("sync_now",)
     page_template = "console/record.html"
+    page_views = ("why",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RecordLink]:
         queryset = super().get_queryset(request).defer("base_sealed", "fields_sealed")
@@ -144,27 +104,53 @@ class RecordLinkAdmin(ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, obj: RecordLink) -> dict[str, Any]:
         nothing: dict[str, Any] = {"fields": [], "direction": "both"}
         snapshot = obj.flow.revision.snapshot if obj.flow.revision else nothing
-        shown = opened(request, obj, lambda: field_lines(obj, snapshot["fields"], snapshot["direction"]))
+        wrote = last_writes(obj)
+        seen = opened(request, obj, lambda: field_lines(obj, snapshot, wrote))
         events = Event.objects.filter(link=obj).select_related("run", "revision").defer("revision__snapshot")
         page = paged(events, request.GET.get("p"), EVENTS_A_PAGE)
         return {
             "out": links_out(obj),
-            "fields": snapshot["fields"],
-            "flow_direction": snapshot["direction"],
-            "events": [_told(event, is_open=shown["is_open"]) for event in page],
+            "lines": seen["values"] if seen["is_open"] else hidden_lines(snapshot, wrote),
+            "events": [_told(event, is_open=seen["is_open"]) for event in page],
             "ending": ending(obj),
-            "parked": parked_fields(obj, with_values=shown["is_open"]),
-            "files": file_lines(obj, with_names=shown["is_open"]),
+            "parked": parked_fields(obj, with_values=seen["is_open"]),
+            "files": file_lines(obj, with_names=seen["is_open"]),
             "page": page,
-            "desks": desk_context(obj, is_open=shown["is_open"]),
+            "desks": desk_context(obj, is_open=seen["is_open"]),
             "entries": paged(entries_of(obj), request.GET.get("c"), ENTRIES_A_PAGE),
             "dead_letters": obj.dead_letters.filter(state="open"),
+            "doubts": obj.intents.filter(settled_at=None).defer("payload_sealed"),
+            "actions": obj.action_runs.filter(status__in=ACTION_UNDECIDED).defer("state_sealed"),
             "conflicts": Conflict.objects.filter(link=obj, state="open").defer("values_sealed"),
             "waiting": Waiting.objects.filter(
                 flow=obj.flow, record_id__in=[obj.servicenow_id, obj.salesforce_id]
             ),
-            **shown,
+            **seen,
         }
+
+    def why(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Why one field holds what it holds; asking is opening its values."""
+        link: RecordLink = self.visible(request, object_id)
+        if not request.user.has_perm(PERMISSION):
+            raise PermissionDenied
+        nothing: dict[str, Any] = {"fields": [], "direction": ""}
+        snapshot = link.flow.revision.snapshot if link.flow.revision else nothing
+        row = next((row for row in snapshot["fields"] if row["id"] == request.GET.get("row")), None)
+        if row is None:
+            raise Http404
+        services.look_at_payload(target=link, by=person(request))
+        only = {**snapshot, "fields": [row]}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Why {row['salesforce']} of {link} holds what it holds",
+            "opts": self.opts,
+            "original": link,
+            "line": field_lines(link, only, last_writes(link))[0],
+            "row": row,
+            "why": why(link, row, _key(request.GET.get("before"))),
+            "out": links_out(link),
+        }
+        return TemplateResponse(request, "console/why.html", context)
 
     @admin.display(description="ServiceNow", ordering="servicenow_number")
     def servicenow_end(self, obj: RecordLink) -> SafeString:
@@ -219,6 +205,13 @@ class RecordLinkAdmin(ReadOnlyAdmin):
         return Done(f"{target} goes back to {order.to_desk} with the next run.", page_url(target))
 
 
+def _key(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
 def _told(event: Event, *, is_open: bool) -> tuple[Event, list[dict[str, str]] | None, list[str]]:
     """An event with its changes and notes; both only where values are opened."""
     return (
@@ -234,9 +227,9 @@ def _changes(event: Event) -> list[dict[str, str]]:
     return [
         {
             "field": str(item.get("field", "")),
-            "was": _shown(item.get("under"), item),
-            "sent": _shown(item.get("sent"), item),
-            "source": _shown(item.get("source"), item),
+            "was": shown(item.get("under"), item),
+            "sent": shown(item.get("sent"), item),
+            "source": shown(item.get("source"), item),
             "note": str(item.get("note") or ""),
         }
         for item in found

@@ -137,7 +137,7 @@ def test_a_conflict_shows_both_sides_and_the_value_agreed_before(root, in_use):
     status = lines["Status"]
     assert (status.servicenow, status.agreed, status.salesforce, status.status) == (
         "6",
-        "Working",
+        "2 ↔ Working",
         "Escalated",
         "conflict",
     )
