@@ -38,7 +38,11 @@ NUMBERLESS = {
     "alm_": "asset_tag", "cmdb_": "asset_tag", "service_offering": "asset_tag",
     "core_company": "", "customer_contact": "", "sys_": "", "cmn_": "",
 }  # fmt: skip
-NUMBER_FIELDS = {"Case": "CaseNumber", "Account": "AccountNumber", "Knowledge__kav": "ArticleNumber"}
+# Salesforce's objects: what stands in for a number, which is kept in the clear. Elsewhere it is the Name, unless that names people.
+NUMBER_FIELDS = {
+    "Case": "CaseNumber", "Account": "AccountNumber", "Knowledge__kav": "ArticleNumber",
+    "Contact": "", "Lead": "", "Opportunity": "", "User": "",
+}  # fmt: skip
 CORRELATION = "correlation_id"  # of every task and configuration item
 DEFAULT_PAGE = 2000
 

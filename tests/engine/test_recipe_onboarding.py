@@ -9,7 +9,7 @@ import pytest
 
 from sync import services
 from sync.engine.execute import execute
-from sync.models import ActionStep, DeadLetter, Flow, RecordLink, Run
+from sync.models import ActionRun, ActionStep, DeadLetter, Flow, RecordLink, Run
 from sync.recipes import shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.customers import FAX, MAILBOXES, VPN, key
@@ -112,6 +112,12 @@ def test_a_won_account_gets_its_company_contacts_orders_and_assets(
     assert (
         here["ServiceNow_Onboarding__c"] == f"Done: customer account {there['number']}, ordered: {numbers}."
     )
+    link = RecordLink.objects.get(flow=flows["contacts"], salesforce_id=contact["Id"])
+    assert (link.salesforce_number, link.servicenow_number) == (
+        "",
+        "",
+    )  # people's names are not kept in the clear
+    assert set(ActionRun.objects.filter(flow=flows["won"]).values_list("record_number", flat=True)) == {""}
     writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
     run_all(flows)
     assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == writes
