@@ -3,6 +3,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from integration_console import health
+from integration_console.theme import dashboard
 from sync import oauth_views
 from sync.admin import recipes, trace
 
@@ -14,5 +15,6 @@ urlpatterns = [
     path("oauth/callback/", oauth_views.callback, name="oauth_callback"),
     path("admin/recipes/", include(recipes.urls(admin.site))),
     path("admin/trace/", include(trace.urls(admin.site))),
+    path("admin/overview/", dashboard.fragment, name="overview"),
     path("admin/", admin.site.urls),
 ]

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Min, Q, Sum
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from integration_console.theme import present
+from integration_console.theme.alerts import alerts
+from integration_console.theme.api_use import budgets
+from integration_console.theme.chart import DAY, SYNCED, chart, sparks
+from integration_console.theme.first_steps import first_steps
+from integration_console.theme.flow_lines import flows as all_flows
+from integration_console.theme.flow_lines import held_up, line, read_at, silent_since
 from integration_console.theme.navigation import SILENT_AFTER
 
-DAY = timedelta(hours=24)
-CHART_DAYS = 14
 STATEMENTS = 3  # shown on top
-SYNCED = ("created", "updated", "adopted", "deleted")
-# From the bottom of a bar to its top: outcome group, colour, outcomes in it.
-STACK = (
-    ("synced", "green", SYNCED),
-    ("waiting", "grey", ("waiting", "deferred")),
-    ("conflict", "amber", ("conflict",)),
-    ("in doubt", "violet", ("in_doubt",)),
-    ("failed", "red", ("failed",)),
-)
+ALERTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +40,55 @@ class Card:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One part of an hour's column, in the chart's units: 336 wide, 100 high."""
-
-    x: int
-    y: float
-    height: float
-    colour: str
-    title: str
-
-
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The theme calls this with the index page's context."""
     context["title"] = "Overview"
     if not request.user.has_perm("sync.view_flow"):
         return {**context, "no_role": True}
-    now = timezone.now()
-    flows = _flows()
+    return {**context, **_everything(request, timezone.now())}
+
+
+def fragment(request: HttpRequest) -> HttpResponse:
+    """The Overview without the page around it, which asks for it again and again while somebody can see it.
+
+    Who was logged out or lost the role since is told to load the page anew: a login form has no place in its middle.
+    """
+    known = admin.site.has_permission(request)
+    if known and request.user.has_perm("sync.view_flow"):
+        return render(request, "console/overview.html", _everything(request, timezone.now()))
+    if "HX-Request" in request.headers:
+        return HttpResponse(status=403, headers={"HX-Refresh": "true"})
+    if known:
+        raise PermissionDenied
+    return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+
+
+def _everything(request: HttpRequest, now: datetime) -> dict[str, Any]:
+    flows = all_flows()
     facts = _facts(now)
     day = _totals_by_flow(now)
-    healthy = [flow for flow in flows if flow.enabled and not _held_up(flow) and flow.health == "healthy"]
-    ailing = [flow for flow in flows if flow not in healthy and flow.enabled]
-    steps = first_steps(facts, flows)
+    spark = sparks(now)
+    ailing = [flow for flow in flows if flow.enabled and not _is_well(flow, now)]
+    steps = first_steps(request, facts, flows)
+    found = alerts(flows, facts, now)
     return {
-        **context,
         "headline": headline(len(flows), len(ailing), facts),
         "statements": _statements(),
-        "steps": steps if not all(step["done"] for step in steps) else [],
+        "steps": steps if not all(step.done for step in steps) else [],
         "cards": _cards(facts, day, flows, now),
-        "flows": [_line(flow, day.get(flow.pk, {}), now) for flow in flows],
+        "flows": [line(flow, day.get(flow.pk, {}), spark.get(flow.pk), now) for flow in flows],
         "chart": chart(now),
-        "budgets": _budgets(facts["connections"]),
+        "budgets": budgets(facts["connections"], now),
+        "alerts": found[:ALERTS],
+        "more_alerts": max(0, len(found) - ALERTS),
         "causes": facts["causes"],
         "oldest_conflict": facts["oldest_conflict"],
+        "as_of": now,
     }
 
 
-def _held_up(flow: Any) -> bool:
-    """A person has paused it, or has to look before its deletions go on."""
-    return bool(flow.paused_reason or flow.deletions_paused)
+def _is_well(flow: Any, now: datetime) -> bool:
+    return not held_up(flow) and flow.health == "healthy" and silent_since(flow, now) is None
 
 
 def _statements() -> dict[str, Any]:
@@ -89,39 +99,35 @@ def _statements() -> dict[str, Any]:
     return {"shown": found[:STATEMENTS], "more": len(found) - STATEMENTS, "url": _list("reconciliation")}
 
 
-def _flows() -> list[Any]:
-    from sync.admin.flows import for_list
-    from sync.models import Flow
-
-    flows = for_list(Flow.objects.select_related("schedule", "revision").defer("revision__snapshot"))
-    return list(flows.annotate(read_at=Min("checkpoints__completed_at")))
-
-
 def _facts(now: datetime) -> dict[str, Any]:
     """States that the page counts; each line is one query."""
-    from sync.models import Conflict, Connection, DeadLetter, Question, Run, Waiting, Worker
+    from sync.models import ActionRun, Conflict, Connection, DeadLetter, Question, Run, Waiting
 
     groups = DeadLetter.objects.filter(state="open").order_by().values("code", "field", "rule", "advice")
     causes = list(groups.annotate(count=Count("pk")).order_by("-count", "code"))
     return {
-        "conflicts": Conflict.objects.filter(state="open").count(),
-        "oldest_conflict": Conflict.objects.filter(state="open")
-        .order_by("at")
-        .values_list("at", flat=True)
-        .first(),
+        **Conflict.objects.filter(state="open").aggregate(conflicts=Count("pk"), oldest_conflict=Min("at")),
         "causes": [
             {**cause, "url": _list("deadletter", state="open", code=cause["code"])} for cause in causes[:4]
         ],
         "dead_letters": sum(cause["count"] for cause in causes),
         **Waiting.objects.aggregate(waiting=Count("pk"), in_doubt=Count("pk", filter=Q(reason="in_doubt"))),
-        "workers": list(
-            Worker.objects.filter(seen_at__gte=now - SILENT_AFTER).values_list("name", flat=True)
+        "doubtful_actions": ActionRun.objects.filter(status="in_doubt").count(),
+        **_workers(now),
+        **Run.objects.filter(status="queued").aggregate(queue=Count("pk"), oldest_run=Min("created_at")),
+        **Question.objects.filter(state="asked").aggregate(
+            asked=Count("pk"), oldest_question=Min("asked_at")
         ),
-        "queue": Run.objects.filter(status="queued").count(),
         "connections": list(Connection.objects.defer("secrets_sealed")),
-        "tested": Question.objects.filter(state="answered").exists(),
-        "ran": Run.objects.filter(mode="write", finished_at__isnull=False).exists(),
     }
+
+
+def _workers(now: datetime) -> dict[str, Any]:
+    from sync.models import Worker
+
+    seen = list(Worker.objects.values_list("name", "seen_at"))
+    alive = [name for name, at in seen if at >= now - SILENT_AFTER]
+    return {"workers": alive, "silent_workers": [(name, at) for name, at in seen if name not in alive]}
 
 
 def _totals_by_flow(now: datetime) -> dict[int, dict[str, int]]:
@@ -144,7 +150,7 @@ def headline(flows: int, ailing: int, facts: Mapping[str, Any]) -> dict[str, str
         return {
             "colour": "blue",
             "text": "Nothing is synchronised yet",
-            "note": "Five steps to the first record.",
+            "note": "The steps below lead to the first record.",
         }
     if not facts["workers"]:
         return {
@@ -174,13 +180,20 @@ def waits(facts: Mapping[str, Any]) -> str:
     return f"{doubt:,} in doubt, settle by themselves" if doubt else "retry by themselves"
 
 
+def queued(facts: Mapping[str, Any], now: datetime) -> str:
+    """How many runs and questions no worker has taken yet, and how long the oldest has waited."""
+    runs, asked = facts["queue"], facts["asked"]
+    words = f"{runs:,} runs queued" if runs != 1 else "1 run queued"
+    words += f", {asked:,} asked" if asked else ""
+    oldest = min((at for at in (facts["oldest_run"], facts["oldest_question"]) if at), default=None)
+    return f"{words}, oldest {present.span((now - oldest).total_seconds())}" if oldest else words
+
+
 def _cards(
-    facts: Mapping[str, Any], day: Mapping[int, Mapping[str, int]], flows: Iterable[Any], now: datetime
+    facts: Mapping[str, Any], day: Mapping[int, Mapping[str, int]], flows: Sequence[Any], now: datetime
 ) -> list[Card]:
     synced = sum(total for counts in day.values() for outcome, total in counts.items() if outcome in SYNCED)
-    stamps = [flow.read_at for flow in flows if flow.enabled and not flow.paused_reason and flow.read_at]
-    behind = present.span((now - min(stamps)).total_seconds()) if stamps else "–"
-    workers, queue = len(facts["workers"]), facts["queue"]
+    workers = len(facts["workers"])
     return [
         Card("synced, 24 h", present.number(synced), _list("run"), note="records written"),
         Card("conflicts", present.number(facts["conflicts"]), _list("conflict", state="open"),
@@ -188,95 +201,16 @@ def _cards(
         Card("dead letters", present.number(facts["dead_letters"]), _list("deadletter", state="open"),
              "red" if facts["dead_letters"] else "", "need a person"),
         Card("waiting", present.number(facts["waiting"]), _list("waiting"), note=waits(facts)),
-        Card("behind", behind, _list("flow"), note="the slowest flow"),
-        Card("workers", present.number(workers), _list("worker"), "" if workers else "red",
-             f"{queue:,} runs queued" if queue != 1 else "1 run queued"),
+        Card("behind", _slowest(flows, now), _list("flow"), note="the slowest flow"),
+        Card("workers", present.number(workers), _list("worker"), "" if workers else "red", queued(facts, now)),
     ]  # fmt: skip
 
 
-def _line(flow: Any, counts: Mapping[str, int], now: datetime) -> dict[str, Any]:
-    from sync.admin.flows import ends, health, next_run
-
-    return {
-        "flow": flow,
-        "url": reverse("admin:sync_flow_change", args=[flow.pk]),
-        "ends": ends(flow),
-        "health": health(flow),
-        "behind": present.span((now - flow.read_at).total_seconds()) if flow.read_at else "–",
-        "run_url": reverse("admin:sync_run_change", args=[flow.last_run_id]) if flow.last_run_id else "",
-        "new": counts.get("created", 0),
-        "updated": counts.get("updated", 0) + counts.get("adopted", 0),
-        "failed": counts.get("failed", 0),
-        "next": next_run(flow),
-    }
-
-
-def chart(now: datetime) -> dict[str, Any]:
-    """Records per hour of the last two weeks as stacked columns, oldest left."""
-    from sync.models import HourlyTotal
-
-    start = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=CHART_DAYS) + timedelta(hours=1)
-    rows = (
-        HourlyTotal.objects.filter(hour__gte=start)
-        .values_list("hour", "outcome")
-        .annotate(total=Sum("count"))
-    )
-    hours: dict[datetime, dict[str, int]] = defaultdict(dict)
-    for hour, outcome, total in rows:
-        hours[hour][outcome] = total
-    columns = {
-        hour: [sum(counts.get(o, 0) for o in outcomes) for _, _, outcomes in STACK]
-        for hour, counts in hours.items()
-    }
-    top = max((sum(parts) for parts in columns.values()), default=0)
-    bars = [bar for hour, parts in sorted(columns.items()) for bar in _bars(hour, parts, start, top)]
-    days = [start + timedelta(days=offset) for offset in range(0, CHART_DAYS, 2)]
-    return {"bars": bars, "top": top, "days": days, "legend": [(name, colour) for name, colour, _ in STACK]}
-
-
-def _bars(hour: datetime, parts: list[int], start: datetime, top: int) -> Iterable[Bar]:
-    x = int((hour - start).total_seconds() // 3600)
-    filled = 0.0
-    title = f"{hour:%d %b %H:00} UTC: " + ", ".join(
-        f"{count:,} {name}" for count, (name, _, _) in zip(parts, STACK, strict=True) if count
-    )
-    for count, (_, colour, _) in zip(parts, STACK, strict=True):
-        if count:
-            height = count * 100 / top
-            filled += height
-            yield Bar(x, round(100 - filled, 2), round(height, 2), colour, title)
-
-
-def _budgets(connections: Iterable[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "connection": connection,
-            "url": reverse("admin:sync_connection_change", args=[connection.pk]),
-            "percent": present.percent(connection.calls_used or 0, connection.calls_allowed),
-            "reserve": 100 - connection.reserve_percent,
-            "window": "this hour" if connection.limit_per == "hour" else "last 24 h",
-        }
-        for connection in connections
-    ]
-
-
-def first_steps(facts: Mapping[str, Any], flows: list[Any]) -> list[dict[str, Any]]:
-    """What an empty console still needs, in order, each with the page where it is done."""
-    systems = {connection.system for connection in facts["connections"]}
-    connect = reverse("admin:sync_connection_add")
-    return [
-        {"done": "servicenow" in systems, "text": "Connect a ServiceNow instance", "url": f"{connect}?system=servicenow"},
-        {"done": "salesforce" in systems, "text": "Connect a Salesforce org",
-         "url": f"{connect}?system=salesforce&limit_per=24h"},
-        {"done": facts["tested"], "text": "Test the connections", "url": _list("connection")},
-        {"done": any(flow.revision_id for flow in flows), "text": "Make a flow of a recipe, or one of your own",
-         "url": reverse("recipes")},
-        {"done": facts["ran"], "text": "Look at a dry run, then run the flow", "url": _list("flow")},
-    ]  # fmt: skip
+def _slowest(flows: Iterable[Any], now: datetime) -> str:
+    stamps = [at for flow in flows if flow.enabled and not flow.paused_reason and (at := read_at(flow))]
+    return present.span((now - min(stamps)).total_seconds()) if stamps else "–"
 
 
 def _list(model: str, **filters: str) -> str:
-    from django.utils.http import urlencode
-
     query = {f"{name}__exact" if name != "code" else name: value for name, value in filters.items()}
     return reverse(f"admin:sync_{model}_changelist") + (f"?{urlencode(query)}" if query else "")

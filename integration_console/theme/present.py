@@ -25,7 +25,7 @@ TONES: Mapping[str, str] = {
     **dict.fromkeys(
         ("paused", "cancelled", "deferred", "deleted", "ignored", "unlinked", "left", "skipped"), "slate"
     ),
-    "in_doubt": "violet",
+    **dict.fromkeys(("in_doubt", "in doubt"), "violet"),
 }
 SIDES: Mapping[str, tuple[str, str]] = {
     "servicenow": ("SN", "ServiceNow"),

@@ -85,6 +85,32 @@ def rolling_day(allowed: int, hours: Hours, now: datetime, told: Told | None = N
     return Window(DAY, allowed, used, frees, shared=told is not None)
 
 
+def pace(hours: Hours, now: datetime) -> float:
+    """Calls an hour of late: over this hour so far and the two whole ones before it."""
+    since = hour_of(now) - 2 * HOUR
+    calls = sum(count for hour, count in hours.items() if since <= hour <= now)
+    return calls / ((now - since) / HOUR)
+
+
+def reserve_reached(window: Window, *, hourly: float, reserve_percent: int, now: datetime) -> datetime | None:
+    """When `hourly` more calls an hour touch the reserve; `now` if it is touched already.
+
+    None where they do not: a clock hour ends before, a rolling day frees as much as comes. One day is looked ahead, and
+    what others use is taken to stay as it is.
+    """
+    ceiling = window.allowed - window.reserve(reserve_percent)
+    end = now + DAY if window.span == DAY else hour_of(now) + HOUR
+    used, at = float(window.used), now
+    for moment, freed in (*((m, c) for m, c in window.frees if now < m < end), (end, 0)):
+        if used >= ceiling:
+            return at
+        grown = hourly * ((moment - at) / HOUR)
+        if grown > ceiling - used:
+            return at + (moment - at) * ((ceiling - used) / grown)
+        used, at = used + grown - freed, moment
+    return None
+
+
 def hour_of(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 

@@ -6,15 +6,16 @@ Before each page the run asks; between two questions it spends what it was grant
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
+from uuid import UUID
 
 from django.utils import timezone
 
 from sync.connectors.base import Call, Usage
-from sync.core.budget import DAY, HOUR, Told, Window, clock_hour, hour_of, rolling_day
+from sync.core.budget import DAY, HOUR, Told, Window, clock_hour, hour_of, pace, rolling_day
 from sync.core.records import Side
 from sync.engine import bulk
 from sync.errors import BudgetSpentError
@@ -220,10 +221,36 @@ def _windows(
 
 def standing(connection: Connection, now: datetime) -> list[Window]:
     """How a connection stands, for a page: its clock is taken to be ours."""
-    account = _Account(connection)
-    rows = CallCount.objects.filter(connection=connection, hour__gte=now - _REACH)
-    counted = {(row.hour, row.rule): Counted(row.calls, row.allowed) for row in rows}
-    return windows(connection, counted, now, _told(account))
+    return standings([connection], now)[connection.pk].windows
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A connection's limits, and how many calls an hour it makes of late."""
+
+    windows: list[Window]
+    hourly: float
+
+
+def standings(connections: Sequence[Connection], now: datetime) -> dict[UUID, Standing]:
+    """How connections stand, by their keys, in one query; their clocks are taken to be ours."""
+    counted: dict[UUID, dict[Key, Counted]] = {connection.pk: {} for connection in connections}
+    for row in CallCount.objects.filter(connection__in=counted, hour__gte=now - _REACH):
+        counted[row.connection_id][row.hour, row.rule] = Counted(row.calls, row.allowed)
+    return {
+        connection.pk: Standing(
+            windows(connection, counted[connection.pk], now, _told(_Account(connection))),
+            _pace(counted[connection.pk], now),
+        )
+        for connection in connections
+    }
+
+
+def _pace(counted: Mapping[Key, Counted], now: datetime) -> float:
+    hours: Counter[datetime] = Counter()
+    for (hour, _), each in counted.items():
+        hours[hour] += each.calls
+    return pace(hours, now)
 
 
 def _told(account: _Account) -> tuple[Told, int] | None:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from sync.models import Waiting, Worker
+from sync.models import CallCount, Connection, Waiting, Worker
 from tests.console import seed
 from tests.worlds import rolled_back
 
@@ -34,7 +34,7 @@ LIST_QUERIES = {
     "mappings_usertable": 10,
     "auth_user": 12,
 }
-OVERVIEW_QUERIES = 21
+OVERVIEW_QUERIES = 24
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,13 @@ def test_a_list_asks_a_fixed_number_of_queries(root, fifty, name):
 
 
 def test_the_overview_asks_a_fixed_number_of_queries_however_many_flows(root, fifty):
-    seed.totals(fifty, timezone.now(), random.Random(1))
+    now = timezone.now()
+    seed.totals(fifty, now, random.Random(1))
+    for number in range(20):
+        other = Connection.objects.create(
+            name=f"other-{number}", system="salesforce", url="https://a.example"
+        )
+        CallCount.objects.create(connection=other, hour=now, calls=number)
     with CaptureQueriesContext(connection) as asked:
         root.get(reverse("admin:index"))
 

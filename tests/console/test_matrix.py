@@ -61,7 +61,7 @@ ACTIONS = {
 }  # fmt: skip
 OTHERS = {
     **dict.fromkeys(("index", "login", "password_change", "password_change_done", "jsi18n", "search"), ALL + "-"),
-    **dict.fromkeys(("recipes", "recipe", "recipe_check", "trace"), ALL),
+    **dict.fromkeys(("recipes", "recipe", "recipe_check", "trace", "overview"), ALL),
     "recipe_use": "MA", "trace_sync": "OA", "oauth_leave": ALL + "-", "oauth_callback": "A",
     "autocomplete": "", "view_on_site": ALL + "-", "app_list": ALL + "-",  # nothing there for anybody
 }  # fmt: skip

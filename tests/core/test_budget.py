@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.core.budget import HOUR, LOOK_AGAIN, Told, Window, clock_hour, hour_of, rolling_day
+from sync.core.budget import (
+    HOUR,
+    LOOK_AGAIN,
+    Told,
+    Window,
+    clock_hour,
+    hour_of,
+    pace,
+    reserve_reached,
+    rolling_day,
+)
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NOW = NOON + timedelta(minutes=20)
@@ -97,3 +107,43 @@ def test_room_and_reserve_and_used_calls_never_exceed_what_is_allowed(
 @given(st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_an_hour_holds_its_moment(moment: datetime) -> None:
     assert hour_of(moment) <= moment < hour_of(moment) + HOUR
+
+
+def test_the_pace_is_that_of_this_hour_and_the_two_before() -> None:
+    assert round(pace({NOON: 20, ago(1): 90, ago(2): 30, ago(3): 9_999}, NOW)) == 60
+
+
+def test_a_reserve_is_reached_when_what_is_left_is_used_at_this_pace() -> None:
+    window = rolling_day(1000, {ago(1): 600}, NOW)
+
+    assert reserve_reached(window, hourly=150, reserve_percent=10, now=NOW) == NOW + 2 * HOUR
+    assert reserve_reached(window, hourly=0, reserve_percent=10, now=NOW) is None
+    assert reserve_reached(window, hourly=0, reserve_percent=40, now=NOW) == NOW
+
+
+def test_calls_that_leave_the_day_in_time_keep_the_reserve_untouched() -> None:
+    window = rolling_day(1000, {ago(24): 800}, NOW)  # they leave at 13:00
+
+    assert reserve_reached(window, hourly=30, reserve_percent=10, now=NOW) is None
+
+
+def test_an_hour_that_ends_before_reaches_nothing() -> None:
+    window = clock_hour(100, {NOON: 50}, NOW)
+
+    assert reserve_reached(window, hourly=30, reserve_percent=10, now=NOW) is None
+    assert reserve_reached(window, hourly=120, reserve_percent=10, now=NOW) == NOW + HOUR / 3
+
+
+@given(
+    hours=st.dictionaries(st.integers(0, 24).map(ago), st.integers(0, 2_000), max_size=25),
+    hourly=st.floats(0, 5_000),
+    percent=st.integers(0, 100),
+)
+def test_a_faster_pace_never_reaches_the_reserve_later(
+    hours: dict[datetime, int], hourly: float, percent: int
+) -> None:
+    window = rolling_day(10_000, hours, NOW)
+    slow = reserve_reached(window, hourly=hourly, reserve_percent=percent, now=NOW)
+    fast = reserve_reached(window, hourly=hourly * 2, reserve_percent=percent, now=NOW)
+
+    assert slow is None or (fast is not None and NOW <= fast <= slow + timedelta(seconds=1))
