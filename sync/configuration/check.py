@@ -285,13 +285,20 @@ def _check_compiles(row: FieldDoc, flow: FlowDoc, where: str, remarks: Remarks) 
 
 
 def _check_owners(flows: Iterable[FlowDoc], remarks: Remarks) -> None:
-    """Two flows over one pair of table and object would both create: their `enter`s must at least differ."""
-    chosen = [flow for flow in flows if flow.enabled is not False]
+    """Two flows over one pair of table and object would both create: their `enter`s must at least differ.
+
+    A flow that only acts owns no pair: any number of them may stand beside each other.
+    """
+    chosen = [flow for flow in flows if flow.enabled is not False and _owns(flow)]
     ends = Counter(_territory(flow) for flow in chosen)
     for flow in chosen:
         if ends[_territory(flow)] > 1:
             text = "Another flow connects the same table and object with the same enter; their enters must be disjoint."
             remarks.problem(flow.line, f"flows[{flow.name}]", text)
+
+
+def _owns(flow: FlowDoc) -> bool:
+    return bool(flow.fields) or flow.create.salesforce or flow.create.servicenow
 
 
 def _territory(flow: FlowDoc) -> tuple[str, ...]:

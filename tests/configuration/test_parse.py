@@ -110,6 +110,22 @@ def test_two_flows_over_one_pair_of_tables_must_differ_in_enter(read, acme):
     assert [line for line in found if "must be disjoint" in line] == found
 
 
+def test_flows_that_only_act_may_stand_beside_each_other(read, acme):
+    ends = """
+    servicenow: {connection: acme-servicenow, table: incident, scope: "", enter: ""}
+    salesforce: {connection: acme-salesforce, object: Case, scope: "", enter: ""}
+    direction: to_salesforce
+    create: {salesforce: false, servicenow: false}
+    fields: []
+    actions:
+      - {name: tell, on: {entered: servicenow}, steps: [{name: post, do: post, to: work_note, text: Hello}]}
+"""
+
+    flows = read(f"{acme}\n  - name: tellers{ends}\n  - name: others{ends}").document.flows
+
+    assert [flow.name for flow in flows][-2:] == ["tellers", "others"]
+
+
 def test_when_a_flow_reconciles_is_a_schedule_and_nightly_unless_said(read, acme):
     patience = "    schedule:"
     said = acme.replace(patience, '    reconcile: "30 1 * * 0"\n' + patience, 1)
