@@ -15,11 +15,11 @@ CONFIGURATION = Path(__file__).resolve().parents[1] / "integration_console" / "d
 FLOW = "incidents-to-cases"
 
 
-def set_up(directory: str) -> None:
-    """Keys and database of this process alone."""
+def set_up(directory: str, database: str = "") -> None:
+    """Keys and database of this process alone; a SQLite file in the directory unless one is named."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "integration_console.settings",
-        "DATABASE_URL": f"sqlite:///{directory}/benchmark.sqlite3",
+        "DATABASE_URL": database or f"sqlite:///{directory}/benchmark.sqlite3",
         "REDIS_URL": "",
         "SECRET_KEY": secrets.token_hex(),
         "ENCRYPTION_KEYS": f"benchmark:{base64.b64encode(secrets.token_bytes(32)).decode()}",

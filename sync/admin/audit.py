@@ -32,6 +32,7 @@ DEEDS = {
     "dead_letters.retried": "retried dead letters",
     "dead_letters.ignored": "ignored dead letters",
     "payload.opened": "opened the values of",
+    "history.seeded": "made up a history for",
 }
 
 
