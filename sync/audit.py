@@ -56,6 +56,27 @@ def record(
     return entry
 
 
+FACTS = (
+    "number", "at", "actor_name", "ip", "action", "object_type", "object_id", "object_label", "before", "after", "key_id",
+    "previous_mac", "mac",
+)  # fmt: skip
+
+
+def facts(entry: AuditEntry) -> dict[str, Any]:
+    """An entry for people and programs outside; `at` in UTC."""
+    return {**{name: getattr(entry, name) for name in FACTS}, "at": entry.at.isoformat()}
+
+
+def newest_link() -> dict[str, Any]:
+    """Number, moment and mac of the newest entry: kept elsewhere, it shows later whether the end was cut off."""
+    newest = AuditEntry.objects.order_by("-number").first()
+    return {
+        "newest": newest.number if newest else 0,
+        "at": newest.at.isoformat() if newest else "",
+        "mac": newest.mac if newest else "",
+    }
+
+
 def older_than(before: datetime) -> int:
     """How many entries `prune` would delete."""
     return AuditEntry.objects.filter(number__lte=_last_before(before)).count()

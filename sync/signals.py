@@ -13,7 +13,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from integration_console.middleware import client_ip
-from integration_console.theme.admin import configuration_saved
+from integration_console.theme.admin import configuration_saved, list_exported
 from sync import audit
 from sync.actor import Actor, acting_as
 
@@ -66,3 +66,8 @@ def note_configuration(
 ) -> None:
     noun = str(target._meta.verbose_name).replace(" ", "_")
     audit.record(f"{noun}.{action}", target, before=before, after=after)
+
+
+@receiver(list_exported)
+def note_export(sender: object, what: str, kind: str, query: str, **kwargs: Any) -> None:
+    audit.record("list.exported", label=what, after={"as": kind, "filter": query})

@@ -134,8 +134,11 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list's own columns are fetched with the page's rows: a fixed number of queries."""
         changelist = super().get_changelist_instance(request)
-        changelist.result_list = revisions.with_drafts(for_list(changelist.result_list))
+        changelist.result_list = self.with_columns(changelist.result_list)
         return changelist
+
+    def with_columns(self, rows: QuerySet[Flow]) -> QuerySet[Flow]:
+        return revisions.with_drafts(for_list(rows))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
