@@ -49,6 +49,7 @@ PLACES = ("chatter", "case_comment", "work_note", "comment")
 MEANS = ("email", "salesforce_email", "task")
 MOST_ROWS = 200  # of a list: each is an audience with calls of its own
 USUAL_ROWS = 50
+BETWEEN = ";"  # the texts of a list, as Salesforce writes the values of a multi-select picklist
 # What any step leaves behind for those after it, beside the columns that a look-up takes.
 RESULTS = ("found", "id", "sys_id", "Id", "number")
 # And what a list, or a step that was done for each of its rows, tells as a whole.
@@ -370,9 +371,9 @@ def brought(id: str, number: str = "", **more: Any) -> dict[str, Any]:
     return {"found": True, "id": id, "sys_id": id, "Id": id, "number": number, **more}
 
 
-def parted(text: str, between: str) -> dict[str, dict[str, Any]]:
+def parted(text: str, between: str = "") -> dict[str, dict[str, Any]]:
     """The texts of a list, each once, as rows by an id that tells nothing of what they say."""
-    values = dict.fromkeys(part.strip() for part in text.split(between))
+    values = dict.fromkeys(part.strip() for part in text.split(between or BETWEEN))
     found = [brought(identity("list", value), value, value=value) for value in values if value]
     return {row["id"]: row for row in found}
 

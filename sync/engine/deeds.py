@@ -28,7 +28,6 @@ _BARE = re.compile(r"[A-Za-z0-9_.:+-]+")  # what may stand in a SOQL condition w
 _LIST = re.compile(r"\bIN\s*\([^()]*\Z", re.IGNORECASE)  # a condition that has come to what is in its list
 _NOBODY = "500000000000000AAA"  # a well-formed id
 _NUMBERS = frozenset({"double", "int", "currency", "percent", "long"})
-BETWEEN = ";"  # as Salesforce writes the values of a multi-select picklist
 SHOWN_MANY = 6  # rows that are read to tell that there is more than one
 STREAMS = {"chatter": FEED, "case_comment": COMMENT, "work_note": JOURNAL, "comment": JOURNAL}
 COLUMNS = {"work_note": "work_notes", "comment": "comments"}
@@ -101,7 +100,7 @@ class Deeds:
     def listed(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
         """A text taken apart: each of its parts as what it leaves behind."""
         text = texts.filled(step.text("of"), scope, self.tools(step))
-        found = list(parted(text, step.text("between", BETWEEN)).values())
+        found = list(parted(text, step.text("between")).values())
         if len(found) > USUAL_ROWS:
             raise ConfigurationError(
                 f"{step.name}: more than {USUAL_ROWS} texts in a list.", code="FOUND_MANY",

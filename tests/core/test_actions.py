@@ -78,11 +78,11 @@ def test_every_step_is_done_once_for_each_audience_and_in_order(rows, order, stu
 
 @given(names=st.lists(st.sampled_from(["VPN", " VPN", "Mailbox Package ", "", "Fax Line"])))
 def test_a_list_has_each_of_its_texts_once_and_its_steps_are_done_for_each(names) -> None:
-    take_apart = {"name": "products", "do": "list", "of": "{salesforce.Products__c}", "between": ";"}
+    take_apart = {"name": "products", "do": "list", "of": "{salesforce.Products__c}", "between": ""}
     order = {"name": "order", "do": "order", "item": "{steps.products.value}"}
     action = the_action(take_apart, order, AFTER | {"text": "{steps.order.count}"})
 
-    rows = parted(";".join(names), ";")
+    rows = parted(";".join(names))
 
     assert [row["value"] for row in rows.values()] == list(
         dict.fromkeys(n.strip() for n in names if n.strip())

@@ -241,4 +241,5 @@ def test_an_account_that_is_merged_into_a_customer_gives_it_its_contacts_and_mak
     ) == before
     assert ordered(pair) == orders
     assert company(pair, "Burlington Textiles")["sys_id"]
+    assert not DeadLetter.objects.filter(state="open").exists()
     assert RecordLink.objects.filter(flow=flows["customers"], salesforce_id=acme["Id"]).count() == 1
