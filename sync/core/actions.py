@@ -338,7 +338,8 @@ def scope_of(action: Action, results: Results, audience: str = "") -> dict[str, 
     """What the steps so far have brought, by the names that texts read: for an audience, that of its own row."""
     found: dict[str, Any] = {}
     for step in action.steps:
-        by_audience = results.get(step.name)
+        # Of an empty list nothing is done, and that is told, too.
+        by_audience = results.get(step.name, {} if action.lists[step.name] in results else None)
         if by_audience is None:
             continue
         is_list = step.makes_list or bool(action.lists[step.name])

@@ -9,7 +9,7 @@ import pytest
 
 from sync import services
 from sync.engine.execute import execute
-from sync.models import ActionRun, ActionStep, DeadLetter, Flow, RecordLink, Run
+from sync.models import ActionRun, ActionStep, DeadLetter, Flow, RecordLink, Run, Waiting
 from sync.recipes import shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.customers import FAX, MAILBOXES, VPN, key
@@ -243,3 +243,29 @@ def test_an_account_that_is_merged_into_a_customer_gives_it_its_contacts_and_mak
     assert company(pair, "Burlington Textiles")["sys_id"]
     assert not DeadLetter.objects.filter(state="open").exists()
     assert RecordLink.objects.filter(flow=flows["customers"], salesforce_id=acme["Id"]).count() == 1
+
+
+def test_contacts_that_a_merge_gives_to_no_customer_wait_until_it_is_one(
+    flows: dict[str, Flow], pair: Pair
+) -> None:
+    become_customer(pair, "Burlington Textiles")
+    run_all(flows)
+    genepoint, burlington = account(pair, "GenePoint"), account(pair, "Burlington Textiles")
+    was = company(pair, "Burlington Textiles")["sys_id"]
+    pair.salesforce.edit("Account", genepoint["Id"], ServiceNow_Products__c="")
+
+    pair.salesforce.merge("Account", genepoint["Id"], burlington["Id"])
+    run_all(flows)
+    (jack,) = pair.servicenow.rows("customer_contact", last_name="Rogers")
+    assert jack["account"] == was
+    assert Waiting.objects.exists()
+
+    become_customer(pair, "GenePoint")
+    for _ in range(2):
+        let_time_pass()
+        run_all(flows)
+
+    (jack,) = pair.servicenow.rows("customer_contact", last_name="Rogers")
+    assert jack["account"] == company(pair, "GenePoint")["sys_id"]
+    assert account(pair, "GenePoint")["ServiceNow_Onboarding__c"].endswith("ordered: nothing.")
+    assert not Waiting.objects.exists()
