@@ -22,6 +22,11 @@ class Alert:
     url: str
     since: datetime | None = None
 
+    @property
+    def tone(self) -> str:
+        """Silence is a warning, as in the flow's own line."""
+        return "warning" if self.word == "silent" else self.word
+
 
 def alerts(flows: Iterable[Any], facts: Mapping[str, Any], now: datetime) -> list[Alert]:
     found = [*_of_connections(facts["connections"], now), *_of_flows(flows, now), *_of_the_rest(facts)]

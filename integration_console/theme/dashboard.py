@@ -45,7 +45,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = "Overview"
     if not request.user.has_perm("sync.view_flow"):
         return {**context, "no_role": True}
-    return {**context, **_everything(request, timezone.now())}
+    return {**context, "steps": first_steps(request), **_everything(timezone.now())}
 
 
 def fragment(request: HttpRequest) -> HttpResponse:
@@ -55,7 +55,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
     """
     known = admin.site.has_permission(request)
     if known and request.user.has_perm("sync.view_flow"):
-        return render(request, "console/overview.html", _everything(request, timezone.now()))
+        return render(request, "console/overview.html", _everything(timezone.now()))
     if "HX-Request" in request.headers:
         return HttpResponse(status=403, headers={"HX-Refresh": "true"})
     if known:
@@ -63,18 +63,16 @@ def fragment(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.get_full_path(), reverse("admin:login"))
 
 
-def _everything(request: HttpRequest, now: datetime) -> dict[str, Any]:
+def _everything(now: datetime) -> dict[str, Any]:
     flows = all_flows()
     facts = _facts(now)
     day = _totals_by_flow(now)
     spark = sparks(now)
     ailing = [flow for flow in flows if flow.enabled and not _is_well(flow, now)]
-    steps = first_steps(request, facts, flows)
     found = alerts(flows, facts, now)
     return {
         "headline": headline(len(flows), len(ailing), facts),
         "statements": _statements(),
-        "steps": steps if not all(step.done for step in steps) else [],
         "cards": _cards(facts, day, flows, now),
         "flows": [line(flow, day.get(flow.pk, {}), spark.get(flow.pk), now) for flow in flows],
         "chart": chart(now),
@@ -150,7 +148,7 @@ def headline(flows: int, ailing: int, facts: Mapping[str, Any]) -> dict[str, str
         return {
             "colour": "blue",
             "text": "Nothing is synchronised yet",
-            "note": "The steps below lead to the first record.",
+            "note": "The first steps lead to the first record.",
         }
     if not facts["workers"]:
         return {
