@@ -217,3 +217,21 @@ def test_the_demos_changes_and_incidents_tell_people() -> None:
         assert "Change CHG0030002 approved" in told  # as it was before
         (post,) = pair.salesforce.rows("FeedItem", ParentId=link.salesforce_id)
         assert "is on hold" in post["Body"]
+
+
+def test_the_demos_cases_show_what_belongs_to_their_incidents_and_the_article_that_answers_them() -> None:
+    with start_pair(PairConfig(customers=True)) as pair:
+        settled = configured(pair)
+        (item, *_) = pair.servicenow.rows("cmdb_ci_server")
+        on_vpn = pair.servicenow.add(
+            "incident", short_description="VPN drops every few minutes", cmdb_ci=item["sys_id"]
+        )
+        for name in (settled.name, "articles", "enrichment"):
+            run_now(Flow.objects.get(name=name))
+
+        (case,) = pair.salesforce.rows("Case", ServiceNow_Sys_Id__c=on_vpn["sys_id"])
+        (attached,) = pair.salesforce.rows("CaseArticle", CaseId=case["Id"])
+        (article,) = pair.salesforce.rows("Knowledge__kav", Title="VPN drops every hour")
+        assert attached["KnowledgeArticleId"] == article["KnowledgeArticleId"]
+        assert f"Configuration item: {item['name']}" in case["ServiceNow_Context__c"]
+        assert f"Articles: {article['ServiceNow_Number__c']} 0." in case["ServiceNow_Context__c"]

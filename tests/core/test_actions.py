@@ -195,3 +195,43 @@ def test_what_has_no_key_is_never_repeated_on_an_unknown_outcome(reply, code, re
     sense = meaning(result, keyed=keyed, creates=creates)
     assert (sense == "repeat") == (reply is Reply.UNKNOWN and keyed)
     assert (sense == "doubt") == (reply is Reply.UNKNOWN and not keyed)
+
+
+RANK = {
+    "name": "best", "do": "rank", "in": "servicenow", "table": "kb_knowledge", "query": "workflow_state=published",
+    "for": "{servicenow.short_description}", "text": ["short_description", "text"], "at_least": "0.2",
+}  # fmt: skip
+EACH = {"name": "each", "do": "post", "to": "chatter", "text": "{steps.best.number}: {steps.best.score}"}
+WHOLE = {
+    "name": "whole",
+    "do": "post",
+    "to": "chatter",
+    "text": "{steps.best.scores}, at most {steps.best.best}",
+}
+
+
+def test_a_ranking_makes_a_list_whose_rows_have_scores_and_tells_all_of_them_together() -> None:
+    action = the_action(RANK, EACH, WHOLE)
+    rows = {id: {**brought(id, f"KB{id}"), "score": score} for id, score in (("a", 0.7512), ("b", 0.2))}
+
+    whole = scope_of(action, {"best": rows})
+
+    assert (action.lists["each"], action.lists["whole"]) == ("best", "")
+    assert (whole["steps.best.best"], whole["steps.best.scores"]) == (0.7512, "KBa 0.75, KBb 0.20")
+    assert scope_of(action, {"best": rows}, "b")["steps.best.score"] == 0.2
+    assert scope_of(action, {"best": {}})["steps.best.best"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"at_least": "2"}, "a number from 0 to 1"),
+        ({"text": []}, "Name the columns that are compared"),
+        ({"for": ""}, "needs for"),
+        ({"among": "900"}, "from 1 to 200"),
+    ],
+)
+def test_a_ranking_that_cannot_be_made_is_told(change: dict[str, Any], words: str) -> None:
+    told = list(action_rules.problems(declared({**RANK, **change}), BOTH))
+
+    assert any(words in text for _, text in told), told

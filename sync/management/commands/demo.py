@@ -167,6 +167,8 @@ def _welcome(port: int, logins: list[Login], pair: Mapping[str, Any]) -> list[st
         "  Assets. Make GenePoint a customer (its Account's Type): it wants a fax line, which was retired, and the console says so.",
         "  Activate that item on the ServiceNow page (sc_cat_item) and retry the dead letter: the onboarding goes on there.",
         "  Change the text of an article on the ServiceNow page: half a minute later it is a new version in Salesforce Knowledge.",
+        "  Make an incident there, VPN drops every few minutes: within a minute its Case shows what belongs to it (ServiceNow_Context__c),",
+        "  with a score, and has the article attached that answers it (CaseArticle).",
         "  Look at the Tasks of the Salesforce page: account teams are told when a change is approved, moved or called off, which",
         "  happens by itself every twenty seconds. Approve, move or cancel one yourself on the ServiceNow page (sysapproval_approver,",
         "  change_request). Chatter posts (FeedItem) tell how incidents come along. The console lists it all on its page Actions.",
