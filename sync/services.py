@@ -6,6 +6,7 @@ PermissionDenied when `by` may not, and `Refused` with a sentence for the person
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
+from mappings.models import FieldRow
 from sync import audit, revisions
 from sync.actor import NOBODY, current_actor
 from sync.core.records import Side
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 
 
 RECENT = timedelta(seconds=30)
+AT_ONCE = 500
+_HEX = re.compile(r"[0-9a-f]{32}")
 
 
 class Refused(Exception):
@@ -373,19 +377,18 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     with transaction.atomic():
         chosen = _open_ones(letters)
         apart = _plan_again(chosen)
-        for letter in [letter for letter in chosen if letter.pk not in apart]:
-            Waiting.objects.update_or_create(
-                flow_id=letter.flow_id,
-                side="servicenow" if letter.side == "salesforce" else "salesforce",
-                record_id=letter.record_id,
-                defaults={
-                    "record_number": letter.record_number, "reason": WaitingReason.RETRY, "attempts": 0,
-                    "since": now, "due_at": now, "message": f"Retry asked for by {current_actor().name}",
-                },
-            )  # fmt: skip
-        DeadLetter.objects.filter(pk__in=[letter.pk for letter in chosen]).update(
-            state=DeadLetterState.RETRIED, closed_at=now, closed_by=by
+        _wait(
+            (
+                (letter.flow_id, Side(letter.side).other, letter.record_id, letter.record_number)
+                for letter in chosen
+                if letter.pk not in apart
+            ),
+            f"Retry asked for by {current_actor().name}",
         )
+        for part in _parts(chosen):
+            DeadLetter.objects.filter(pk__in=[letter.pk for letter in part]).update(
+                state=DeadLetterState.RETRIED, closed_at=now, closed_by=by
+            )
         audit.record(
             "dead_letters.retried",
             after={"count": len(chosen), "records": [x.record_number for x in chosen][:50]},
@@ -418,39 +421,80 @@ def resync_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, enque
 
 def _plan_again(letters: list[DeadLetter]) -> set[UUID]:
     """Those of the letters that are about files, entries or actions, which go on where they stopped."""
-    files, entries = Attachment.objects.plan_again(letters), JournalEntry.objects.plan_again(letters)
-    return files | entries | ActionRun.objects.plan_again(letters)
+    files, entries = (
+        Attachment.objects.plan_again(letters),
+        JournalEntry.objects.plan_again(_of_entries(letters)),
+    )
+    return files | entries | ActionRun.objects.plan_again(_of_actions(letters))
+
+
+def _of_entries(letters: list[DeadLetter]) -> list[DeadLetter]:
+    """Those that may be about entries; of ten thousand letters hardly any is, and each would be asked for."""
+    ids: set[str] = set()
+    for part in _parts(letters):
+        known = JournalEntry.objects.filter(source_id__in=[letter.record_id for letter in part])
+        ids.update(known.values_list("source_id", flat=True))
+    return [letter for letter in letters if letter.record_id in ids]
+
+
+def _of_actions(letters: list[DeadLetter]) -> list[DeadLetter]:
+    """Likewise: a letter about an action names it by its key."""
+    keys: set[str] = set()
+    for part in _parts([letter for letter in letters if _HEX.fullmatch(letter.record_id)]):
+        known = ActionRun.objects.filter(pk__in=[UUID(hex=letter.record_id) for letter in part])
+        keys.update(key.hex for key in known.values_list("pk", flat=True))
+    return [letter for letter in letters if letter.record_id in keys]
 
 
 def _open_ones(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     """Those that are open now: one may have closed by itself since the page was shown."""
     keys = [letter.pk for letter in letters]
     locked = DeadLetter.objects.select_for_update(of=("self",)).select_related("flow")
-    return list(locked.filter(pk__in=keys, state=DeadLetterState.OPEN))
+    still = locked.filter(state=DeadLetterState.OPEN).defer("content_sealed")
+    return [letter for part in _parts(keys) for letter in still.filter(pk__in=part)]
 
 
-def resolve_conflicts(*, conflicts: Iterable[Conflict], side: Side, by: User | None) -> int:
+def _wait(records: Iterable[tuple[int, str, str, str]], message: str) -> None:
+    """Have these records read and planned again by the next run: flow, side, id and number of each."""
+    now = timezone.now()
+    rows = {
+        (flow, side, id): Waiting(
+            flow_id=flow, side=side, record_id=id, record_number=number, reason=WaitingReason.RETRY, attempts=0,
+            since=now, due_at=now, message=message[:500],
+        )
+        for flow, side, id, number in records
+    }  # fmt: skip
+    Waiting.objects.bulk_create(
+        rows.values(), batch_size=AT_ONCE, update_conflicts=True, unique_fields=["flow", "side", "record_id"],
+        update_fields=["record_number", "reason", "attempts", "since", "due_at", "message"],
+    )  # fmt: skip
+
+
+def _parts(rows: list[Any]) -> Iterable[list[Any]]:
+    """As many at once as every database takes in one statement."""
+    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+
+
+def resolve_conflicts(
+    *, conflicts: Iterable[Conflict], side: Side, by: User | None, seen: str | None = None
+) -> int:
     """Take `side`'s value for these fields; the next run, which is queued now, writes exactly that. Returns how many.
+
+    `seen`: the choice that the page showed. Raises Refused where somebody else has chosen since.
 
     A choice holds for the two values that the person saw: where either has changed meanwhile, the conflict stays open
     and shows the new ones.
     """
     require(by, "sync.resolve_conflict")
-    now = timezone.now()
     keys = [conflict.pk for conflict in conflicts]
     with transaction.atomic():
         locked = Conflict.objects.select_for_update(of=("self",)).select_related("link__flow")
         chosen = list(locked.filter(pk__in=keys, state=ConflictState.OPEN))
+        for conflict in chosen if seen is not None else ():
+            _refuse_overtaken(conflict, seen)
         for conflict in chosen:
-            link = conflict.link
             Conflict.objects.filter(pk=conflict.pk).update(choice=side, resolved_by=by)
-            Waiting.objects.update_or_create(
-                flow=link.flow, side=SideChoices.SERVICENOW, record_id=link.servicenow_id,
-                defaults={
-                    "record_number": link.servicenow_number, "reason": WaitingReason.RETRY, "attempts": 0,
-                    "since": now, "due_at": now, "message": f"Conflict resolved by {current_actor().name}",
-                },
-            )  # fmt: skip
+        _wait(map(_record_of, chosen), f"Conflict resolved by {current_actor().name}")
         audit.record(
             "conflicts.resolved",
             after={
@@ -466,16 +510,66 @@ def resolve_conflicts(*, conflicts: Iterable[Conflict], side: Side, by: User | N
     return len(chosen)
 
 
+def _refuse_overtaken(conflict: Conflict, seen: str | None) -> None:
+    if conflict.choice != seen and conflict.choice:
+        who = str(conflict.resolved_by) if conflict.resolved_by else "Somebody"
+        raise Refused(
+            f"{who} has chosen {conflict.get_choice_display()}'s value of {conflict.field} meanwhile, and yours was not taken. "
+            "Look again; until the next run has written it, the other one can still be chosen."
+        )
+
+
+def _record_of(conflict: Conflict) -> tuple[int, str, str, str]:
+    link = conflict.link
+    return link.flow_id, SideChoices.SERVICENOW, link.servicenow_id, link.servicenow_number
+
+
+def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) -> int:
+    """Have `policy` decide from now on where both sides change this field; returns how many open conflicts it decides now.
+
+    Publishes the flow with that change alone: Refused where others are drafted.
+    """
+    for permission in ("sync.publish_flow", "sync.change_flow", "sync.resolve_conflict"):
+        require(by, permission)
+    with transaction.atomic():
+        flow = Flow.objects.select_for_update(of=("self",)).get(pk=conflict.link.flow_id)
+        row = FieldRow.objects.filter(pk=conflict.row, mapping=flow).first()
+        if row is None:
+            raise Refused(
+                f"{flow.name} maps {conflict.field} no more. This conflict closes with the next run."
+            )
+        if revisions.differs(flow):
+            raise Refused(
+                f"{flow.name} has other changes that are not published. Publish or undo them first."
+            )
+        before = row.conflict
+        FieldRow.objects.filter(pk=row.pk).update(conflict=policy)
+        audit.record(
+            "conflict.made_rule", flow, before={"field": row.salesforce, "on conflict": before or "as the flow"},
+            after={"field": row.salesforce, "on conflict": policy, "reason": reason},
+        )  # fmt: skip
+        publish_flow(
+            flow=flow, by=by, reason=f"{row.salesforce}, both sides changed: {policy}. {reason}"[:255]
+        )
+        same = Conflict.objects.filter(link__flow=flow, row=row.pk, state=ConflictState.OPEN, choice="")
+        waiting = list(same.select_related("link").defer("values_sealed", "link__base_sealed", "link__fields_sealed"))  # fmt: skip
+        _wait(map(_record_of, waiting), f"A rule was made by {current_actor().name}")
+    with suppress(Refused):  # else the active run, or the next one, takes them from the waiting list
+        request_run(flow=flow, by=None, kind=RunKind.RETRY)
+    return len(waiting)
+
+
 def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reason: str) -> int:
     """Put them aside for good; a later failure of the same record opens a new one."""
     require(by, "sync.ignore_deadletter")
     with transaction.atomic():
         open_ones = _open_ones(letters)
         chosen = [letter.pk for letter in open_ones]
-        ActionRun.objects.drop(open_ones)
-        DeadLetter.objects.filter(pk__in=chosen).update(
-            state=DeadLetterState.IGNORED, closed_at=timezone.now(), closed_by=by
-        )
+        ActionRun.objects.drop(_of_actions(open_ones))
+        for part in _parts(chosen):
+            DeadLetter.objects.filter(pk__in=part).update(
+                state=DeadLetterState.IGNORED, closed_at=timezone.now(), closed_by=by
+            )
         audit.record("dead_letters.ignored", after={"count": len(chosen), "reason": reason})
     return len(chosen)
 

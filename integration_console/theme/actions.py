@@ -51,7 +51,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything about an action but its deed. `when`: whether it makes sense for a record; else no button."""
+    """Everything about an action but its deed. `when`: whether it makes sense for a record; else no button.
+
+    `also`: further permissions that it takes. `on_ask`: what is noted before a dialog is shown that holds values.
+    """
 
     permission: str
     title: Text
@@ -61,6 +64,11 @@ class Rules:
     refusals: tuple[type[Exception], ...] = (Impossible,)
     when: Callable[[Any], bool] = lambda target: True
     several: bool = False
+    also: tuple[str, ...] = ()
+    on_ask: Callable[[HttpRequest, Any], None] = lambda request, target: None
+
+    def allows(self, request: HttpRequest) -> bool:
+        return request.user.has_perms((self.permission, *self.also))
 
     def dialog(self, target: Any) -> dict[str, str]:
         return {
@@ -99,11 +107,12 @@ def console_action(
 
 def _for_one_record(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
     def view(admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
-        if not request.user.has_perm(rules.permission):
+        if not rules.allows(request):
             raise PermissionDenied
         target = admin.get_object(request, unquote(object_id))
         if target is None:
             raise Http404
+        rules.on_ask(request, target)
         posted = request.POST if request.method == "POST" else None
         # A link may fill the form in beforehand; what it asks for is still confirmed by a person.
         form = rules.form(posted, target=target, initial=request.GET.dict())
@@ -118,7 +127,7 @@ def _for_one_record(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
 
 def _for_chosen_rows(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
     def view(admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse:
-        if not request.user.has_perm(rules.permission):
+        if not rules.allows(request):
             raise PermissionDenied
         sent = "_form_submitted" in request.POST
         form = rules.form(request.POST if sent else None)

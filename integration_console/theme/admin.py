@@ -113,7 +113,7 @@ class ConsoleAdmin(ModelAdmin):
 
 def _may(request: HttpRequest, action: Any) -> bool:
     rules = getattr(action, "rules", None)
-    return rules is not None and request.user.has_perm(rules.permission)
+    return rules is not None and rules.allows(request)
 
 
 class ConfigurationAdmin(ConsoleAdmin):

@@ -84,7 +84,14 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Attention",
         (
             Entry("Conflicts", "call_split", "sync.conflict", _open_conflicts, "warning"),
-            Entry("Dead letters", "report", "sync.deadletter", _open_dead_letters, "danger"),
+            Entry(
+                "Dead letters",
+                "report",
+                "sync.deadletter",
+                _open_dead_letters,
+                "danger",
+                "admin:sync_deadletter_causes",
+            ),
             Entry("Actions", "bolt", "sync.actionrun", _doubtful_actions, "warning"),
             Entry("Waiting", "hourglass_empty", "sync.waiting"),
         ),

@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.actions import ActionForm, Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin
-from integration_console.theme.toolkit import PRIMARY, Select
+from integration_console.theme.toolkit import PRIMARY, Select, TextInput
+from mappings.models.mapping import ConflictPolicy
 from sync import services
 from sync.admin.base import link_to, links_out, list_url, page_url, person, rules
 from sync.admin.conflict_page import rule_words, seen
@@ -32,6 +33,34 @@ class SideForm(ActionForm):
     side = forms.ChoiceField(choices=SideChoices.choices, widget=Select(), label="Whose value counts")
 
 
+class SeenForm(ActionForm):
+    """`seen`: the choice that the person saw, so that nobody overrides another's without knowing."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen"] = self.target.choice if self.target else ""
+
+
+class DecideForm(SeenForm, SideForm):
+    """What the page's own form sends: the arrow keys choose a side there, Enter takes it."""
+
+
+class RuleForm(ActionForm):
+    policy = forms.ChoiceField(
+        choices=[
+            (ConflictPolicy.SERVICENOW, "ServiceNow's value counts"),
+            (ConflictPolicy.SALESFORCE, "Salesforce's value counts"),
+            (ConflictPolicy.NEWEST, "The newest counts"),
+        ],
+        widget=Select(), label="From now on",
+    )  # fmt: skip
+    reason = forms.CharField(
+        widget=TextInput(), max_length=200, help_text="Kept with the revision and in the audit log."
+    )
+
+
 def _is_open(conflict: Conflict) -> bool:
     return conflict.state == ConflictState.OPEN
 
@@ -46,10 +75,44 @@ def _take(side: Side) -> Any:
             f"The next run of {conflict.link}, which is queued now, writes {name}'s value over {other}'s. {STAYS}"
         ),
         submit=f"Take {name}'s value",
+        form=SeenForm,
         when=lambda conflict: _is_open(conflict) and conflict.choice != side,
     )
 
 
+DECIDE = rules(
+    permission="sync.resolve_conflict",
+    title=lambda conflict: f"Whose value of {conflict.field} counts?",
+    description=lambda conflict: (
+        f"The next run of {conflict.link}, which is queued now, writes it over the other side's. {STAYS}"
+    ),
+    submit="Take it",
+    form=DecideForm,
+    when=lambda conflict: False,  # the page has the form itself
+)
+
+
+def _rule_said(conflict: Conflict) -> str:
+    row = Conflict.objects.filter(
+        link__flow=conflict.link.flow_id, row=conflict.row, state=ConflictState.OPEN, choice=""
+    )
+    count = row.count()
+    now = "1 open conflict is" if count == 1 else f"{count:,} open conflicts are"
+    return (
+        f"Sets what counts where both sides change {conflict.field}, publishes {conflict.link.flow.name} with that change alone, "
+        f"and has its records read again: {now} decided by it."
+    )
+
+
+MAKE_RULE = rules(
+    permission="sync.publish_flow",
+    also=("sync.change_flow", "sync.resolve_conflict"),
+    title=lambda conflict: f"Make it a rule for {conflict.field}?",
+    description=_rule_said,
+    submit="Make it a rule",
+    form=RuleForm,
+    when=_is_open,
+)
 TAKE_CHOSEN = rules(
     permission="sync.resolve_conflict",
     title=lambda count: f"Resolve {count:,} conflicts?" if count != 1 else "Resolve 1 conflict?",
@@ -70,7 +133,7 @@ class ConflictAdmin(ReadOnlyAdmin):
     list_select_related = ("link", "link__flow", "resolved_by")
     actions = ("take_chosen",)
     actions_row = ("take_servicenow", "take_salesforce")
-    actions_detail = ("take_servicenow", "take_salesforce")
+    actions_detail = ("take_servicenow", "take_salesforce", "decide", "make_rule")
     page_template = "console/conflict.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conflict]:
@@ -87,6 +150,7 @@ class ConflictAdmin(ReadOnlyAdmin):
             "status": status(obj),
             "decided": decided(obj),
             "why": rule_words(obj.rule),
+            "may_decide": _is_open(obj) and DECIDE.allows(request),
             "siblings": Conflict.objects.filter(link__flow=flow, **same).exclude(pk=obj.pk).count(),
             "siblings_url": list_url(Conflict, **same, link__flow__mapping_ptr__exact=flow.pk),
             **opened(request, obj, lambda: seen(obj)),
@@ -114,11 +178,25 @@ class ConflictAdmin(ReadOnlyAdmin):
 
     @console_action("Take ServiceNow's value", _take(Side.SERVICENOW), icon="east", variant=PRIMARY)
     def take_servicenow(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
-        return _taken(request, target, Side.SERVICENOW)
+        return _taken(request, target, Side.SERVICENOW, answers)
 
     @console_action("Take Salesforce's value", _take(Side.SALESFORCE), icon="west", variant=PRIMARY)
     def take_salesforce(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
-        return _taken(request, target, Side.SALESFORCE)
+        return _taken(request, target, Side.SALESFORCE, answers)
+
+    @console_action("Decide", DECIDE)
+    def decide(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
+        return _taken(request, target, Side(answers["side"]), answers)
+
+    @console_action("Make it a rule", MAKE_RULE, icon="gavel")
+    def make_rule(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
+        count = services.make_rule(
+            conflict=target, policy=answers["policy"], reason=answers["reason"], by=person(request)
+        )
+        said = "1 open conflict" if count == 1 else f"{count:,} open conflicts"
+        return Done(
+            f"It is a rule for {target.field} now; the next run decides {said} by it.", page_url(target)
+        )
 
     @console_action("Resolve the chosen", TAKE_CHOSEN)
     def take_chosen(self, request: HttpRequest, target: QuerySet[Conflict], answers: dict[str, Any]) -> Done:
@@ -128,8 +206,9 @@ class ConflictAdmin(ReadOnlyAdmin):
         return Done(f"{NAMES[side]}'s value is taken: {what} for the next run.", list_url(Conflict))
 
 
-def _taken(request: HttpRequest, conflict: Conflict, side: Side) -> Done:
-    if not services.resolve_conflicts(conflicts=[conflict], side=side, by=person(request)):
+def _taken(request: HttpRequest, conflict: Conflict, side: Side, answers: dict[str, Any]) -> Done:
+    seen = answers["seen"]
+    if not services.resolve_conflicts(conflicts=[conflict], side=side, by=person(request), seen=seen):
         raise services.Refused(f"This conflict is closed already: {conflict.get_state_display()}.")
     return Done(
         f"{NAMES[side]}'s value of {conflict.field} is taken; the next run writes it.", page_url(conflict)

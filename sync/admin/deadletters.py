@@ -6,18 +6,23 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.actions import ActionForm, Done, console_action
-from integration_console.theme.admin import ReadOnlyAdmin
-from integration_console.theme.toolkit import PRIMARY, TextInput
+from integration_console.theme.admin import ReadOnlyAdmin, paged
+from integration_console.theme.toolkit import PRIMARY, Switch, TextInput
 from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
+from sync.admin.cause_page import GROUPS_A_PAGE, cause_lines, causes_url, source_url
 from sync.admin.values import opened
+from sync.causes import add_missing_value, alike, fix_of, missing_value, open_groups, users_of
 from sync.models import ActionRun, DeadLetter, Run
 from sync.models.attention import DeadLetterState
 
@@ -76,6 +81,72 @@ IGNORE_CHOSEN = rules(
 )
 
 
+RETRY_GROUP = rules(
+    permission="sync.retry_deadletter",
+    title=lambda letter: f"Retry all {alike(letter).count():,} of this cause?",
+    description=lambda letter: _retry_said(alike(letter).count()),
+    submit="Retry all",
+    when=lambda letter: alike(letter).count() > 1,
+)
+IGNORE_GROUP = rules(
+    permission="sync.ignore_deadletter",
+    title=lambda letter: f"Ignore all {alike(letter).count():,} of this cause?",
+    description="Puts them aside. A later failure of the same record opens a new dead letter.",
+    submit="Ignore all",
+    form=IgnoreForm,
+    when=lambda letter: alike(letter).count() > 1,
+)
+
+
+class AddValueForm(ActionForm):
+    """`target`: one letter of those that lack the value."""
+
+    counterpart = forms.CharField(widget=TextInput(), max_length=255)
+    both_ways = forms.BooleanField(
+        required=False,
+        widget=Switch(),
+        label="Both ways",
+        help_text="Else only the way that these records go.",
+    )
+    reason = forms.CharField(
+        widget=TextInput(), max_length=200, help_text="Kept with the revisions and in the audit log."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        side = self.target.get_side_display() if self.target else "the other side"
+        self.fields["counterpart"].label = f"What it is in {side}"
+
+
+def _lacks_value(letter: DeadLetter) -> bool:
+    return _is_open(letter) and fix_of(letter) is not None
+
+
+def _add_value_said(letter: DeadLetter) -> str:
+    row = fix_of(letter)
+    if row is None or row.value_map is None:
+        return "The field is not mapped by a value map alone any more."
+    flows = ", ".join(flow.name for flow in users_of(row.value_map)) or letter.flow.name
+    count = alike(letter).count()
+    releases = "1 record" if count == 1 else f"{count:,} records"
+    return (
+        f"“{missing_value(letter, row)}” is not in the value map {row.value_map}. Adds the entry, publishes the flows that use "
+        f"the map ({flows}), and releases {releases}: the next run reads them again."
+    )
+
+
+ADD_VALUE = rules(
+    permission="mappings.change_valuemap",
+    also=("sync.publish_flow", "sync.retry_deadletter", "sync.view_payload"),
+    title=lambda letter: f"Add the missing value of {letter.field}?",
+    description=_add_value_said,
+    submit="Add, publish and retry",
+    form=AddValueForm,
+    when=_lacks_value,
+    on_ask=lambda request, letter: services.look_at_payload(target=letter, by=person(request)),
+)
+
+
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("record", "status", "of_flow", "written_to", "cause", "attempts", "since")
@@ -85,20 +156,39 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     list_select_related = ("flow",)
     actions = ("retry_chosen", "resync_chosen", "ignore_chosen")
     actions_row = ("retry", "ignore")
-    actions_detail = ("retry", "ignore")
+    actions_detail = ("add_value", "retry", "retry_group", "ignore", "ignore_group")
     page_template = "console/dead_letter.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         return super().get_queryset(request).select_related("flow")
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.causes)
+        return [path("causes/", page, name="sync_deadletter_causes"), *super().get_urls()]
+
+    def causes(self, request: HttpRequest) -> HttpResponse:
+        """Open letters by cause, largest group first, each with what mends it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        groups = paged(open_groups(), request.GET.get("p"), GROUPS_A_PAGE)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Dead letters by cause",
+            "opts": self.opts,
+            "page": groups,
+            "total": DeadLetter.objects.filter(state=DeadLetterState.OPEN).count(),
+            "groups": cause_lines(request, list(groups)),
+            "list_url": list_url(DeadLetter),
+        }
+        return TemplateResponse(request, "console/causes.html", context)
 
     def page_context(self, request: HttpRequest, obj: DeadLetter) -> dict[str, Any]:
         action = ActionRun.objects.of_letter(obj).first()
         return {
             "action_url": page_url(action) if action else "",
             "title": f"Dead letter {obj.record_number or obj.record_id}",
-            "siblings": DeadLetter.objects.filter(
-                state=DeadLetterState.OPEN, flow=obj.flow, code=obj.code, field=obj.field
-            ).count(),
+            "siblings": alike(obj).count(),
+            "source_url": source_url(obj),
             "siblings_url": list_url(DeadLetter, state="open", code=obj.code, field=obj.field),
             **opened(request, obj, lambda: obj.content or {}),
         }
@@ -143,6 +233,34 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def ignore(self, request: HttpRequest, target: DeadLetter, answers: dict[str, Any]) -> Done:
         services.ignore_dead_letters(letters=[target], by=person(request), reason=answers["reason"])
         return Done(f"{target.record_number or target.record_id} is ignored.", page_url(target))
+
+    @console_action("Add the missing value", ADD_VALUE, icon="add", variant=PRIMARY)
+    def add_value(self, request: HttpRequest, target: DeadLetter, answers: dict[str, Any]) -> Done:
+        added = add_missing_value(
+            letter=target, counterpart=answers["counterpart"], both_ways=answers["both_ways"],
+            reason=answers["reason"], by=person(request),
+        )  # fmt: skip
+        left = (
+            f" Left alone, with changes that are not published: {', '.join(added.left)}."
+            if added.left
+            else ""
+        )
+        return Done(
+            f"The value is added, {', '.join(added.published)} published, {added.retried:,} records queued again.{left}",
+            causes_url(),
+        )
+
+    @console_action("Retry all of this cause", RETRY_GROUP, icon="replay")
+    def retry_group(self, request: HttpRequest, target: DeadLetter, answers: dict[str, Any]) -> Done:
+        count = services.retry_dead_letters(letters=alike(target), by=person(request))
+        return Done(f"{count:,} records are queued again.", causes_url())
+
+    @console_action("Ignore all of this cause", IGNORE_GROUP, icon="do_not_disturb_on")
+    def ignore_group(self, request: HttpRequest, target: DeadLetter, answers: dict[str, Any]) -> Done:
+        count = services.ignore_dead_letters(
+            letters=alike(target), by=person(request), reason=answers["reason"]
+        )
+        return Done(f"{count:,} dead letters are ignored.", causes_url())
 
     @console_action("Retry the chosen", RETRY_CHOSEN)
     def retry_chosen(

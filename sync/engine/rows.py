@@ -18,10 +18,10 @@ from sync.core.planner import Clash, FieldWrite
 from sync.core.records import Operation, Outcome, Side
 from sync.core.retry import backoff
 from sync.encryption import context as bound
-from sync.encryption import seal_json
+from sync.encryption import keyring, seal_json
 from sync.engine import bulk
 from sync.engine.context import Context
-from sync.engine.items import Item, NewIntent
+from sync.engine.items import Failure, Item, NewIntent
 from sync.models import Conflict, DeadLetter, Event, Flow, Intent, JournalEntry, RecordLink, Run, Waiting
 from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.base import time_ordered_uuid
@@ -309,6 +309,7 @@ def _fill_letter(letter: DeadLetter, item: Item, context: Context, run: Run, now
     letter.operation = item.operation if item.operation is not Operation.SKIP else Operation.CREATE
     letter.code, letter.field = failure.code[:80], failure.field[:200]
     letter.rule = (failure.rule or known.rule)[:500]
+    letter.cause = _cause(failure)
     letter.advice = (failure.advice or known.advice)[:500]
     letter.attempts += 1
     letter.last_at = now
@@ -319,6 +320,17 @@ def _fill_letter(letter: DeadLetter, item: Item, context: Context, run: Run, now
         "target": dict(target.values) if target else {},
         "planned": {write.field: write.sent for write in item.writes},
     }
+
+
+# Codes of values that many records have in common; of others each record has its own, and all would be causes of their own.
+_SHARED = ("UNMAPPED_VALUE", "UNMAPPED_USER", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
+
+
+def _cause(failure: Failure) -> str:
+    """What tells the value from others without showing it; a new encryption key makes another of it."""
+    if failure.code not in _SHARED or not failure.value:
+        return ""
+    return keyring().mac("cause of a dead letter", failure.value.encode())[:32]
 
 
 def letter_of_waiting(context: Context, run: Run, row: Waiting, now: datetime) -> None:

@@ -38,6 +38,8 @@ class DeadLetter(UUIDKey):
     code = models.CharField(max_length=80)
     field = models.CharField(max_length=200, blank=True)
     rule = models.CharField(max_length=500, blank=True)  # what the platform or mapping demands
+    # Keyed digest of the value, where many records may fail for the same one: they are one cause. "": not told apart.
+    cause = models.CharField(max_length=32, blank=True, db_default="", default="", editable=False)
     advice = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveIntegerField(default=1)
     first_at = models.DateTimeField()

@@ -53,10 +53,12 @@ ACTIONS = {
             "sync_flow_run_now", "sync_flow_dry_run", "sync_flow_pause", "sync_flow_resume", "sync_flow_resync",
             "sync_flow_reconcile", "sync_flow_allow_deletions", "sync_recordlink_sync_now", "sync_recordlink_hand_over",
             "sync_recordlink_hand_back", "sync_run_cancel", "sync_run_retry_failures", "sync_recordlink_why", "sync_reconciliation_again", "sync_reconciliation_heal_now",
+            "sync_conflict_decide", "sync_deadletter_retry_group", "sync_deadletter_ignore_group",
         ),
         "OA",
     ),
     "sync_auditentry_jsonl": "AU",
+    "sync_conflict_make_rule": "A", "sync_deadletter_add_value": "A", "sync_deadletter_causes": ALL,
     **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change"), "A"),
     **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_run_progress", "sync_reconciliation_statement"), ALL),
 }  # fmt: skip
