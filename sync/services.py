@@ -591,14 +591,13 @@ def do_action_again(*, step: ActionStep, by: User | None) -> None:
 
 def _decide(step: ActionStep, status: StepStatus, deed: str, told: dict[str, str]) -> None:
     with transaction.atomic():
-        held = (
-            ActionStep.objects.select_for_update(of=("self",))
-            .select_related("action_run__flow")
-            .get(pk=step.pk)
-        )
+        # The action before its step, as a run that commits holds them.
+        row = ActionRun.objects.select_for_update(of=("self",)).get(pk=step.action_run_id)
+        held = ActionStep.objects.select_for_update(of=("self",)).get(pk=step.pk)
         if held.status != StepStatus.IN_DOUBT:
             raise Refused(f"{held.name} is not in doubt any more.")
-        row = ActionRun.objects.select_for_update(of=("self",)).get(pk=held.action_run_id)
+        if row.is_over:
+            raise Refused(f"{row} has ended already.")
         held.decide(row, status, **told)
         row.go_on()
         audit.record(deed, row, after={"step": held.name, "audience": held.audience, **told})

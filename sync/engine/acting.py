@@ -10,6 +10,7 @@ or by the condition that the step names for it, and waits in doubt for a person 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mappings.values import NOT_YET, Unmapped
@@ -17,7 +18,7 @@ from sync.connectors.base import Connector
 from sync.core import texts
 from sync.core.actions import NOTHING_DONE, OWN_NAMES, Do, Due, Meaning, brought, due, meaning, scope_of
 from sync.core.records import Reply, Side, WriteResult
-from sync.engine.agenda import Agenda, Failure, Work
+from sync.engine.agenda import UNSETTLED, Agenda, Failure, Overtaken, Work
 from sync.engine.context import Context
 from sync.engine.deeds import Deeds, Request
 from sync.engine.finding import Finding, Found
@@ -60,7 +61,8 @@ class Acting:
                 self._complete(works)
                 for work in works:
                     self.safe_point()
-                    self._advance(work)
+                    with suppress(Overtaken):
+                        self._advance(work)
             seconds = self.agenda.seconds_to_next()
             if seconds is None or seconds > patience:
                 break
@@ -72,11 +74,10 @@ class Acting:
 
     def _settle(self) -> None:
         """Look for what was sent and not answered: what cannot be repeated unasked is found, or waits for a person."""
-        for step in self.agenda.left_sent():
-            work = self.agenda.work(step.action_run)
-            step = work.steps[step.name, step.audience]
-            named = work.action.step(step.name)
-            if named is None:
+        for key, place in self.agenda.left_sent():
+            work = self.agenda.again(key)
+            step, named = work.steps.get(place), work.action.step(place[0])
+            if step is None or named is None or step.status not in UNSETTLED:
                 continue
             if step.status == StepStatus.SENT and named.is_keyed:
                 self.agenda.replan(step)
@@ -85,13 +86,19 @@ class Acting:
             if step.status == StepStatus.IN_DOUBT and late:
                 continue  # it was looked for when it could still turn up
             self.safe_point()
-            self._search(
-                work,
-                Due(named, step.audience, work.action.lists[named.name]),
-                step,
-                "The worker ended before the answer came.",
-            )
-            self._rest(work)
+            with suppress(Overtaken):
+                self._look_for(work, Due(named, step.audience, work.action.lists[named.name]), step)
+                self._rest(work)
+
+    def _look_for(self, work: Work, what: Due, step: ActionStep) -> None:
+        """What cannot be looked for any more, as where a table is gone, is in doubt like what is not found."""
+        message = "The worker ended before the answer came."
+        try:
+            self._search(work, what, step, message)
+        except AuthenticationError:
+            raise
+        except (ConfigurationError, RecordError) as error:
+            self.agenda.doubt(work, step, f"{message} It could not be looked for: {error.message}")
 
     def _search(self, work: Work, what: Due, step: ActionStep, message: str) -> None:
         found = self._finding(what.step, step)
@@ -151,7 +158,7 @@ class Acting:
             return
         if work.row.status == ActionStatus.PLANNED and not self._begins(work):
             return
-        while (what := next(due(work.action, work.results, work.stuck()), None)) is not None:
+        while not work.row.is_over and (what := next(due(work.action, work.results, work.stuck()), None)):
             self.safe_point()
             self._do(work, what)
         self._rest(work)
@@ -170,7 +177,9 @@ class Acting:
         return True
 
     def _rest(self, work: Work) -> None:
-        """What has become of the action: the gravest of what holds its steps up."""
+        """What has become of the action: the gravest of what holds its steps up. One that was dropped stays so."""
+        if work.row.is_over:
+            return
         statuses = {step.status for step in work.steps.values()}
         for status, so in (
             (StepStatus.IN_DOUBT, ActionStatus.IN_DOUBT),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
@@ -24,11 +25,17 @@ from sync.engine import lease as leases
 from sync.engine.marks import PURPOSE
 from sync.engine.store import Store
 from sync.models import ActionRun, ActionStep, DeadLetter, Event
-from sync.models.action import ACTION_UNDER_WAY, ActionStatus, StepStatus
+from sync.models.action import ACTION_UNDECIDED, ACTION_UNDER_WAY, ActionStatus, StepStatus
 from sync.models.attention import DeadLetterState
 
 # Statuses of a step that hold up what follows it.
 STUCK = (StepStatus.REFUSED, StepStatus.IN_DOUBT, StepStatus.WAITING)
+# Those whose request may have taken effect.
+UNSETTLED = (StepStatus.SENT, StepStatus.IN_DOUBT)
+
+
+class Overtaken(Exception):
+    """A person has decided about the action since it was read: what is here is of before, and nothing of it was committed."""
 
 
 @dataclass
@@ -39,6 +46,15 @@ class Work:
     action: Action
     state: dict[str, Any]
     steps: dict[Place, ActionStep] = field(default_factory=dict)
+    seen: tuple[str, datetime] = field(
+        init=False
+    )  # of the row as the database holds it: a person's word moves it
+
+    def __post_init__(self) -> None:
+        self.note_seen()
+
+    def note_seen(self) -> None:
+        self.seen = (self.row.status, self.row.since)
 
     @property
     def is_gone(self) -> bool:
@@ -85,11 +101,26 @@ class Agenda:
     store: Store
 
     @contextmanager
-    def _commit(self) -> Iterator[None]:
+    def _commit(self, work: Work | None = None, *, has_happened: bool = False) -> Iterator[None]:
+        """`has_happened`: what is committed is noted of an action that was dropped meanwhile, too. Raises Overtaken."""
         with transaction.atomic():
             leases.renew(self.store.lease, self.store.now())
+            if work is not None:
+                self._meet(work, has_happened=has_happened)
             yield
             self.store.calls.save()
+        if work is not None:
+            work.note_seen()
+
+    def _meet(self, work: Work, *, has_happened: bool) -> None:
+        """Hold the row as it was read. A person's word that came after that stands."""
+        held = ActionRun.objects.select_for_update(of=("self",)).values_list("status", "since", "finished_at")
+        status, since, finished_at = held.get(pk=work.row.pk)
+        if (status, since) == work.seen:
+            return
+        if status != ActionStatus.DROPPED or not has_happened:
+            raise Overtaken
+        work.row.status, work.row.finished_at, work.row.due_at = status, finished_at, None
 
     # What is to be done
 
@@ -114,12 +145,21 @@ class Agenda:
                 step.status = StepStatus.PLANNED
         return found
 
-    def left_sent(self) -> list[ActionStep]:
-        """Requests of workers that died, and those in doubt that may still turn up."""
+    def left_sent(self) -> list[tuple[UUID, Place]]:
+        """Requests of workers that died, and those in doubt that may still turn up: the actions' keys, and which step."""
         rows = ActionStep.objects.filter(
-            action_run__flow=self.store.context.flow, status__in=(StepStatus.SENT, StepStatus.IN_DOUBT)
+            action_run__flow=self.store.context.flow,
+            action_run__status__in=ACTION_UNDECIDED,
+            status__in=UNSETTLED,
         )
-        return list(rows.select_related("action_run__revision", "action_run__link").order_by("pk"))
+        return [
+            (key, (name, audience))
+            for key, name, audience in rows.order_by("pk").values_list("action_run", "name", "audience")
+        ]
+
+    def again(self, key: UUID) -> Work:
+        """An action as it is now: an earlier step of it may just have been settled."""
+        return self.work(ActionRun.objects.select_related("link", "revision").get(pk=key))
 
     def seconds_to_next(self) -> float | None:
         """Until the next action is due that waits; None if none does."""
@@ -159,13 +199,9 @@ class Agenda:
     def begin(self, work: Work) -> None:
         """Its condition holds, and what it reads of the counterpart is known."""
         work.row.status = ActionStatus.RUNNING
-        with self._commit():
+        with self._commit(work):
             self._save(work)
             self._tally(work)
-
-    def save(self, work: Work) -> None:
-        with self._commit():
-            self._save(work)
 
     def step(self, work: Work, due: Due) -> ActionStep:
         """The step's row, made if there is none."""
@@ -187,7 +223,7 @@ class Agenda:
         step.attempts += 1
         step.content = {"request": dict(request)}
         work.row.step, work.row.status = step.name, ActionStatus.RUNNING
-        with self._commit():
+        with self._commit(work):
             step.save()
             self._save(work)
         return now
@@ -202,18 +238,18 @@ class Agenda:
         if note:
             step.content = {**(step.content or {}), "message": note}
         work.row.attempts, work.row.since = 0, self.store.now()
-        with self._commit():
+        with self._commit(work, has_happened=True):
             step.save()
             self._save(work)
             if due.step.writes:
                 self._tell(work, step, Outcome.CREATED if due.step.do != "update" else Outcome.UPDATED, note)
-        if came_late:
+        if came_late and not work.row.is_over:
             work.row.status = ActionStatus.RUNNING
 
     def skip(self, work: Work, due: Due) -> None:
         step = self.step(work, due)
         step.status, step.done_at = StepStatus.SKIPPED, self.store.now()
-        with self._commit():
+        with self._commit(work):
             step.save()
             self._save(work)
 
@@ -248,7 +284,7 @@ class Agenda:
     ) -> None:
         step.content = {**(step.content or {}), "message": message[:4000]}
         work.row.step = step.name
-        with self._commit():
+        with self._commit(work):
             step.save()
             self._save(work)
             if outcome is not None:
@@ -273,7 +309,7 @@ class Agenda:
         over = status in (ActionStatus.DONE, ActionStatus.SKIPPED, ActionStatus.DROPPED)
         row.finished_at = self.store.now() if over else None
         row.step = "" if over else row.step
-        with self._commit():
+        with self._commit(work):
             self._save(work)
             if over:
                 self._close_letter(row)
