@@ -20,7 +20,7 @@ from sync.core.actions import NOTHING_DONE, OWN_NAMES, Do, Due, Meaning, brought
 from sync.core.records import Reply, Side, WriteResult
 from sync.engine.agenda import UNSETTLED, Agenda, Failure, Overtaken, Work
 from sync.engine.context import Context
-from sync.engine.deeds import Deeds, Request
+from sync.engine.deeds import Deeds, Request, audience_of
 from sync.engine.finding import Finding, Found
 from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN
 from sync.engine.store import Store
@@ -234,12 +234,16 @@ class Acting:
             self.agenda.refuse(work, step, failure)
             return
         if said.makes_list:
-            work.put_rows(what, {row["id"]: row for row in rows})
+            work.put_rows(what, {audience_of(row, said): row for row in rows})
         else:
             work.put(what, rows[0])
         step.target = said.text("table")
         self.agenda.done(
-            work, what, step, id=rows[0]["id"] if len(rows) == 1 else "", number=f"{len(rows)} found"
+            work,
+            what,
+            step,
+            id=audience_of(rows[0], said) if len(rows) == 1 else "",
+            number=f"{len(rows)} found",
         )
 
     def _found_none(self, work: Work, what: Due, step: ActionStep, asked: str) -> None:

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mappings.tools import NO_TOOLS, Tools
+from mappings.text import clean
+from mappings.tools import Tools
 from mappings.values import Unmapped
 from sync.connectors.base import Connector
-from sync.connectors.salesforce import soql
+from sync.connectors.salesforce.ids import to_18
 from sync.connectors.servicenow import query
 from sync.core import notes, texts
 from sync.core.actions import MOST_ROWS, USUAL_ROWS, Do, Due, Step, brought, identity, parted
@@ -19,14 +20,13 @@ from sync.core.notes import COMMENT, FEED, JOURNAL, LIMIT, Mark
 from sync.core.records import LookUp, Operation, Record, Schema, Side, Write, WriteResult
 from sync.engine import mailing, ranking
 from sync.engine.agenda import Agenda, Work
+from sync.engine.asking import encoded_query, soql_condition
 from sync.engine.context import NUMBER_FIELDS, Context, known_schema, number_column, remember_schema
 from sync.errors import AuthenticationError, ConfigurationError, SchemaError, SyncError
 from sync.models import ActionStep
 
 Scope = Mapping[str, object]
-_BARE = re.compile(r"[A-Za-z0-9_.:+-]+")  # what may stand in a SOQL condition without quotes
-_LIST = re.compile(r"\bIN\s*\([^()]*\Z", re.IGNORECASE)  # a condition that has come to what is in its list
-_NOBODY = "500000000000000AAA"  # a well-formed id
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
 _NUMBERS = frozenset({"double", "int", "currency", "percent", "long"})
 SHOWN_MANY = 6  # rows that are read to tell that there is more than one
 STREAMS = {"chatter": FEED, "case_comment": COMMENT, "work_note": JOURNAL, "comment": JOURNAL}
@@ -133,8 +133,8 @@ class Deeds:
         """The query with its holes quoted. ServiceNow drops a term with an unknown column without a word, and would find too
         much: its columns are asked for first."""
         if side is Side.SALESFORCE:
-            return _soql(text, scope, tools)
-        found = texts.filled(text, scope, tools, query.escaped)
+            return soql_condition(text, scope, tools)
+        found = encoded_query(text, scope, tools)
         self._check(side, name, [*query.columns(found), *columns])
         return found
 
@@ -152,8 +152,8 @@ class Deeds:
             value = values[key] = str(values.get(key) or row.key)
         else:
             value = ""
-        find = ""
-        if step.text("find"):
+        find = ""  # by a hole that is empty any record could be found
+        if step.text("find") and not texts.has_empty_hole(step.text("find"), scope, self.tools(step)):
             find = self._condition(side, name, step.text("find"), scope, self.tools(step))
         row.target = name
         write = Write(
@@ -247,9 +247,10 @@ class Deeds:
 
     def _mail(self, step: Step, row: ActionStep, scope: Scope) -> Request:
         mail = mailing.Mail(
-            mailing.addresses(self._needed(step, "to", scope)), self._line(step, "subject", scope),
-            self._needed(step, "text", scope), row.key,
+            mailing.addresses(self._needed(step, "to", scope)), clean(self._line(step, "subject", scope)),
+            clean(self._needed(step, "text", scope)), row.key,
         )  # fmt: skip
+        mailing.check(mail)
         row.target = "e-mail"
         shown = {"email": ", ".join(mail.to), "subject": mail.subject, "text": mail.text}
         return Request(shown, lambda: mailing.send(mail))
@@ -354,12 +355,6 @@ class Deeds:
             )  # fmt: skip
 
 
-def for_nobody(step: Step) -> str:
-    """The SOQL condition of a look-up as it would be for a record that there is not: to ask whether it can be asked at all."""
-    names = texts.template(step.text("query")).columns
-    return _soql(step.text("query"), dict.fromkeys(names, _NOBODY), NO_TOOLS)
-
-
 def _limit(step: Step) -> int:
     if step.text("many", "fail") == "each":
         return min(int(step.text("limit") or 0), MOST_ROWS) or USUAL_ROWS + 1
@@ -384,25 +379,11 @@ def _told_apart(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, A
     return list(found.values())
 
 
-def _soql(text: str, scope: Scope, tools: Tools) -> str:
-    """A SOQL condition: what stands in quotes is escaped, a list in `IN (...)` is quoted, and else it must be a plain word."""
-    found, quoted = "", False
-    for part, is_words in texts.parts(text, scope, tools):
-        if is_words:
-            quoted ^= part.replace("\\'", "").count("'") % 2 == 1
-            found += part
-        elif quoted:
-            found += soql.quoted(part)[1:-1]
-        elif _LIST.search(found):
-            found += ", ".join(soql.quoted(each.strip()) for each in part.split(",") if each.strip())
-        elif _BARE.fullmatch(part):
-            found += part
-        else:
-            raise Unmapped(
-                f"{part[:80]!r} stands in the query without quotes.", code="UNQUOTED",
-                advice="Put single quotes round the hole: Name = '{servicenow.name}'.",
-            )  # fmt: skip
-    return found
+def audience_of(row: Mapping[str, Any], step: Step) -> str:
+    """By what a row is known in the clear: its id. A value that rows were told apart by is none, and may be long."""
+    id = str(row["id"])
+    is_value = step.text("distinct") and not _SYS_ID.fullmatch(id) and (len(id) != 18 or to_18(id[:15]) != id)
+    return identity("row", id) if is_value else id
 
 
 def _plain(value: Any, side: Side, kind: str) -> Any:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import smtplib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.errors import MessageError
 from email.utils import getaddresses
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -39,15 +41,33 @@ class Mail:
 def addresses(text: str) -> tuple[str, ...]:
     """Separated by commas or semicolons. Raises Unmapped."""
     found = tuple(dict.fromkeys(address for _, address in getaddresses([text.replace(";", ",")]) if address))
-    bad = [each for each in found if each.count("@") != 1 or any(sign.isspace() for sign in each)]
+    bad = [each for each in found if each.count("@") != 1 or " " in each or not each.isprintable()]
     if not found or bad or len(found) > MOST:
-        what = f"{bad[0]!r} is no e-mail address." if bad else f"1 to {MOST} e-mail addresses are needed."
-        raise Unmapped(
-            what,
-            code="NO_ADDRESS",
-            advice="Correct the address in the record, or the step's text, then retry.",
+        raise _no_address(
+            f"{bad[0]!r} is no e-mail address." if bad else f"1 to {MOST} e-mail addresses are needed."
         )
     return found
+
+
+def _no_address(what: str) -> Unmapped:
+    advice = "Correct the address in the record, or the step's text, then retry."
+    return Unmapped(what, code="NO_ADDRESS", advice=advice)
+
+
+def check(mail: Mail) -> None:
+    """Write the message as it would be sent: what no message can hold is told before anything is. Raises Unmapped."""
+    for address in mail.to:
+        try:
+            _message(replace(mail, to=(address,))).message().as_bytes()
+        except (ValueError, IndexError, MessageError) as error:  # of which each is raised for some address
+            raise _no_address(f"{address!r} is no e-mail address.") from error
+
+
+def _message(mail: Mail, connection: Any = None) -> EmailMessage:
+    return EmailMessage(
+        mail.subject, mail.text, to=list(mail.to), connection=connection,
+        headers={"Message-ID": f"<{mail.key}@integration-console>", "Auto-Submitted": "auto-generated"},
+    )  # fmt: skip
 
 
 def send(mail: Mail) -> WriteResult:
@@ -59,12 +79,8 @@ def send(mail: Mail) -> WriteResult:
             f"The mail server cannot be reached: {type(error).__name__}.", code="mail_server"
         )
         return WriteResult(mail.key, Reply.REFUSED, refusal=Refusal("MAIL_SERVER", fault.message, retry=True))
-    message = EmailMessage(
-        mail.subject, mail.text, to=list(mail.to), connection=connection,
-        headers={"Message-ID": f"<{mail.key}@integration-console>", "Auto-Submitted": "auto-generated"},
-    )  # fmt: skip
     try:
-        message.send()
+        _message(mail, connection).send()
     except REFUSALS as error:
         return WriteResult(mail.key, Reply.REFUSED, refusal=_refusal(error))
     except (OSError, smtplib.SMTPException) as error:

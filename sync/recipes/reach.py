@@ -9,7 +9,7 @@ from sync.configuration.documents import FlowDoc
 from sync.connectors.base import Connector
 from sync.core.actions import READS, Do, Step, plan_of
 from sync.core.records import Finding, LookUp, Side
-from sync.engine.deeds import for_nobody
+from sync.engine.asking import for_nobody
 from sync.errors import SyncError
 
 # Where posts and messages stand, and what is written of such a row; an empty name is the flow's own table.

@@ -9,7 +9,7 @@ import pytest
 
 from sync import services
 from sync.engine.execute import execute
-from sync.models import ActionStep, Flow, Run
+from sync.models import ActionRun, ActionStep, Flow, Run
 from sync.sandbox.pair import Pair
 from tests.engine.acts import notice_flow, only_letter, redeclare, statuses
 from tests.engine.conftest import run_now
@@ -355,3 +355,51 @@ def test_each_row_of_a_list_is_an_audience_and_one_that_is_refused_keeps_no_othe
     sent = ActionStep.objects.filter(name="mail").order_by("pk")
     assert sorted(step.status for step in sent) == ["done", "done", "refused"]
     assert only_letter().code == "EMPTY_TEXT"
+
+
+def test_rows_told_apart_by_a_value_leave_it_nowhere_in_the_clear(onboarding, pair: Pair) -> None:
+    address = "a.person.with.quite.a.long.name@acme.example"
+    pair.salesforce.add("Contact", LastName="Anglin", Email=address)
+    people = {
+        "name": "people", "do": "look_up", "in": "salesforce", "table": "Contact", "query": "AccountId = null",
+        "many": "each", "distinct": "Email",
+    }  # fmt: skip
+    case_of(pair)
+    flow = onboarding(people, {
+        "name": "mail", "do": "notify", "by": "salesforce_email", "to": "{steps.people.id}", "subject": "News", "text": "Hello",
+    })  # fmt: skip
+
+    run_now(flow)
+
+    assert statuses(flow) == ["done"]
+    (step,) = ActionStep.objects.filter(name="mail")
+    assert step.content["request"]["emailAddresses"] == address
+    assert address[:30] not in str([*ActionStep.objects.values(), *ActionRun.objects.values()])
+
+
+def test_what_an_empty_text_would_find_is_not_taken_for_what_is_to_be_made(onboarding, pair: Pair) -> None:
+    pair.salesforce.add("Contact", LastName="Somebody else")
+    case_of(pair)
+    flow = onboarding({
+        "name": "contact", "do": "create", "in": "salesforce", "table": "Contact", "values": {"LastName": "Anglin"},
+        "find": "Phone = '{salesforce.Description}'",
+    })  # fmt: skip
+
+    run_now(flow)
+
+    assert len(pair.salesforce.rows("Contact", LastName="Anglin")) == 1
+
+
+@pytest.mark.parametrize("address", ["a@" + "ü" * 70 + ".com", "a\x00@acme.example"])
+def test_an_address_that_no_message_can_hold_is_a_dead_letter(
+    onboarding, pair: Pair, mailoutbox: list[Any], address: str
+) -> None:
+    case_of(pair, Description=address)
+    mail = {"name": "mail", "do": "notify", "by": "email", "subject": "News", "text": "Please look."}
+    flow = onboarding({**mail, "to": "{salesforce.Description}"})
+
+    run = run_now(flow)
+
+    assert run.status == "partial"
+    assert only_letter().code == "NO_ADDRESS"
+    assert not mailoutbox

@@ -23,7 +23,9 @@ _FORBIDDEN = ("ORDERBY", "GROUPBY")
 
 
 def escaped(value: str) -> str:
-    """A value as a term may hold it: a literal ^ is doubled."""
+    """A value as a term may hold it: a literal ^ is doubled, and what the platform would run as a script is no script."""
+    if value.lstrip().casefold().startswith("javascript:"):
+        value = f"\u200b{value}"  # equals nothing, and cannot be said otherwise
     return value.replace("^", "^^")
 
 
