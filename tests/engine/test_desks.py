@@ -118,7 +118,7 @@ def test_a_hand_over_gives_both_records_to_the_desk_and_leaves_one_note_on_each(
     assert "Handed over to Network by Alice." in str(
         [event.detail for event in Event.objects.filter(link=link(sys_id))]
     )
-    assert AuditEntry.objects.get(action="record.handed_over").after["to"] == "Network"
+    assert AuditEntry.objects.get(action="record.handed_over").after == {"from": "Hardware", "to": "Network"}
 
     before = pair.servicenow.counters.writes + pair.salesforce.counters.writes
     for _ in range(2):
