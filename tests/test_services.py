@@ -110,6 +110,7 @@ SERVICES = {
     "reconcile": Service("run_flow", "run.started", lambda w, by: services.reconcile(flow=w.flow, by=by)),
     "cancel_run": Service("cancel_run", "run.cancelled", lambda w, by: services.cancel_run(run=w.run, by=by)),
     "sync_record": Service("sync_recordlink", "run.started", lambda w, by: services.sync_record(link=w.link, by=by)),
+    "sync_named": Service("sync_recordlink", "run.started", lambda w, by: services.sync_named(flow=w.flow, name="INC0010001", by=by)),
     "publish_flow": Service("publish_flow", "flow.published", lambda w, by: services.publish_flow(flow=rename(w.flow), by=by)),
     "pause_flow": Service("pause_flow", "flow.paused", lambda w, by: services.pause_flow(flow=w.flow, by=by, reason="Storm")),
     "resume_flow": Service("pause_flow", "flow.resumed", lambda w, by: services.resume_flow(flow=w.flow, by=by)),
