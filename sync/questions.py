@@ -14,6 +14,7 @@ from sync.connectors.auth import METHODS
 from sync.core.records import Probe, Side
 from sync.engine.connect import CallLog, open_connector
 from sync.errors import SyncError
+from sync.lacking import lacking
 from sync.models import Connection, Flow, Question
 from sync.models.connection import ConnectionHealth
 from sync.models.question import QuestionKind, QuestionState
@@ -79,13 +80,13 @@ def _test(connection: Connection) -> dict[str, Any]:
     log = CallLog(None, {Side(connection.system): connection})
     with closing(open_connector(connection, log)) as connector:
         probes = [connector.probe(name, key) for name, key in _wanted(connection)]
+        of_flows = lacking(connection, connector, probes[0])
     log.save()
     findings: dict[tuple[str, str], dict[str, str]] = {}
-    for probe in probes:
-        for finding in probe.findings:
-            findings.setdefault((finding.code, finding.text), {
-                "code": finding.code, "status": finding.status, "text": finding.text, "advice": finding.advice,
-            })  # fmt: skip
+    for finding in (*(each for probe in probes for each in probe.findings), *of_flows):
+        findings.setdefault((finding.code, finding.text), {
+            "code": finding.code, "status": finding.status, "text": finding.text, "advice": finding.advice,
+        })  # fmt: skip
     first = probes[0]
     identity = _check_identity(connection, first)
     return {

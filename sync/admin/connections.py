@@ -33,8 +33,8 @@ LOGIN_FIELDS = {"url", "auth", "username", "audience", "key_id", "ca_bundle"}
 TEST = rules(
     permission="sync.test_connection",
     title=lambda connection: f"Test {connection.name}?",
-    description="A worker logs in and asks the platform who we are, what we may do and how many calls are left: "
-    "about five calls, nothing is written.",
+    description="A worker logs in and asks the platform who we are, what we may do, how many calls are left and what each flow "
+    "lacks: about six calls and two for each flow; nothing is written.",
     submit="Test connection",
 )
 

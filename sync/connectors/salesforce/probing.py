@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -13,9 +14,16 @@ from sync.connectors.salesforce.metadata import describe
 from sync.connectors.salesforce.org import Org
 from sync.connectors.salesforce.reading import all_rows
 from sync.core.records import Probe, Schema
-from sync.errors import SchemaError, TransientError
+from sync.errors import SchemaError, SyncError, TransientError
 
 LOW_BUDGET = 0.1  # of the org's daily calls
+_TOO_MUCH = {
+    "PermissionsModifyAllData": "Modify All Data",
+    "PermissionsViewAllData": "View All Data",
+    "PermissionsManageUsers": "Manage Users",
+    "PermissionsCustomizeApplication": "Customize Application",
+    "PermissionsAuthorApex": "Author Apex",
+}
 
 
 def probe(org: Org, name: str, key_field: str) -> Probe:
@@ -31,6 +39,7 @@ def probe(org: Org, name: str, key_field: str) -> Probe:
     _version(org, versions, findings)
     _clock(org, findings)
     findings.attempt("budget", lambda: _budget(org, findings))
+    _excess(org, findings)
     if name:
         schema = findings.attempt("object", lambda: describe(org, name))
         if schema:
@@ -90,6 +99,20 @@ def _budget(org: Org, findings: Findings) -> None:
         findings.warning("budget", text, "Runs are deferred when none are left; see what else uses the API.")
     else:
         findings.ok("budget", text)
+
+
+def _excess(org: Org, findings: Findings) -> None:
+    """Permissions of the user beyond what any flow needs; an org that does not tell is not asked further.
+
+    Source: Object Reference, UserPermissionAccess: the permissions of whoever asks, without View Setup.
+    """
+    with suppress(SyncError):
+        named = ", ".join(_TOO_MUCH)
+        rows = org.query(f"SELECT {named} FROM UserPermissionAccess LIMIT 1")["records"]  # noqa: S608
+        more = [label for name, label in _TOO_MUCH.items() if rows and rows[0].get(name) is True]
+        if more:
+            advice = "Take them away; the permission set in deploy/salesforce gives what the recipes need."
+            findings.warning("excess", f"The user has {', '.join(more)}: more than any flow needs.", advice)
 
 
 def _object(schema: Schema, key_field: str, findings: Findings) -> None:

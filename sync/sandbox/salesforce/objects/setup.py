@@ -1,4 +1,4 @@
-"""The org itself and its record types: read only, there to be asked about."""
+"""The org itself, its record types and what its users may do: read only, there to be asked about."""
 
 from __future__ import annotations
 
@@ -38,6 +38,25 @@ register(
             read_only(text("DeveloperName", "Record Type Name", 80)),
             read_only(text("SobjectType", "SObject Type Name", 40)),
             read_only(flag("IsActive", "Active")),
+            *AUDIT,
+        ),
+    ),
+    # Of whoever asks. Here of everybody: its one row, if it was seeded, stands for all users.
+    SObject(
+        name="UserPermissionAccess",
+        label="User Permission Access",
+        plural="User Permission Access",
+        prefix="0UA",
+        createable=False,
+        updateable=False,
+        deletable=False,
+        fields=(
+            ID,
+            read_only(flag("PermissionsModifyAllData", "Modify All Data")),
+            read_only(flag("PermissionsViewAllData", "View All Data")),
+            read_only(flag("PermissionsManageUsers", "Manage Users")),
+            read_only(flag("PermissionsCustomizeApplication", "Customize Application")),
+            read_only(flag("PermissionsAuthorApex", "Author Apex")),
             *AUDIT,
         ),
     ),
