@@ -622,7 +622,7 @@ def drop_action(*, action: ActionRun, by: User | None, reason: str) -> None:
 
 
 def look_at_payload(
-    *, target: ActionRun | Conflict | DeadLetter | Event | RecordLink | RemoteCall, by: User | None
+    *, target: ActionRun | Conflict | DeadLetter | Event | Flow | RecordLink | RemoteCall, by: User | None
 ) -> None:
     """Note in the audit log that a person opened decrypted values: one entry per person, record and hour."""
     require(by, "sync.view_payload")

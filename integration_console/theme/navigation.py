@@ -116,6 +116,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Govern",
         (
             Entry("Audit log", "history", "sync.auditentry"),
+            Entry("Report", "bar_chart", "sync.recordlink", page="report"),
             Entry("People", "person", "auth.user"),
             Entry("Roles", "badge", "auth.group"),
             Entry("Workers", "memory", "sync.worker", _silent_workers, "warning"),

@@ -180,6 +180,7 @@ LEFT_OUT = {
     "sync.Partition": "a first load that had not ended is asked for anew",
     "sync.BulkJob": "likewise",
     "sync.LoginTally": "attempts to log in within a quarter of an hour",
+    "sync.ReportToken": "made anew, so that no old one opens a restored console",
     "sync.Question": "answers of the moment",
     "sync.CachedSchema": "asked of the platform again",
     "sync.CallCount": "the platform tells what is left of its window",

@@ -16,6 +16,7 @@ from sync.models.partition import BulkJob, Partition
 from sync.models.picture import Picture
 from sync.models.question import Question
 from sync.models.reconciliation import Reconciliation, Sighting, Suspect
+from sync.models.report import ReportToken
 from sync.models.routing import HandOver, Placement
 from sync.models.run import Run
 from sync.models.schema import CachedSchema
@@ -49,6 +50,7 @@ __all__ = [
     "Reconciliation",
     "RecordLink",
     "RemoteCall",
+    "ReportToken",
     "Revision",
     "Run",
     "Schedule",

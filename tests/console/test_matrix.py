@@ -65,6 +65,7 @@ ACTIONS = {
 OTHERS = {
     **dict.fromkeys(("index", "login", "password_change", "password_change_done", "jsi18n", "search"), ALL + "-"),
     **dict.fromkeys(("recipes", "recipe", "recipe_check", "trace", "overview"), ALL),
+    "report": ALL, "report_csv": ALL, "report_token": "A", "report_token_revoke": "A", "report_json": "",
     "recipe_use": "MA", "trace_sync": "OA", "oauth_leave": ALL + "-", "oauth_callback": "A",
     "autocomplete": "", "view_on_site": ALL + "-", "app_list": ALL + "-",  # nothing there for anybody
 }  # fmt: skip
@@ -164,7 +165,7 @@ def part(route: str, placeholder: str) -> str:
         app, model = re.search(r"admin/(\w+)/(\w+)/", route).groups()
         row = target(apps.get_model(app, model))
         return str(row.pk) if row else "1"
-    return {"name": "incident-case", "content_type_id": "1"}.get(placeholder, "x")
+    return {"name": "incident-case", "content_type_id": "1", "pk": "1"}.get(placeholder, "x")
 
 
 def target(model: type[Model]) -> Model | None:
