@@ -160,7 +160,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     page_template = "console/dead_letter.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        return super().get_queryset(request).select_related("flow")
+        return super().get_queryset(request).select_related("flow").defer("content_sealed")
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view(self.causes)

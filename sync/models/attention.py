@@ -67,8 +67,13 @@ class DeadLetter(UUIDKey):
                 name="one_open_dead_letter_a_record",
             )
         ]
-        # The open ones, asked for at each poll.
-        indexes = [models.Index(fields=["flow", "state"], name="letters_of_a_flow")]
+        indexes = [
+            # The open ones, asked for at each poll.
+            models.Index(fields=["flow", "state"], name="letters_of_a_flow"),
+            # The list, newest first; of the open ones alone, whose number stands in the menu of every page.
+            models.Index(fields=["-last_at", "-id"], name="letters_by_time"),
+            models.Index(fields=["state", "-last_at", "-id"], name="letters_of_a_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.record_number or self.record_id}: {self.code}"
@@ -152,6 +157,7 @@ class Conflict(UUIDKey):
                 fields=["link", "row"], condition=Q(state="open"), name="one_open_conflict_a_field"
             )
         ]
+        indexes = [models.Index(fields=["-at", "-id"], name="conflicts_by_time")]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.get_state_display()}"

@@ -68,7 +68,7 @@ class RecordLink(UUIDKey):
     fields = Sealed("fields_sealed")
 
     class Meta:
-        ordering = ("-created_at",)
+        ordering = ("-id",)  # by birth, as keys are: sorting needs no index of its own
         default_permissions = ("view",)
         permissions = [
             ("view_payload", "Can see field values"),
