@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -397,7 +398,10 @@ def _plain(value: Any, side: Side, kind: str) -> Any:
             return value.strip().lower() in ("true", "1", "yes")
         if kind in _NUMBERS:
             with suppress(ValueError):
-                return int(value) if value.strip().lstrip("-").isdecimal() else float(value)
+                number = int(value) if value.strip().lstrip("-").isdecimal() else float(value)
+                return (
+                    number if isinstance(number, int) or math.isfinite(number) else value
+                )  # JSON has no such number: it would say null
     return value
 
 

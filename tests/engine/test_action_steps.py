@@ -403,3 +403,16 @@ def test_an_address_that_no_message_can_hold_is_a_dead_letter(
     assert run.status == "partial"
     assert only_letter().code == "NO_ADDRESS"
     assert not mailoutbox
+
+
+def test_what_is_no_number_does_not_blank_the_field_of_one(onboarding, pair: Pair) -> None:
+    case = case_of(pair, Description="nan", ServiceNow_Score__c=0.5)
+    flow = onboarding({
+        "name": "score", "do": "update", "in": "salesforce", "table": "Case", "id": "{salesforce.Id}",
+        "values": {"ServiceNow_Score__c": "{salesforce.Description}"},
+    })  # fmt: skip
+
+    run_now(flow)
+
+    assert pair.salesforce.rows("Case", Id=case["Id"])[0]["ServiceNow_Score__c"] == 0.5
+    assert only_letter()
