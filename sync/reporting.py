@@ -109,12 +109,12 @@ def report(flow: Flow, *, with_values: bool, at_most: int = PAIRS, now: datetime
         pairs=len(links),
         complete=len(mine) <= at_most and len(looked_at) < LOOKED_AT,
         by={
-            "pair": _counted((link.get_state_display(),) * 2 for link in links),
+            "link state": _counted((link.get_state_display(),) * 2 for link in links),
             **_by_value(flow, rows, bases),
             "last change": _aged(
                 ((link.servicenow_changed_at, link.salesforce_changed_at) for link in links), now
             ),
-            "paired for": _aged(((link.created_at, link.created_at) for link in links), now),
+            "age of the pair": _aged(((link.created_at, link.created_at) for link in links), now),
         },
         spans=_spans(rows, bases) if with_values else (),
         disagreements=_disagreements(flow, now),

@@ -53,7 +53,7 @@ def test_who_may_not_see_values_sees_counts_without_them_and_who_may_is_noted(as
     viewer, operator = as_role("viewer"), as_role("operator")
 
     seen = viewer.get(PAGE).content.decode()
-    assert "By pair" in seen
+    assert "By link state" in seen
     assert "By state" not in seen
     assert not AuditEntry.objects.filter(action="payload.opened", object_type="sync.flow").exists()
     for _ in range(2):
