@@ -225,6 +225,13 @@ class RowsInline(TabularInline):
     tab = True
     show_change_link = False
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Told by the column's name to a screen reader: a row of a table has no label of its own."""
+        found = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if found is not None:
+            found.widget.attrs.setdefault("aria-label", str(found.label or db_field.verbose_name))
+        return found
+
 
 class ShownInline(RowsInline):
     """Rows that are only shown."""
