@@ -21,7 +21,6 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from mappings.models import FieldRow
 from sync import audit, revisions
 from sync.actor import NOBODY, current_actor
 from sync.core.records import Side
@@ -377,7 +376,7 @@ def retry_dead_letters(*, letters: Iterable[DeadLetter], by: User | None) -> int
     with transaction.atomic():
         chosen = _open_ones(letters)
         apart = _plan_again(chosen)
-        _wait(
+        wait_again(
             (
                 (letter.flow_id, Side(letter.side).other, letter.record_id, letter.record_number)
                 for letter in chosen
@@ -454,7 +453,7 @@ def _open_ones(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
     return [letter for part in _parts(keys) for letter in still.filter(pk__in=part)]
 
 
-def _wait(records: Iterable[tuple[int, str, str, str]], message: str) -> None:
+def wait_again(records: Iterable[tuple[int, str, str, str]], message: str) -> None:
     """Have these records read and planned again by the next run: flow, side, id and number of each."""
     now = timezone.now()
     rows = {
@@ -494,7 +493,7 @@ def resolve_conflicts(
             _refuse_overtaken(conflict, seen)
         for conflict in chosen:
             Conflict.objects.filter(pk=conflict.pk).update(choice=side, resolved_by=by)
-        _wait(map(_record_of, chosen), f"Conflict resolved by {current_actor().name}")
+        wait_again(map(record_of, chosen), f"Conflict resolved by {current_actor().name}")
         audit.record(
             "conflicts.resolved",
             after={
@@ -519,44 +518,9 @@ def _refuse_overtaken(conflict: Conflict, seen: str | None) -> None:
         )
 
 
-def _record_of(conflict: Conflict) -> tuple[int, str, str, str]:
+def record_of(conflict: Conflict) -> tuple[int, str, str, str]:
     link = conflict.link
     return link.flow_id, SideChoices.SERVICENOW, link.servicenow_id, link.servicenow_number
-
-
-def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) -> int:
-    """Have `policy` decide from now on where both sides change this field; returns how many open conflicts it decides now.
-
-    Publishes the flow with that change alone: Refused where others are drafted.
-    """
-    for permission in ("sync.publish_flow", "sync.change_flow", "sync.resolve_conflict"):
-        require(by, permission)
-    with transaction.atomic():
-        flow = Flow.objects.select_for_update(of=("self",)).get(pk=conflict.link.flow_id)
-        row = FieldRow.objects.filter(pk=conflict.row, mapping=flow).first()
-        if row is None:
-            raise Refused(
-                f"{flow.name} maps {conflict.field} no more. This conflict closes with the next run."
-            )
-        if revisions.differs(flow):
-            raise Refused(
-                f"{flow.name} has other changes that are not published. Publish or undo them first."
-            )
-        before = row.conflict
-        FieldRow.objects.filter(pk=row.pk).update(conflict=policy)
-        audit.record(
-            "conflict.made_rule", flow, before={"field": row.salesforce, "on conflict": before or "as the flow"},
-            after={"field": row.salesforce, "on conflict": policy, "reason": reason},
-        )  # fmt: skip
-        publish_flow(
-            flow=flow, by=by, reason=f"{row.salesforce}, both sides changed: {policy}. {reason}"[:255]
-        )
-        same = Conflict.objects.filter(link__flow=flow, row=row.pk, state=ConflictState.OPEN, choice="")
-        waiting = list(same.select_related("link").defer("values_sealed", "link__base_sealed", "link__fields_sealed"))  # fmt: skip
-        _wait(map(_record_of, waiting), f"A rule was made by {current_actor().name}")
-    with suppress(Refused):  # else the active run, or the next one, takes them from the waiting list
-        request_run(flow=flow, by=None, kind=RunKind.RETRY)
-    return len(waiting)
 
 
 def ignore_dead_letters(*, letters: Iterable[DeadLetter], by: User | None, reason: str) -> int:

@@ -24,6 +24,7 @@ from sync.core.records import Side
 from sync.models import Conflict
 from sync.models.attention import ConflictState
 from sync.models.base import SideChoices
+from sync.ruling import make_rule
 
 NAMES = dict(SideChoices.choices)
 STAYS = "If either side changes before that, the conflict stays open and shows the new values."
@@ -190,7 +191,7 @@ class ConflictAdmin(ReadOnlyAdmin):
 
     @console_action("Make it a rule", MAKE_RULE, icon="gavel")
     def make_rule(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
-        count = services.make_rule(
+        count = make_rule(
             conflict=target, policy=answers["policy"], reason=answers["reason"], by=person(request)
         )
         said = "1 open conflict" if count == 1 else f"{count:,} open conflicts"

@@ -1,0 +1,50 @@
+"""A person's choice in one conflict that becomes the rule for its field."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from mappings.models import FieldRow
+from sync import audit, revisions, services
+from sync.actor import current_actor
+from sync.models import Conflict, Flow
+from sync.models.attention import ConflictState
+from sync.models.run import RunKind
+
+
+def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) -> int:
+    """Have `policy` decide from now on where both sides change this field; returns how many open conflicts it decides now.
+
+    Publishes the flow with that change alone: Refused where others are drafted.
+    """
+    for permission in ("sync.publish_flow", "sync.change_flow", "sync.resolve_conflict"):
+        services.require(by, permission)
+    with transaction.atomic():
+        flow = Flow.objects.select_for_update(of=("self",)).get(pk=conflict.link.flow_id)
+        row = FieldRow.objects.filter(pk=conflict.row, mapping=flow).first()
+        if row is None:
+            raise services.Refused(
+                f"{flow.name} maps {conflict.field} no more. This conflict closes with the next run."
+            )
+        if revisions.differs(flow):
+            raise services.Refused(
+                f"{flow.name} has other changes that are not published. Publish or undo them first."
+            )
+        before = row.conflict
+        FieldRow.objects.filter(pk=row.pk).update(conflict=policy)
+        audit.record(
+            "conflict.made_rule", flow, before={"field": row.salesforce, "on conflict": before or "as the flow"},
+            after={"field": row.salesforce, "on conflict": policy, "reason": reason},
+        )  # fmt: skip
+        services.publish_flow(
+            flow=flow, by=by, reason=f"{row.salesforce}, both sides changed: {policy}. {reason}"[:255]
+        )
+        same = Conflict.objects.filter(link__flow=flow, row=row.pk, state=ConflictState.OPEN, choice="")
+        waiting = list(same.select_related("link").defer("values_sealed", "link__base_sealed", "link__fields_sealed"))  # fmt: skip
+        services.wait_again(map(services.record_of, waiting), f"A rule was made by {current_actor().name}")
+    with suppress(services.Refused):  # else the active run, or the next one, takes them from the waiting list
+        services.request_run(flow=flow, by=None, kind=RunKind.RETRY)
+    return len(waiting)
