@@ -81,7 +81,7 @@ class FieldRowInline(RowsInline):
         if field is not None and db_field.name == "transform":
             field.widget.attrs.update(NAMES)
         if field is not None and db_field.name == "value_map":
-            field.empty_label = "none"  # type: ignore[attr-defined]
+            field.empty_label = "none"
             # Value maps have a page of their own; buttons beside each row would take the room of a column.
             for power in ("can_add_related", "can_change_related", "can_delete_related", "can_view_related"):
                 setattr(field.widget, power, False)
