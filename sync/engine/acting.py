@@ -9,7 +9,7 @@ or by the condition that the step names for it, and waits in doubt for a person 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -257,7 +257,7 @@ class Acting:
             work.put(what, NOTHING_DONE) if not said.makes_list else work.put_rows(what, {})
             self.agenda.skip(work, what)
         elif none == "skip":
-            self._skip_rest(work)
+            self._skip_rest(work, what.audience)
         elif none == "wait" and not self.agenda.is_impatient(work):
             self.agenda.wait(work, step, "FOUND_NONE", message)
         elif none == "wait":
@@ -266,11 +266,16 @@ class Acting:
         else:
             self.agenda.refuse(work, step, Failure("FOUND_NONE", message, rule=rule, advice=advice))
 
-    def _skip_rest(self, work: Work) -> None:
+    def _skip_rest(self, work: Work, audience: str) -> None:
         """Nothing was found, and so there is nothing to do: for all, or for the audience that it was looked up for."""
-        while (what := next(due(work.action, work.results, work.stuck()), None)) is not None:
+        while (what := next(self._left(work, audience), None)) is not None:
             work.put(what, NOTHING_DONE) if not what.step.makes_list else work.put_rows(what, {})
             self.agenda.skip(work, what)
+
+    @staticmethod
+    def _left(work: Work, audience: str) -> Iterator[Due]:
+        found = due(work.action, work.results, work.stuck())
+        return (what for what in found if not audience or what.audience == audience)
 
     # Writing
 

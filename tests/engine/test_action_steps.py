@@ -357,6 +357,18 @@ def test_each_row_of_a_list_is_an_audience_and_one_that_is_refused_keeps_no_othe
     assert only_letter().code == "EMPTY_TEXT"
 
 
+def test_a_row_for_which_nothing_is_found_is_skipped_alone(onboarding, pair: Pair, vpn: str) -> None:
+    case_of(pair, Description="Fax line;Site-to-site VPN;Telex")
+    products = {"name": "products", "do": "list", "of": "{salesforce.Description}"}
+    item = {**ITEM, "query": "name={steps.products.value}^active=true", "none": "skip"}
+    flow = onboarding(products, item, ORDER)
+
+    run_now(flow)
+
+    assert len(pair.servicenow.rows("sc_request")) == 1
+    assert statuses(flow) == ["done"]
+
+
 def test_rows_told_apart_by_a_value_leave_it_nowhere_in_the_clear(onboarding, pair: Pair) -> None:
     address = "a.person.with.quite.a.long.name@acme.example"
     pair.salesforce.add("Contact", LastName="Anglin", Email=address)
