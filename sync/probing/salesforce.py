@@ -43,10 +43,11 @@ Ask = Callable[[Ground], Verdict]
 
 
 def survey(reader: Reader, places: Sequence[Place]) -> Ground:
-    """Describe the object. Raises SyncError if the org does not answer."""
+    """Describe Case, or the first object where no flow uses it. Raises SyncError if the org does not answer."""
     base = f"/services/data/v{reader.profile.api_version or DEFAULT_API_VERSION}"
     reader.fetch(base)
-    place = places[0] if places else Place("Case")
+    first = places[0] if places else Place("Case")
+    place = next((place for place in places if place.name == "Case"), first)
     bare = Ground(reader, base, place, {})
     return Ground(reader, base, place, fields_of(bare.describe(place.name)))
 
