@@ -42,7 +42,7 @@ class Deciding(Meeting, Settling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.deleting = Deleting(self.context, self.connectors)
+        self.deleting = Deleting(self.context)
 
     def decide(
         self,
@@ -216,7 +216,7 @@ class Deciding(Meeting, Settling):
         doubts: Mapping[Side, Histories],
     ) -> None:
         """Pairs of which `side` shows no record: those that it says were deleted follow the policy, others need a person."""
-        gone = self.deleting.proven(side, [item.id_on(side) for item in items]) if items else set()
+        gone = self.proven(side, [item.id_on(side) for item in items])
         may = self._may_bury(side, sum(item.id_on(side) in gone and _lives(item) for item in items))
         for item in items:
             assert item.link is not None
@@ -288,8 +288,9 @@ class Deciding(Meeting, Settling):
         if item.found:
             self.deleting.plan(item, item.to)
         else:
-            # Made and deleted since the backup: nothing tells what of the record that is left was seen over there.
+            # Nothing tells what of the record that is left was seen over there: the pair is a tombstone from its birth.
             item.operation, item.tombstone = Operation.DELETE, TOMBSTONE[item.to]
+            item.link.state = item.tombstone
             item.rest(Outcome.DELETED)
 
     def _may_bury(self, side: Side, count: int) -> bool:

@@ -7,13 +7,12 @@ more disappear than a flow's guard allows, nothing acts until a person has looke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from mappings.apply import CompiledRow, canonical
-from sync.connectors.base import Connector
 from sync.core.merge import Base
 from sync.core.planner import FieldWrite, target_of
 from sync.core.records import Operation, Outcome, Side
@@ -41,7 +40,6 @@ class Policy(StrEnum):
 @dataclass
 class Deleting:
     context: Context
-    connectors: Mapping[Side, Connector]
 
     def policy(self, side: Side) -> Policy:
         """What happens to the other record when one is deleted on `side`."""
@@ -51,13 +49,6 @@ class Deleting:
     def _settings(self) -> Mapping[str, Any]:
         found = self.context.settings["options"].get("deletions") or {}
         return found if isinstance(found, dict) else {}
-
-    def proven(self, side: Side, ids: Iterable[str]) -> set[str]:
-        """Which of these records, none of which is shown any more, the platform says were deleted."""
-        asked = list(ids)
-        if not asked:
-            return set()
-        return {found.id for found in self.connectors[side].deleted(self.context.name(side), ids=asked)}
 
     def allowed(self, links: int) -> int:
         """How many pairs of so many may go in one run unasked."""

@@ -89,6 +89,7 @@ class Meeting(Planning):
         found = self.connectors[other].read(
             self.context.name(other), free, self.context.fields(other), self.context.number_field(other)
         ) if free else {}  # fmt: skip
+        gone = self.proven(other, [id for id in free if id not in found])
         for item in items:
             id = named.get(item.record.id, "")
             if side is Side.SERVICENOW and id in found and self.context.is_anothers(found[id].values):
@@ -97,6 +98,10 @@ class Meeting(Planning):
                 item.rest(Outcome.UNCHANGED)  # the write that made it settles it
             elif id in found:
                 self._pair(item, found[id], looks, born_in=other)
+            elif id in gone:
+                item.to = other
+                item.notes.append(f"{failures.NAMES[other]} has deleted {id}, which this record names.")
+                self._meet_deleted(item, id, looks[other])
             elif id and id not in held:
                 item.operation, item.to = Operation.ADOPT, other
                 item.fail(failures.named_missing(item, id, other))
@@ -154,6 +159,14 @@ class Meeting(Planning):
                 item.fail(failures.twin(self.context, item, to, names))
             else:
                 self._pair(item, carriers[0], looks, born_in=side)
+
+    def proven(self, side: Side, ids: Sequence[str]) -> set[str]:
+        """Which of these records, none of which is shown any more, the platform says were deleted."""
+        return (
+            {found.id for found in self.connectors[side].deleted(self.context.name(side), ids=ids)}
+            if ids
+            else set()
+        )
 
     def _deleted_carriers(self, to: Side, keys: Sequence[tuple[str, str]]) -> Mapping[str, str]:
         """Of counterparts that we may have made without knowing it: those that people have deleted since, by key."""

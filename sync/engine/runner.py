@@ -132,6 +132,8 @@ class Runner(Paging):
         for side in Side:
             if followed and self.run.lane == Lane.LIVE and not self.store.dry:
                 self._follow_deletions(side)
+        if followed and self.run.lane == Lane.LIVE and not self.store.dry:
+            self._seek_restored(Side.SERVICENOW)
 
     def _hand_over(self, begin: Callable[[Run, str], bool]) -> None:
         """Leave a large table to a first load beside this lane, which from now on follows what changes.
@@ -184,6 +186,18 @@ class Runner(Paging):
             missing = self._by_id(side.other, ids[start : start + self.page_size], entered=False)
             tombstones.entomb(self.store, [gone[id] for id in missing], TOMBSTONE[side])
         tombstones.follow_from(self.store, side, began - self.context.overlap)
+
+    def _seek_restored(self, side: Side) -> None:
+        """A restored record of ServiceNow has its old stamps, so that no poll meets it; Salesforce stamps one anew."""
+        buried = tombstones.may_be_back(self.store, side)
+        if buried is None:
+            return
+        if ids := [link.end(side) for link in buried]:
+            self._step(f"looking for restored records of {side}")
+            back = list(self._connectors[side].read(self.context.name(side), ids, (), ""))
+            for start in range(0, len(back), self.page_size):
+                self._by_id(side, back[start : start + self.page_size], entered=False)
+        tombstones.looked_for(self.store, side, buried)
 
     def _begin_side(self, side: Side, *, followed: bool) -> None:
         """Settle where the first poll of a side starts, as far as that depends on the moment.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 
 from sync.core.records import Side
 from sync.engine import lease as leases
 from sync.engine.bulk import chunks
+from sync.engine.deleting import TOMBSTONE
 from sync.engine.failures import NAMES
 from sync.engine.store import Store
 from sync.models import Checkpoint, Conflict, DeadLetter, Flow, RecordLink
@@ -17,6 +19,9 @@ from sync.models.attention import ConflictState, DeadLetterState
 from sync.models.link import LinkState
 
 STREAM = "deletions"  # has a checkpoint of its own on each side
+RETURNS = "returns"  # so have looks for restored records
+BETWEEN_LOOKS = timedelta(minutes=10)
+MOST_LOOKED_AT = 500  # at a time: a few calls; of more, each has its turn
 
 
 def followed_until(store: Store, side: Side) -> datetime | None:
@@ -30,6 +35,23 @@ def follow_from(store: Store, side: Side, watermark: datetime) -> None:
         kept = store.checkpoint(side, STREAM)
         Checkpoint.objects.filter(pk=kept.pk).update(watermark=watermark, completed_at=store.now())
         Flow.objects.filter(pk=store.context.flow.pk, deletions_allowance__gt=0).update(deletions_allowance=0)
+
+
+def may_be_back(store: Store, side: Side) -> Sequence[RecordLink] | None:
+    """Tombstones whose turn it is to be looked for among the living of `side`; None until a look is due."""
+    kept = store.checkpoint(side, RETURNS)
+    if kept.completed_at is not None and store.now() < kept.completed_at + BETWEEN_LOOKS:
+        return None
+    after = UUID(hex=kept.poll_id) if kept.poll_id else UUID(int=0)
+    mine = RecordLink.objects.filter(flow=store.context.flow, state=TOMBSTONE[side], pk__gt=after)
+    return list(mine.order_by("pk")[:MOST_LOOKED_AT])
+
+
+def looked_for(store: Store, side: Side, links: Sequence[RecordLink]) -> None:
+    """Whoever of these is back has been read. The next look goes on behind them, or begins anew."""
+    last = links[-1].pk.hex if len(links) == MOST_LOOKED_AT else ""
+    kept = store.checkpoint(side, RETURNS)
+    Checkpoint.objects.filter(pk=kept.pk).update(poll_id=last, completed_at=store.now())
 
 
 def pause(store: Store, side: Side, count: int, limit: int) -> None:

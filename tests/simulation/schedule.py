@@ -98,10 +98,10 @@ def draw(seed: int, flow: str = "") -> Schedule:
 
 
 def _drawn(rng: random.Random, seed: int) -> str:
-    """Nearly one in ten is about what people say and attach; the others are what they were before anybody did."""
+    """One in ten is about what people say and attach; the others are what they were before anybody did."""
     plain = rng.choice(list(FLOWS))
     talking = random.Random(f"flow of {seed}").choice(list(TALKING))
-    return talking if seed % 10 == 9 and not deletes(talking) else plain  # who deletes stands apart
+    return talking if seed % 10 == 9 else plain
 
 
 def _delete_and_restore(rng: random.Random, steps: list[Step]) -> None:

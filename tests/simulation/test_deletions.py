@@ -48,6 +48,25 @@ def test_an_update_that_is_executed_late_does_not_undo_the_closing_of_its_record
     assert [row["state"] for row in play.told.rows[Side.SERVICENOW]] == ["7"]
 
 
+@pytest.mark.parametrize("flow", ["closes", "unlinks", "one-way-closes"])
+def test_an_incident_that_comes_back_with_its_old_stamps_is_found(bench: Bench, flow: str) -> None:
+    """Long after the overlap, so that no poll meets it."""
+    gone = (*stories.PAIR, ("delete", Side.SERVICENOW, 0), *stories.RUN, ("wait", 100_000.0), *stories.RUN)
+    play = Play(bench, stories.story(*gone, ("undelete", Side.SERVICENOW), flow=flow))
+
+    assert play.run() == []
+    assert len(play.told.rows[Side.SERVICENOW]) == 1
+
+
+def test_a_case_that_names_an_incident_in_the_bin_is_its_pair_once_that_is_restored(bench: Bench) -> None:
+    met = (("meet",), ("delete", Side.SERVICENOW, 0), ("wait", 320.0), *stories.RUN)
+    play = Play(bench, stories.story(*met, ("undelete", Side.SERVICENOW), flow="talks-and-closes"))
+
+    assert play.run() == []
+    assert play.told.letters == []
+    assert [len(rows) for rows in play.told.rows.values()] == [1, 1]
+
+
 def test_a_case_whose_deletion_is_told_by_our_own_update_meets_the_policy_like_any_other(
     bench: Bench,
 ) -> None:
