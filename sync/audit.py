@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -170,8 +170,31 @@ def verify() -> Iterator[Fault]:
 
     That its newest entries were cut off is not seen in what is left: compare their number with one noted elsewhere.
     """
-    previous, expected = _beginning()
-    for entry in AuditEntry.objects.order_by("number").iterator():
+    return _walk(AuditEntry.objects.order_by("number").iterator(), *_beginning())
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Entries `since` to `until` were looked at, which is the whole log or its end; `fault`: the first, if any."""
+
+    since: int
+    until: int
+    whole_log: bool
+    fault: Fault | None
+
+
+def check_newest(count: int) -> Checked:
+    """As `verify`, of so many of the newest entries; the one before them is taken as it stands."""
+    entries = list(AuditEntry.objects.order_by("-number")[: count + 1])[::-1]
+    whole_log = len(entries) <= count
+    beginning = _beginning() if whole_log else (entries[0].mac, entries[0].number + 1)
+    looked_at = entries if whole_log else entries[1:]
+    since, until = (looked_at[0].number, looked_at[-1].number) if looked_at else (0, 0)
+    return Checked(since, until, whole_log, next(_walk(looked_at, *beginning), None))
+
+
+def _walk(entries: Iterable[AuditEntry], previous: str, expected: int) -> Iterator[Fault]:
+    for entry in entries:
         if entry.number != expected:
             yield Fault(expected, f"entries {expected} to {entry.number - 1} are missing")
         elif entry.previous_mac != previous:

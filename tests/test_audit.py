@@ -69,6 +69,25 @@ def test_an_edited_entry_is_found(entries: list[AuditEntry], edit: dict[str, Any
     assert {number for number, _ in faults()} <= {3, 4}
 
 
+def test_the_newest_alone_are_checked_against_the_one_before_them(entries: list[AuditEntry]) -> None:
+    def fault(count: int) -> int | None:
+        found = audit.check_newest(count).fault
+        return found.number if found else None
+
+    whole, end = audit.check_newest(5), audit.check_newest(2)
+    assert (whole.since, whole.until, whole.whole_log, whole.fault) == (1, 5, True, None)
+    assert (end.since, end.until, end.whole_log, end.fault) == (4, 5, False, None)
+
+    past_the_model().filter(number=2).update(actor_name="Bob")
+    assert (fault(3), fault(4), fault(99)) == (None, 2, 2)
+    past_the_model().filter(number=4).delete()
+    assert fault(2) == 4  # the third and the fifth are left of the three: what lay between them is missing
+
+
+def test_of_an_empty_log_nothing_was_checked() -> None:
+    assert audit.check_newest(9) == audit.Checked(0, 0, True, None)
+
+
 def test_an_entry_said_to_be_of_an_unknown_key_is_found(entries: list[AuditEntry]) -> None:
     past_the_model().filter(number=3).update(key_id="forged")
 

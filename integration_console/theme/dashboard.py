@@ -105,9 +105,7 @@ def _facts(now: datetime) -> dict[str, Any]:
     causes = list(groups.annotate(count=Count("pk")).order_by("-count", "code"))
     return {
         **Conflict.objects.filter(state="open").aggregate(conflicts=Count("pk"), oldest_conflict=Min("at")),
-        "causes": [
-            {**cause, "url": _list("deadletter", state="open", code=cause["code"])} for cause in causes[:4]
-        ],
+        "causes": [{**cause, "url": reverse("admin:sync_deadletter_causes")} for cause in causes[:4]],
         "dead_letters": sum(cause["count"] for cause in causes),
         **Waiting.objects.aggregate(waiting=Count("pk"), in_doubt=Count("pk", filter=Q(reason="in_doubt"))),
         "doubtful_actions": ActionRun.objects.filter(status="in_doubt").count(),

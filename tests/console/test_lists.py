@@ -28,7 +28,7 @@ LIST_QUERIES = {
     "sync_actionrun": 13,
     "sync_remotecall": 12,
     "sync_connection": 10,
-    "sync_auditentry": 13,
+    "sync_auditentry": 16,
     "sync_worker": 10,
     "mappings_valuemap": 10,
     "mappings_usertable": 10,
