@@ -109,7 +109,9 @@ class Ingest:
         for row in rows:
             # Of a job that got no data, such as one that was aborted, even the heading has no columns of ours.
             if self._key not in row:
-                raise TransientError("Salesforce answered a job's results without our key.", code="bad_answer")
+                raise TransientError(
+                    "Salesforce answered a job's results without our key.", code="bad_answer"
+                )
             yield row
 
 
