@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -72,6 +72,15 @@ class ValueMapSpec:
     unmapped_to_salesforce: tuple[str, str] = ("fail", "")
     unmapped_to_servicenow: tuple[str, str] = ("fail", "")
     along: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def entries(self) -> Iterator[tuple[str, str, Direction]]:
+        """(ServiceNow value, Salesforce value, direction) of each entry; one that goes both ways is one."""
+        for here, there in self.to_salesforce.items():
+            both = self.to_servicenow.get(there) == here
+            yield here, there, Direction.BOTH if both else Direction.TO_SALESFORCE
+        for there, here in self.to_servicenow.items():
+            if self.to_salesforce.get(here) != there:
+                yield here, there, Direction.TO_SERVICENOW
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

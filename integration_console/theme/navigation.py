@@ -99,6 +99,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Map",
         (
+            Entry("Drafts", "edit_note", "sync.revision", page="drafts"),
             Entry("Value maps", "swap_horiz", "mappings.valuemap"),
             Entry("User tables", "group", "mappings.usertable"),
             Entry("Routing tables", "alt_route", "mappings.routingtable"),

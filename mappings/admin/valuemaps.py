@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -124,7 +125,13 @@ class ValueMapAdmin(ConfigurationAdmin):
         if names := ", ".join(users):
             messages.warning(
                 request,
-                f"Runs go on with the map as it was published: to use this one, open and save {names}.",
+                format_html(
+                    'Runs go on with the map as it was published. Flows that use it: {}. <a class="ic-link" href="{}?map={}">See what '
+                    "differs and publish</a>",
+                    names,
+                    reverse("drafts"),
+                    form.instance.pk,
+                ),
             )
 
     def _users(self, value_map: ValueMap) -> list[str]:

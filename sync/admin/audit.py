@@ -32,6 +32,8 @@ DEEDS = {
     "run.started": "started",
     "run.cancelled": "cancelled",
     "flow.published": "published a revision of",
+    "flow.drafted": "kept a draft of",
+    "flow.rolled_back": "rolled back",
     "flow.paused": "paused",
     "flow.resumed": "resumed",
     "connection.secrets_changed": "changed the secrets of",

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 
-from integration_console.theme.toolkit import Select, Textarea, TextInput
+from integration_console.theme.toolkit import Select, Switch, Textarea, TextInput
 from sync.admin import deletions, files
 from sync.admin.acts import ActsForm
 from sync.admin.comments import COMMENTS_PLACES, CommentsForm
@@ -80,6 +80,13 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
     )
     reason = forms.CharField(
         required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
+    )
+
+    keep_draft = forms.BooleanField(
+        required=False,
+        widget=Switch(),
+        label="Keep as a draft",
+        help_text="Saves without publishing: runs go on as before until the draft is published.",
     )
 
     class Meta:

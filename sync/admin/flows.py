@@ -20,7 +20,7 @@ from integration_console.theme.admin import ConfigurationAdmin, RowsInline, Show
 from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
 from mappings.admin.rows import FieldRowInline
-from sync import revisions, services
+from sync import drafts, revisions, services
 from sync.admin import acts, counted, counts, files
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
@@ -95,7 +95,7 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
     actions_row = ("run_now", "dry_run", "pause", "resume")
     actions_detail = ("run_now", "dry_run", "resync", "reconcile", "allow_deletions", "pause", "resume")
     fieldsets = (
-        (None, {"fields": ("name", "enabled", "direction", "user_table", "routing_table", "reason")}),
+        (None, {"fields": ("name", "enabled", "direction", "user_table", "routing_table", "reason", "keep_draft")}),
         (
             "ServiceNow",
             {
@@ -182,10 +182,12 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
         super().save_related(request, form, formsets, change)
         flow = Flow.objects.get(pk=form.instance.pk)
         services.plan_next_run(flow=flow)
-        before = flow.revision_id
-        revision = services.publish_flow(
-            flow=flow, by=person(request), reason=form.cleaned_data.get("reason", "")
-        )
+        before, reason = flow.revision_id, form.cleaned_data.get("reason", "")
+        if form.cleaned_data.get("keep_draft"):
+            if drafts.keep_draft(flow=flow, by=person(request), reason=reason).differs:
+                messages.info(request, f"{flow.name} is kept as a draft. {runs_use(flow)}")
+            return
+        revision = services.publish_flow(flow=flow, by=person(request), reason=reason)
         if revision.pk != before:
             messages.success(request, f"Published revision {revision.number:,} of {flow.name}.")
 
@@ -306,7 +308,7 @@ def flow_head(flow: Flow) -> dict[str, Any]:
             "health": health(flow),
             "next": next_run(flow),
             "revision": flow.revision,
-            "differs": revisions.differs(flow),
+            **draft_of(flow),
             "last": flow.runs.defer("params").first(),
             "dead_letters": flow.dead_letters.filter(state="open").count(),
             "dead_letters_url": list_url(DeadLetter, state="open", flow__mapping_ptr__exact=flow.pk),
@@ -314,6 +316,17 @@ def flow_head(flow: Flow) -> dict[str, Any]:
             "first": counted.first_words(flow) if counted.is_first(flow) else [],
         }
     }
+
+
+def draft_of(flow: Flow) -> dict[str, Any]:
+    draft = drafts.draft_of(flow)
+    return {"differs": draft.differs, "changes": len(draft.changes)}
+
+
+def runs_use(flow: Flow) -> str:
+    if flow.revision is None:
+        return "It does not run before it is published."
+    return f"Runs use revision {flow.revision.number:,} until it is published."
 
 
 def ends(flow: Flow) -> SafeString:

@@ -243,9 +243,9 @@ def test_an_edited_value_map_makes_the_draft_of_its_flows_differ(as_role, flow):
         change_url(states), {**form, "entries-0-salesforce": "Open"}, follow=True
     ).content.decode()
 
-    assert "to use this one, open and save incidents-to-cases" in told
+    assert "Flows that use it: incidents-to-cases." in told
     assert revisions.differs(Flow.objects.get())
-    assert "until the flow is saved" in editor.get(change_url(flow)).content.decode()
+    assert "until the draft is published" in editor.get(change_url(flow)).content.decode()
     assert "draft differs" in editor.get(reverse("admin:sync_flow_changelist")).content.decode()
     entry = AuditEntry.objects.get(action="value_map.changed")
     assert "1 → New" in entry.before["entries"]

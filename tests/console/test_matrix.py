@@ -57,14 +57,14 @@ ACTIONS = {
         ),
         "OA",
     ),
-    "sync_auditentry_jsonl": "AU",
+    "sync_auditentry_jsonl": "AU", "sync_revision_roll_back": "MA",
     "sync_conflict_make_rule": "A", "sync_deadletter_add_value": "A", "sync_deadletter_causes": ALL,
     **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change"), "A"),
     **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_run_progress", "sync_reconciliation_statement"), ALL),
 }  # fmt: skip
 OTHERS = {
     **dict.fromkeys(("index", "login", "password_change", "password_change_done", "jsi18n", "search"), ALL + "-"),
-    **dict.fromkeys(("recipes", "recipe", "recipe_check", "trace", "overview"), ALL),
+    **dict.fromkeys(("recipes", "recipe", "recipe_check", "trace", "overview", "drafts", "compare_revisions"), ALL),
     "report": ALL, "report_csv": ALL, "report_token": "A", "report_token_revoke": "A", "report_json": "",
     "recipe_use": "MA", "trace_sync": "OA", "oauth_leave": ALL + "-", "oauth_callback": "A",
     "autocomplete": "", "view_on_site": ALL + "-", "app_list": ALL + "-",  # nothing there for anybody
