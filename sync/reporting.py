@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -18,7 +18,7 @@ from django.utils import timezone
 from mappings.cells import columns_of
 from mappings.models import UserTableEntry
 from mappings.spec import FieldSpec
-from sync.models import Conflict, Flow, RecordLink
+from sync.models import CachedSchema, Conflict, Flow, RecordLink
 
 LOOKED_AT, PAIRS, CONFLICTS, DAYS = 10_000, 1_000, 10_000, 30
 SHOWN = 12  # values of a breakdown; the others are summed
@@ -41,11 +41,12 @@ OTHERS, EMPTY = "all others", "empty"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How many pairs hold a value on a side."""
+    """How many pairs hold a value on a side. `label`: what people read for it over there; "" where it says no more."""
 
     value: str
     servicenow: int
     salesforce: int
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +75,28 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.astimezone(UTC).isoformat(), "days_of_disagreements": DAYS}
 
-    def rows(self) -> Iterable[tuple[str, str, int | float | str, int | float | str]]:
-        """What is counted, its value, and the numbers of both sides (or median and longest hours)."""
-        yield "pairs counted", "all of the flow" if self.complete else "the newest", self.pairs, self.pairs
+    def rows(self) -> Iterable[tuple[str, str, int | float | str, int | float | str, str]]:
+        """What is counted, its value, the numbers of both sides (or median and longest hours), and the value's label."""
+        yield (
+            "pairs counted",
+            "all of the flow" if self.complete else "the newest",
+            self.pairs,
+            self.pairs,
+            "",
+        )
         for name, lines in self.by.items():
             for line in lines:
-                yield name, line.value, line.servicenow, line.salesforce
+                yield name, line.value, line.servicenow, line.salesforce, line.label
         for span in self.spans:
             yield (
                 span.name,
                 "hours: median, longest",
                 _or_dash(span.median_hours),
                 _or_dash(span.longest_hours),
+                "",
             )
         for field, count in self.disagreements.items():
-            yield f"disagreements in {DAYS} days", field, count, count
+            yield f"disagreements in {DAYS} days", field, count, count, ""
 
 
 def _or_dash(hours: float | None) -> float | str:
@@ -131,14 +139,51 @@ def _links(keys: Sequence[Any], with_values: bool) -> Iterable[RecordLink]:
 
 def _by_value(flow: Flow, rows: Sequence[Mapping[str, Any]], bases: Sequence[Any]) -> dict[str, list[Line]]:
     found = {}
+    labels = _labels(flow)
     for name, fields in FIELDS.items():
         row = next((row for row in rows if fields & {row["salesforce"], *_columns(row)}), None)
         if row is None:
             continue
         names = _people(flow) if name == "owner" else {}
         pairs = (_said(base.get(row["id"]), names) for _, base in bases)
-        found[name] = _counted(pairs)
+        of_columns = [labels[0].get(column, {}) for column in _columns(row)[:1]]
+        found[name] = _labelled(_counted(pairs), [*of_columns, labels[1].get(row["salesforce"], {})])
     return found
+
+
+def _labels(flow: Flow) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Mapping[str, str]]]:
+    """For either side, field -> choice -> label, as far as a run has described the table or object and it is kept."""
+    ends = (
+        (flow.servicenow_connection_id, flow.servicenow_table),
+        (flow.salesforce_connection_id, flow.salesforce_object),
+    )
+    kept = CachedSchema.objects.filter(
+        connection__in=[end for end, _ in ends], name__in=[name for _, name in ends]
+    )
+    known = {
+        (row.connection_id, row.name): {
+            name: dict(zip(field.get("choices", ()), field.get("labels", ()), strict=False))
+            for name, field in row.fields.items()
+        }
+        for row in kept
+    }
+    return known.get(ends[0], {}), known.get(ends[1], {})
+
+
+def _labelled(lines: Iterable[Line], labels: Iterable[Mapping[str, str]]) -> list[Line]:
+    """The two sides may call one value differently: both are named then."""
+    of = list(labels)
+    return [
+        replace(
+            line,
+            label=" / ".join(
+                dict.fromkeys(
+                    label for names in of if (label := names.get(line.value)) and label != line.value
+                )
+            ),
+        )
+        for line in lines
+    ]
 
 
 def _columns(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def _csv(request: HttpRequest, site: AdminSite) -> HttpResponse:
     list_exported.send(
         sender=Flow, what=f"report of {flow.name}", kind="csv", query=request.GET.urlencode()[:500]
     )
-    text = csv_text(("counted", "value", "ServiceNow", "Salesforce"), _report(request, flow).rows())
+    text = csv_text(("counted", "value", "ServiceNow", "Salesforce", "label"), _report(request, flow).rows())
     return download(text, f"report-{timezone.now():%Y%m%dT%H%M%SZ}", "csv")
 
 

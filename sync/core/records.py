@@ -234,6 +234,7 @@ class FieldSchema:
     external_id: bool = False
     restricted: bool = False
     choices: tuple[str, ...] = ()  # active values
+    labels: tuple[str, ...] = ()  # what people read for each of the choices; () where it was not told
     reference_to: tuple[str, ...] = ()
 
 

@@ -430,4 +430,6 @@ def _field_json(field: FieldSchema) -> dict[str, Any]:
 
 
 def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    """Without what another version of the console wrote there and this one does not know."""
+    known = {name: value for name, value in data.items() if name in FieldSchema.__dataclass_fields__}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

@@ -196,6 +196,7 @@ def test_a_description_tells_what_a_mapping_must_respect(salesforce: SalesforceC
     assert fields["Subject"].length == 255
     assert fields["Status"].restricted
     assert "New" in fields["Status"].choices
+    assert len(fields["Status"].labels) == len(fields["Status"].choices)
     assert fields[KEY].unique
     assert fields[KEY].external_id
     assert not fields["CaseNumber"].createable

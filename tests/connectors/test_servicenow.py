@@ -309,6 +309,7 @@ def test_a_description_holds_inherited_columns_and_their_choices(servicenow: Ser
 
     assert fields["short_description"].length == 160
     assert fields["state"].choices == ("1", "2", "3", "6", "7", "8")
+    assert dict(zip(fields["state"].choices, fields["state"].labels, strict=True))["2"] == "In Progress"
     assert fields["state"].restricted
     assert fields["assigned_to"].reference_to == ("sys_user",)
     assert not fields["sys_updated_on"].updateable

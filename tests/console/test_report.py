@@ -8,12 +8,13 @@ import io
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from sync import reporting
-from sync.models import AuditEntry, Flow, RecordLink, ReportToken
+from sync.models import AuditEntry, CachedSchema, Flow, RecordLink, ReportToken
 
 PAGE, API = "/admin/report/", "/api/report.json"
-REPORT_QUERIES = 22
+REPORT_QUERIES = 23
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
 
 
@@ -31,6 +32,21 @@ def test_pairs_are_counted_by_what_each_side_holds(in_use):
     assert sum(here for here, _ in states.values()) == found.pairs
     assert states["Working"][0] == 0  # Salesforce's word
     assert states["Working"][1] > 0
+
+
+def test_a_choice_is_told_by_its_label_with_the_value_beside_it(root, in_use):
+    flow = Flow.objects.first()
+    fields = {"state": {"choices": ["2", "7"], "labels": ["In Progress", "Closed"]}, "short_description": {}}
+    CachedSchema.objects.create(
+        connection=flow.servicenow_connection, name="incident", fields=fields, fetched_at=timezone.now()
+    )
+    found = reporting.report(flow, with_values=True)
+
+    assert {line.value: line.label for line in found.by["state"]} == {"2": "In Progress", "Working": ""}
+    page = " ".join(root.get(PAGE).content.decode().split())
+    assert '<th scope="row">In Progress <span class="ic-dim">2</span></th>' in page
+    told = csv.DictReader(io.StringIO(root.get(f"{PAGE}export.csv").content.decode("utf-8-sig")))
+    assert {row["label"] for row in told if row["value"] == "2"} == {"In Progress"}
 
 
 def test_of_many_pairs_the_newest_are_counted_and_the_report_says_so(in_use):
@@ -80,7 +96,7 @@ def test_a_program_reads_the_report_with_a_token_that_was_shown_once(root, brows
     assert reply.status_code == 200
     told = reply.json()
     assert told["pairs"] == RecordLink.objects.count()
-    assert {"value", "servicenow", "salesforce"} == set(told["by"]["state"][0])
+    assert {"value", "label", "servicenow", "salesforce"} == set(told["by"]["state"][0])
     entry = AuditEntry.objects.order_by("-number").first()
     assert (entry.action, entry.actor_name) == ("report.read", "token dashboard of Acme")
 

@@ -34,6 +34,7 @@ def describe(org: Org, name: str) -> Schema:
 def _field(data: Mapping[str, Any]) -> FieldSchema:
     createable = bool(data.get("createable"))
     kind = str(data.get("type", ""))
+    active = [entry for entry in data.get("picklistValues") or () if entry.get("active")]
     optional = data.get("nillable", True) or data.get("defaultedOnCreate", False) or kind == "boolean"
     return FieldSchema(
         name=data["name"],
@@ -46,9 +47,8 @@ def _field(data: Mapping[str, Any]) -> FieldSchema:
         unique=bool(data.get("unique")),
         external_id=bool(data.get("externalId")),
         restricted=bool(data.get("restrictedPicklist")),
-        choices=tuple(
-            str(entry["value"]) for entry in data.get("picklistValues") or () if entry.get("active")
-        ),
+        choices=tuple(str(entry["value"]) for entry in active),
+        labels=tuple(str(entry.get("label") or entry["value"]) for entry in active),
         reference_to=tuple(data.get("referenceTo") or ()),
     )
 

@@ -17,7 +17,7 @@ _DICTIONARY = (
     "sys_id", "name", "element", "column_label", "internal_type", "max_length", "mandatory", "read_only", "reference",
     "unique",
 )  # fmt: skip
-_CHOICES = ("sys_id", "name", "element", "value", "sequence")
+_CHOICES = ("sys_id", "name", "element", "value", "label", "language", "sequence")
 _PEOPLE = {"user": ("sys_user", "user_name"), "group": ("sys_user_group", "name")}
 
 
@@ -37,7 +37,7 @@ def describe(instance: Instance, name: str) -> Schema:
         )
     choices = _choices(instance, tables, rank)
     entries.sort(key=lambda row: rank.get(row["name"], len(rank)), reverse=True)
-    return Schema(name, {row["element"]: _field(row, choices.get(row["element"], ())) for row in entries})
+    return Schema(name, {row["element"]: _field(row, choices.get(row["element"], {})) for row in entries})
 
 
 def inheritance(instance: Instance, name: str) -> list[str]:
@@ -69,24 +69,28 @@ def _existing(instance: Instance, name: str) -> str:
     return name
 
 
-def _choices(instance: Instance, tables: str, rank: dict[str, int]) -> dict[str, tuple[str, ...]]:
-    """Active values by column, in their order. Choices of the nearest table replace inherited ones."""
+def _choices(instance: Instance, tables: str, rank: dict[str, int]) -> dict[str, dict[str, str]]:
+    """Active values with their labels by column, in their order. Choices of the nearest table replace inherited ones."""
     rows = all_rows(instance, "sys_choice", _CHOICES, query.every(tables, "inactive=false"))
     by_column: dict[str, dict[int, list[dict[str, Any]]]] = {}
     for row in rows:
         by_column.setdefault(row["element"], {}).setdefault(rank.get(row["name"], len(rank)), []).append(row)
     return {
-        element: tuple(dict.fromkeys(row["value"] for row in sorted(tables[min(tables)], key=_sequence)))
+        element: {
+            row["value"]: row.get("label") or row["value"]
+            for row in sorted(tables[min(tables)], key=_in_order)
+        }
         for element, tables in by_column.items()
     }
 
 
-def _sequence(row: dict[str, Any]) -> int:
+def _in_order(row: dict[str, Any]) -> tuple[int, bool]:
+    """By sequence; of a choice in several languages the English label last, which stays."""
     text = str(row.get("sequence") or "")
-    return int(text) if text.lstrip("-").isdigit() else 0
+    return int(text) if text.lstrip("-").isdigit() else 0, row.get("language") == "en"
 
 
-def _field(row: dict[str, Any], choices: tuple[str, ...]) -> FieldSchema:
+def _field(row: dict[str, Any], choices: dict[str, str]) -> FieldSchema:
     writable = row.get("read_only") != "true" and not (
         row["element"].startswith("sys_") and row["element"] != "sys_id"
     )
@@ -101,7 +105,8 @@ def _field(row: dict[str, Any], choices: tuple[str, ...]) -> FieldSchema:
         updateable=writable and row["element"] != "sys_id",
         unique=row.get("unique") == "true" or row["element"] == "sys_id",
         restricted=bool(choices),
-        choices=choices,
+        choices=tuple(choices),
+        labels=tuple(choices.values()),
         reference_to=(row["reference"],) if row.get("reference") else (),
     )
 
