@@ -1,18 +1,47 @@
-"""A person's choice in one conflict that becomes the rule for its field."""
+"""What a person decides of many conflicts at once: one side for a selection, or a rule for a field."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from mappings.models import FieldRow
 from sync import audit, revisions, services
 from sync.actor import current_actor
+from sync.core.records import Side
 from sync.models import Conflict, Flow
 from sync.models.attention import ConflictState
 from sync.models.run import RunKind
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`left`: those that somebody else has chosen for since the person saw them."""
+
+    count: int
+    left: list[Conflict]
+
+
+def resolve_chosen(
+    *, conflicts: QuerySet[Conflict], side: Side, seen: Mapping[str, str], by: User | None
+) -> Resolved:
+    """Take `side`'s value for the open ones. `seen`: primary key -> the choice that the person saw, where there was one."""
+    services.require(by, "sync.resolve_conflict")
+    with transaction.atomic():
+        locked = (
+            conflicts.select_related(None).select_for_update(of=("self",)).filter(state=ConflictState.OPEN)
+        )
+        chosen = list(locked.only("choice"))
+        overtaken = [one.pk for one in chosen if one.choice and seen.get(str(one.pk)) != one.choice]
+        free = [one for one in chosen if one.pk not in set(overtaken)]
+        count = services.resolve_conflicts(conflicts=free, side=side, by=by) if free else 0
+    left = Conflict.objects.filter(pk__in=overtaken).select_related("link", "resolved_by")
+    return Resolved(count, list(left.defer("values_sealed", "link__base_sealed", "link__fields_sealed")))
 
 
 def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) -> int:

@@ -29,7 +29,7 @@ class Impossible(Exception):
 
 
 class ActionForm(forms.Form):
-    """What the dialog asks besides "are you sure". `target` is the record, or None for several."""
+    """What the dialog asks besides "are you sure". `target` is the record, for several the queryset of them."""
 
     _form_submitted = forms.BooleanField(initial=True, widget=forms.HiddenInput)
     render_before_template = ""
@@ -130,7 +130,7 @@ def _for_chosen_rows(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
         if not rules.allows(request):
             raise PermissionDenied
         sent = "_form_submitted" in request.POST
-        form = rules.form(request.POST if sent else None)
+        form = rules.form(request.POST if sent else None, target=queryset)
         if sent and form.is_valid():
             return _run(
                 request, rules, lambda: deed(admin, request, queryset, form.cleaned_data), admin, None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -24,9 +25,10 @@ from sync.core.records import Side
 from sync.models import Conflict
 from sync.models.attention import ConflictState
 from sync.models.base import SideChoices
-from sync.ruling import make_rule
+from sync.ruling import make_rule, resolve_chosen
 
 NAMES = dict(SideChoices.choices)
+NAMED = 5  # of those left alone, in the message
 STAYS = "If either side changes before that, the conflict stays open and shows the new values."
 
 
@@ -42,6 +44,21 @@ class SeenForm(ActionForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["seen"] = self.target.choice if self.target else ""
+
+
+class ChosenForm(SideForm):
+    """`seen`: which of the chosen had a choice already when the person was asked, so that none made since is overridden."""
+
+    seen = forms.JSONField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = self.target.exclude(choice="").values_list("pk", "choice")
+        self.initial["seen"] = {str(pk): choice for pk, choice in chosen}
+
+    def clean_seen(self) -> dict[str, str]:
+        seen = self.cleaned_data["seen"]
+        return seen if isinstance(seen, dict) else {}
 
 
 class DecideForm(SeenForm, SideForm):
@@ -118,9 +135,9 @@ TAKE_CHOSEN = rules(
     permission="sync.resolve_conflict",
     title=lambda count: f"Resolve {count:,} conflicts?" if count != 1 else "Resolve 1 conflict?",
     description=f"The next run, which is queued now, writes one side's value over the other's in each of them. {STAYS} "
-    "Those that are closed already are left alone.",
+    "Those that are closed already, or that somebody else chooses for meanwhile, are left alone.",
     submit="Resolve",
-    form=SideForm,
+    form=ChosenForm,
     several=True,
 )
 
@@ -202,9 +219,30 @@ class ConflictAdmin(ReadOnlyAdmin):
     @console_action("Resolve the chosen", TAKE_CHOSEN)
     def take_chosen(self, request: HttpRequest, target: QuerySet[Conflict], answers: dict[str, Any]) -> Done:
         side = Side(answers["side"])
-        count = services.resolve_conflicts(conflicts=target, side=side, by=person(request))
-        what = "1 conflict waits" if count == 1 else f"{count:,} conflicts wait"
-        return Done(f"{NAMES[side]}'s value is taken: {what} for the next run.", list_url(Conflict))
+        done = resolve_chosen(conflicts=target, side=side, seen=answers["seen"], by=person(request))
+        what = "1 conflict waits" if done.count == 1 else f"{done.count:,} conflicts wait"
+        said = (
+            f"{NAMES[side]}'s value is taken: {what} for the next run."
+            if done.count
+            else "Nothing was taken."
+        )
+        return Done(
+            f"{said}{_left_said(done.left)}",
+            list_url(Conflict),
+            messages.WARNING if done.left else messages.SUCCESS,
+        )
+
+
+def _left_said(left: Sequence[Conflict]) -> str:
+    """Which of the chosen somebody else has chosen for meanwhile; the first few by name."""
+    if not left:
+        return ""
+    named = [
+        f"{conflict.link}: {conflict.field}, {conflict.resolved_by or 'somebody'} chose {conflict.get_choice_display()}"
+        for conflict in left[:NAMED]
+    ]
+    more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
+    return f" Left alone, as others chose meanwhile: {'; '.join(named)}{more}. Until the next run they can still be chosen."
 
 
 def _taken(request: HttpRequest, conflict: Conflict, side: Side, answers: dict[str, Any]) -> Done:

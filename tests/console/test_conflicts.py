@@ -126,6 +126,43 @@ def test_a_selection_is_resolved_with_a_chosen_side_after_a_page_that_asks(as_ro
     assert page.count("chosen by operator, waits for the next run") == 2
 
 
+def test_a_selection_leaves_what_somebody_else_chose_meanwhile_and_tells_it(as_role, root, both_ways):
+    before, meanwhile, free = (clash(both_ways, number) for number in (1, 2, 3))
+    operator, url = as_role("operator"), reverse("admin:sync_conflict_changelist")
+    root.post(action_url(before, "take_salesforce"), CONFIRMED)
+    given = {"action": "take_chosen", "_selected_action": [str(one.pk) for one in (before, meanwhile, free)]}
+    asked = operator.post(url, given)
+    root.post(action_url(meanwhile, "take_salesforce"), CONFIRMED)
+
+    sent = {**given, **CONFIRMED, "side": "servicenow", "seen": asked.context["form"]["seen"].value()}
+    page = texts(operator.post(url, sent, follow=True).content.decode())
+
+    chosen = [Conflict.objects.get(pk=one.pk).choice for one in (before, meanwhile, free)]
+    assert chosen == [
+        "servicenow",
+        "salesforce",
+        "servicenow",
+    ]  # the first was seen to be chosen, and asked for
+    assert "2 conflicts wait for the next run." in page
+    assert f"{meanwhile.link}: Status, root chose Salesforce." in page
+
+
+def test_a_selection_sent_without_what_was_seen_overrides_nobody(as_role, root, both_ways):
+    taken = clash(both_ways, 1)
+    root.post(action_url(taken, "take_salesforce"), CONFIRMED)
+    given = {
+        "action": "take_chosen",
+        "_selected_action": [str(taken.pk)],
+        "side": "servicenow",
+        "seen": "[1]",
+    }
+    url = reverse("admin:sync_conflict_changelist")
+    page = as_role("operator").post(url, {**given, **CONFIRMED}, follow=True)
+
+    assert Conflict.objects.get().choice == "salesforce"
+    assert "Nothing was taken." in page.content.decode()
+
+
 @pytest.mark.parametrize("role", ["viewer", "mapping editor", "auditor"])
 @pytest.mark.parametrize("name", ["take_servicenow", "take_salesforce"])
 def test_who_may_not_resolve_sees_no_button_and_gets_a_403(as_role, conflict, role, name):
