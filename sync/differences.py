@@ -82,25 +82,26 @@ def _rows(before: Iterable[Snapshot], after: Iterable[Snapshot]) -> Iterator[Cha
     """Rows are the same by their id, or, where one was made anew, by the two fields that they join."""
     old = {row["id"]: row for row in before}
     new = {row["id"]: row for row in after}
-    free = {_ends(row): key for key, row in old.items() if key not in new}
-    partner = {key: key if key in old else free.get(_ends(row)) for key, row in new.items()}
+    free = {row_ends(row): key for key, row in old.items() if key not in new}
+    partner = {key: key if key in old else free.get(row_ends(row)) for key, row in new.items()}
     for key, row in old.items():
         if key not in partner.values():
-            yield Change(FIELDS, _ends(row), row_words(row), NOTHING)
+            yield Change(FIELDS, row_ends(row), row_words(row), NOTHING)
     for key, row in new.items():
         was = old.get(partner[key] or "")
         if was is None:
-            yield Change(FIELDS, _ends(row), NOTHING, row_words(row))
+            yield Change(FIELDS, row_ends(row), NOTHING, row_words(row))
         elif row_words(was) != row_words(row):
-            yield Change(FIELDS, _ends(row), row_words(was), row_words(row))
+            yield Change(FIELDS, row_ends(row), row_words(was), row_words(row))
     kept = [partner[key] for key in new if partner[key]]
     if kept != [key for key in old if key in kept]:
         yield Change(
-            FIELDS, "order of the rows", *(", ".join(map(_ends, rows.values())) for rows in (old, new))
+            FIELDS, "order of the rows", *(", ".join(map(row_ends, rows.values())) for rows in (old, new))
         )
 
 
-def _ends(row: Snapshot) -> str:
+def row_ends(row: Snapshot) -> str:
+    """The two fields that a row joins."""
     here = ", ".join(row["servicenow"]) or (f"“{row['value']}”" if row["value"] else "nothing")
     return f"{here} – {row['salesforce']}"
 

@@ -16,7 +16,7 @@ from mappings.models import FieldRow, UserTable, ValueMap
 from mappings.spec import Environment, ValueMapSpec
 from sync import audit, revisions
 from sync.causes import users_of
-from sync.differences import ENDS, Change, connection_names, differences, map_differences
+from sync.differences import ENDS, Change, connection_names, differences, map_differences, row_ends, row_words
 from sync.models import Connection, Flow, Revision
 from sync.services import Refused, publish_flow, require
 
@@ -45,6 +45,14 @@ def plain(snapshot: dict[str, Any]) -> dict[str, Any]:
     """A snapshot as the database gives it back."""
     found: dict[str, Any] = json.loads(json.dumps(snapshot))
     return found
+
+
+def edited(flow: Flow) -> dict[str, Any]:
+    """What the form of a flow edits of its draft, in words, rows by the fields that they join."""
+    data = plain(revisions.snapshot(flow))
+    held = {key: value for key, value in data.items() if key not in ("fields", "value_maps")}
+    ends = {f"{end}_connection": getattr(flow, f"{end}_connection").name for end in ENDS}
+    return {**held, **ends, "field": {row_ends(row): row_words(row) for row in data["fields"]}}
 
 
 def drafted(flows: QuerySet[Flow]) -> list[Draft]:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from integration_console.theme.exporting import csv_text, download, list_table
+from integration_console.theme.meanwhile import Opened, token
 from integration_console.theme.paging import BoundedPaginator
 from integration_console.theme.toolkit import ModelAdmin, TabularInline
 
@@ -146,6 +147,32 @@ class ConfigurationAdmin(ConsoleAdmin):
         before = self.state(obj)
         announce("deleted", obj, before, None)
         super().delete_model(request, obj)
+
+
+class GuardedAdmin(ConfigurationAdmin):
+    """Of what several people edit: a form that was opened before somebody else's save is refused, and says what changed."""
+
+    change_form_before_template = "console/opened.html"
+
+    def edited(self, obj: Any) -> dict[str, Any]:
+        """All that the form edits, as the database has it: two people's forms are told apart by it."""
+        return self.state(obj)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        if obj is None:
+            return form
+        return type(form)(form.__name__, (Opened, form), {"state_of": staticmethod(self.edited)})
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        obj = context.get("original")
+        if obj is not None and self.has_change_permission(request, obj):
+            # After a refused save the form holds what was typed, and the database what counts.
+            held = type(obj)._default_manager.filter(pk=obj.pk).first()
+            context["opened"] = token(self.edited(held)) if held is not None else ""
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
 def announce(

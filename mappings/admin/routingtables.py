@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
-from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
+from integration_console.theme.admin import GuardedAdmin, RowsInline, columns
 from integration_console.theme.toolkit import InlineFormSet, ModelForm
 from mappings import routing
 from mappings.models import Desk, Route, RoutingTable
@@ -94,7 +94,7 @@ class RoutingTableForm(ModelForm):
 
 
 @admin.register(RoutingTable)
-class RoutingTableAdmin(ConfigurationAdmin):
+class RoutingTableAdmin(GuardedAdmin):
     form = RoutingTableForm
     inlines = (DeskInline, RouteInline)
     list_display = ("name", "description", "desk_count", "route_count")

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
-from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
+from integration_console.theme.admin import GuardedAdmin, RowsInline, columns
 from integration_console.theme.toolkit import ModelForm
 from mappings.admin.pairs import PairsFormSet
 from mappings.models import UserTable, UserTableEntry
@@ -57,7 +57,7 @@ class UserTableForm(ModelForm):
 
 
 @admin.register(UserTable)
-class UserTableAdmin(ConfigurationAdmin):
+class UserTableAdmin(GuardedAdmin):
     form = UserTableForm
     inlines = (EntryInline,)
     list_display = ("name", "entry_count", "unresolved", "fallback_to_salesforce", "fallback_to_servicenow")

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
-from integration_console.theme.admin import ConfigurationAdmin, RowsInline, columns
+from integration_console.theme.admin import GuardedAdmin, RowsInline, columns
 from integration_console.theme.toolkit import ModelForm, Textarea
 from mappings import checks
 from mappings.admin.pairs import PairsFormSet, numbered
@@ -87,7 +87,7 @@ class ValueMapForm(ModelForm):
 
 
 @admin.register(ValueMap)
-class ValueMapAdmin(ConfigurationAdmin):
+class ValueMapAdmin(GuardedAdmin):
     form = ValueMapForm
     inlines = (EntryInline,)
     list_display = ("name", "description", "entry_count", "unmapped", "used_by")

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
-from integration_console.theme.admin import ConfigurationAdmin, RowsInline, ShownInline, columns
+from integration_console.theme.admin import GuardedAdmin, RowsInline, ShownInline, columns
 from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
 from mappings.admin.rows import FieldRowInline
@@ -82,7 +82,7 @@ class RevisionInline(ShownInline):
 
 
 @admin.register(Flow)
-class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown, ConfigurationAdmin):
+class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown, GuardedAdmin):
     form = FlowForm
     inlines = (FieldRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
@@ -164,6 +164,14 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
         """Without what the revision tells, whose publishing is an entry of its own."""
         schedule = Schedule.objects.filter(flow=obj).first()
         return {**columns(obj), "schedule": columns(schedule, leave_out=("flow",)) if schedule else "none"}
+
+    def edited(self, obj: Flow) -> dict[str, Any]:
+        """Without the columns that runs write, and without shared value maps, which have a page of their own."""
+        schedule = Schedule.objects.filter(flow=obj).first()
+        return {
+            **drafts.edited(obj), **{name: getattr(obj, name) for name in ("name", "enabled", "reconcile")},
+            "routing table": str(obj.routing_table or ""), "schedule": columns(schedule, leave_out=("flow",)) if schedule else {},
+        }  # fmt: skip
 
     def save_model(self, request: HttpRequest, obj: Flow, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
