@@ -21,6 +21,8 @@ from sync.models.base import SideChoices
 
 # What letters of one cause have in common. `cause` tells values apart without showing them.
 SAME = ("flow_id", "side", "code", "field", "rule", "cause")
+# What adding an entry takes: whoever may write the value into its map, and read it there, is shown it.
+MAPPING = ("mappings.change_valuemap", "mappings.add_valuemapentry")
 LONGEST_VALUE = 255  # characters of an entry
 
 
@@ -38,6 +40,13 @@ def alike(letter: DeadLetter) -> QuerySet[DeadLetter]:
     """The open letters of the same cause, whatever has become of this one."""
     same = {name: getattr(letter, name) for name in SAME}
     return DeadLetter.objects.filter(state=DeadLetterState.OPEN, **same).defer("content_sealed")
+
+
+def look_at_missing_value(*, letter: DeadLetter, by: User | None) -> None:
+    """Note in the audit log that a person was shown the value which they may add to its map: that one, no other."""
+    for permission in MAPPING:
+        services.require(by, permission)
+    services.note_look(letter, by)
 
 
 Fixes = dict[tuple[int, str, str], FieldRow]
@@ -81,7 +90,8 @@ def users_of(value_map: ValueMap) -> list[Flow]:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """`left`: flows with other changes that are not published, which go on with the map as they have it."""
+    """`left`: flows that go on with the map as they have it: with other changes that are not published, or all of them
+    where the person may not publish."""
 
     published: list[str]
     left: list[str]
@@ -91,20 +101,22 @@ class Added:
 def add_missing_value(
     *, letter: DeadLetter, counterpart: str, both_ways: bool, reason: str, by: User | None
 ) -> Added:
-    """Add the entry that these letters lack, publish the flows that use the map and nothing else of them, and retry.
+    """Add the entry that these letters lack; by a person who may publish, publish the flows that use the map and nothing
+    else of them, and have the records read again, as whatever is published is for.
 
     Raises Refused where the entry is not all that is missing, or publishing would take along what somebody else drafts.
     """
-    for permission in ("mappings.change_valuemap", "sync.publish_flow", "sync.retry_deadletter", "sync.view_payload"):  # fmt: skip
+    for permission in MAPPING:
         services.require(by, permission)
+    publishes = by is None or by.has_perm("sync.publish_flow")
     row = fix_of(letter)
     if row is None or row.value_map is None:
         raise services.Refused("The field is not mapped by a value map alone any more. Open the flow and mend its row.")  # fmt: skip
     value_map = row.value_map
     with transaction.atomic():
         flows = users_of(value_map)
-        drafted = [flow for flow in flows if revisions.differs(flow)]
-        if letter.flow_id in {flow.pk for flow in drafted}:
+        drafted = [flow for flow in flows if revisions.differs(flow)] if publishes else flows
+        if publishes and letter.flow_id in {flow.pk for flow in drafted}:
             raise services.Refused(
                 f"{letter.flow.name} has other changes that are not published. Publish or undo them first."
             )
@@ -112,7 +124,10 @@ def add_missing_value(
         ready = [flow for flow in flows if flow not in drafted]
         for flow in ready:
             services.publish_flow(flow=flow, by=by, reason=f"{value_map}: a missing value. {reason}"[:255])
-    retried = services.retry_dead_letters(letters=alike(letter), by=by)
+    if not publishes:
+        return Added([], [flow.name for flow in flows], 0)
+    retrier = by if by is not None and by.has_perm("sync.retry_deadletter") else None
+    retried = services.retry_dead_letters(letters=alike(letter), by=retrier)
     return Added([flow.name for flow in ready], [flow.name for flow in drafted], retried)
 
 

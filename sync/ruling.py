@@ -18,6 +18,8 @@ from sync.models import Conflict, Flow
 from sync.models.attention import ConflictState
 from sync.models.run import RunKind
 
+MAPPING = ("sync.change_flow", "mappings.change_fieldrow")  # what changing a row of a flow takes
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -44,13 +46,23 @@ def resolve_chosen(
     return Resolved(count, list(left.defer("values_sealed", "link__base_sealed", "link__fields_sealed")))
 
 
-def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) -> int:
-    """Have `policy` decide from now on where both sides change this field; returns how many open conflicts it decides now.
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """`decided`: how many open conflicts the next run decides by it; none before it is published."""
 
-    Publishes the flow with that change alone: Refused where others are drafted.
+    published: bool
+    decided: int
+
+
+def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) -> Ruled:
+    """Have `policy` decide from now on where both sides change this field.
+
+    By a person who may publish, publishes the flow with that change alone: Refused where others are drafted. By one who
+    may not, it is one more change of the draft.
     """
-    for permission in ("sync.publish_flow", "sync.change_flow", "sync.resolve_conflict"):
+    for permission in MAPPING:
         services.require(by, permission)
+    publishes = by is None or by.has_perm("sync.publish_flow")
     with transaction.atomic():
         flow = Flow.objects.select_for_update(of=("self",)).get(pk=conflict.link.flow_id)
         row = FieldRow.objects.filter(pk=conflict.row, mapping=flow).first()
@@ -58,7 +70,7 @@ def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) 
             raise services.Refused(
                 f"{flow.name} maps {conflict.field} no more. This conflict closes with the next run."
             )
-        if revisions.differs(flow):
+        if publishes and revisions.differs(flow):
             raise services.Refused(
                 f"{flow.name} has other changes that are not published. Publish or undo them first."
             )
@@ -68,6 +80,8 @@ def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) 
             "conflict.made_rule", flow, before={"field": row.salesforce, "on conflict": before or "as the flow"},
             after={"field": row.salesforce, "on conflict": policy, "reason": reason},
         )  # fmt: skip
+        if not publishes:
+            return Ruled(False, 0)
         services.publish_flow(
             flow=flow, by=by, reason=f"{row.salesforce}, both sides changed: {policy}. {reason}"[:255]
         )
@@ -76,4 +90,4 @@ def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) 
         services.wait_again(map(services.record_of, waiting), f"A rule was made by {current_actor().name}")
     with suppress(services.Refused):  # else the active run, or the next one, takes them from the waiting list
         services.request_run(flow=flow, by=None, kind=RunKind.RETRY)
-    return len(waiting)
+    return Ruled(True, len(waiting))

@@ -590,10 +590,17 @@ def look_at_payload(
 ) -> None:
     """Note in the audit log that a person opened decrypted values: one entry per person, record and hour."""
     require(by, "sync.view_payload")
+    note_look(target, by)
+
+
+def note_look(
+    target: ActionRun | Conflict | DeadLetter | Event | Flow | RecordLink | RemoteCall, person: User | None
+) -> None:
+    """As `look_at_payload`, for a look that the caller has found another permission for."""
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     seen = AuditEntry.objects.filter(
         action="payload.opened",
-        actor=by,
+        actor=person,
         object_type=target._meta.label_lower,
         object_id=str(target.pk),
         at__gte=hour,

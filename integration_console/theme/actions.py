@@ -54,6 +54,7 @@ class Rules:
     """Everything about an action but its deed. `when`: whether it makes sense for a record; else no button.
 
     `also`: further permissions that it takes. `on_ask`: what is noted before a dialog is shown that holds values.
+    `addressed`: what the description ends with for the person who is asked, whose rights may decide how far it goes.
     """
 
     permission: str
@@ -66,16 +67,16 @@ class Rules:
     several: bool = False
     also: tuple[str, ...] = ()
     on_ask: Callable[[HttpRequest, Any], None] = lambda request, target: None
+    addressed: Callable[[HttpRequest, Any], str] = lambda request, target: ""
 
     def allows(self, request: HttpRequest) -> bool:
         return request.user.has_perms((self.permission, *self.also))
 
-    def dialog(self, target: Any) -> dict[str, str]:
+    def dialog(self, request: HttpRequest, target: Any) -> dict[str, str]:
+        said = self.description if isinstance(self.description, str) else self.description(target)
         return {
             "title": self.title if isinstance(self.title, str) else self.title(target),
-            "description": self.description
-            if isinstance(self.description, str)
-            else self.description(target),
+            "description": f"{said} {self.addressed(request, target)}".strip(),
             "form_submit_text": self.submit,
         }
 
@@ -135,14 +136,15 @@ def _for_chosen_rows(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
             return _run(
                 request, rules, lambda: deed(admin, request, queryset, form.cleaned_data), admin, None
             )
+        dialog = rules.dialog(request, queryset.count())
         return TemplateResponse(
             request,
             "console/confirm_rows.html",
             {
                 **admin.admin_site.each_context(request),
                 "opts": admin.opts,
-                "title": rules.dialog(queryset.count())["title"],
-                "dialog": rules.dialog(queryset.count()),
+                "title": dialog["title"],
+                "dialog": dialog,
                 "form": form,
                 "posted": [(name, value) for name, values in request.POST.lists() for value in values
                            if name in ("action", "select_across", "index", "_selected_action")],
@@ -176,7 +178,7 @@ def _ask(
     admin: ModelAdmin, request: HttpRequest, rules: Rules, form: ActionForm, target: Model
 ) -> HttpResponse:
     """The dialog for the theme's window, or a whole page for a browser that came by the plain link."""
-    dialog = rules.dialog(target)
+    dialog = rules.dialog(request, target)
     context = {"dialog": dialog, "form": form, "form_submit_text": rules.submit, "opts": admin.opts}
     if "HX-Request" in request.headers:
         return TemplateResponse(request, "unfold/helpers/dialog.html", context)

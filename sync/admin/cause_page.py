@@ -11,11 +11,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from sync.admin.base import list_url, salesforce_url, servicenow_url
-from sync.causes import fixes
+from sync.causes import MAPPING, fixes
 from sync.models import ActionRun, DeadLetter
 
 GROUPS_A_PAGE = 20
-_FIX = ("mappings.change_valuemap", "sync.publish_flow", "sync.retry_deadletter", "sync.view_payload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def cause_lines(request: HttpRequest, groups: list[dict[str, Any]]) -> list[Caus
     known = fixes({group["flow_id"] for group in groups if group["code"] == "UNMAPPED_VALUE"})
     may = request.user.has_perm
     can = {
-        "add_value": request.user.has_perms(_FIX),
+        "add_value": request.user.has_perms(MAPPING),
         "retry_group": may("sync.retry_deadletter"),
         "ignore_group": may("sync.ignore_deadletter"),
     }

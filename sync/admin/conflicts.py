@@ -25,7 +25,7 @@ from sync.core.records import Side
 from sync.models import Conflict
 from sync.models.attention import ConflictState
 from sync.models.base import SideChoices
-from sync.ruling import make_rule, resolve_chosen
+from sync.ruling import MAPPING, make_rule, resolve_chosen
 
 NAMES = dict(SideChoices.choices)
 NAMED = 5  # of those left alone, in the message
@@ -110,23 +110,24 @@ DECIDE = rules(
 )
 
 
-def _rule_said(conflict: Conflict) -> str:
+def _rule_said(request: HttpRequest, conflict: Conflict) -> str:
+    name = conflict.link.flow.name
+    if not request.user.has_perm("sync.publish_flow"):
+        return f"It is in the draft of {name} and decides nothing until somebody publishes it."
     row = Conflict.objects.filter(
         link__flow=conflict.link.flow_id, row=conflict.row, state=ConflictState.OPEN, choice=""
     )
     count = row.count()
     now = "1 open conflict is" if count == 1 else f"{count:,} open conflicts are"
-    return (
-        f"Sets what counts where both sides change {conflict.field}, publishes {conflict.link.flow.name} with that change alone, "
-        f"and has its records read again: {now} decided by it."
-    )
+    return f"Publishes {name} with that change alone, and has its records read again: {now} decided by it."
 
 
 MAKE_RULE = rules(
-    permission="sync.publish_flow",
-    also=("sync.change_flow", "sync.resolve_conflict"),
+    permission=MAPPING[0],
+    also=MAPPING[1:],
     title=lambda conflict: f"Make it a rule for {conflict.field}?",
-    description=_rule_said,
+    description=lambda conflict: f"Sets what counts where both sides change {conflict.field}.",
+    addressed=_rule_said,
     submit="Make it a rule",
     form=RuleForm,
     when=_is_open,
@@ -208,9 +209,14 @@ class ConflictAdmin(ReadOnlyAdmin):
 
     @console_action("Make it a rule", MAKE_RULE, icon="gavel")
     def make_rule(self, request: HttpRequest, target: Conflict, answers: dict[str, Any]) -> Done:
-        count = make_rule(
+        ruled = make_rule(
             conflict=target, policy=answers["policy"], reason=answers["reason"], by=person(request)
         )
+        if not ruled.published:
+            return Done(
+                f"The rule for {target.field} is in the draft until it is published.", page_url(target)
+            )
+        count = ruled.decided
         said = "1 open conflict" if count == 1 else f"{count:,} open conflicts"
         return Done(
             f"It is a rule for {target.field} now; the next run decides {said} by it.", page_url(target)

@@ -22,7 +22,16 @@ from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.cause_page import GROUPS_A_PAGE, cause_lines, causes_url, source_url
 from sync.admin.values import opened
-from sync.causes import add_missing_value, alike, fix_of, missing_value, open_groups, users_of
+from sync.causes import (
+    MAPPING,
+    add_missing_value,
+    alike,
+    fix_of,
+    look_at_missing_value,
+    missing_value,
+    open_groups,
+    users_of,
+)
 from sync.models import ActionRun, DeadLetter, Run
 from sync.models.attention import DeadLetterState
 
@@ -126,24 +135,34 @@ def _add_value_said(letter: DeadLetter) -> str:
     row = fix_of(letter)
     if row is None or row.value_map is None:
         return "The field is not mapped by a value map alone any more."
+    return f"“{missing_value(letter, row)}” is not in the value map {row.value_map}. Adds the entry."
+
+
+def _how_far(request: HttpRequest, letter: DeadLetter) -> str:
+    row = fix_of(letter)
+    if row is None or row.value_map is None:
+        return ""
     flows = ", ".join(flow.name for flow in users_of(row.value_map)) or letter.flow.name
     count = alike(letter).count()
     releases = "1 record" if count == 1 else f"{count:,} records"
-    return (
-        f"“{missing_value(letter, row)}” is not in the value map {row.value_map}. Adds the entry, publishes the flows that use "
-        f"the map ({flows}), and releases {releases}: the next run reads them again."
-    )
+    if not request.user.has_perm("sync.publish_flow"):
+        return (
+            f"It is in the draft of the flows that use the map ({flows}) until somebody publishes them; "
+            f"{releases} can be retried then."
+        )
+    return f"Publishes the flows that use the map ({flows}), and releases {releases}: the next run reads them again."
 
 
 ADD_VALUE = rules(
-    permission="mappings.change_valuemap",
-    also=("sync.publish_flow", "sync.retry_deadletter", "sync.view_payload"),
+    permission=MAPPING[0],
+    also=MAPPING[1:],
     title=lambda letter: f"Add the missing value of {letter.field}?",
     description=_add_value_said,
-    submit="Add, publish and retry",
+    addressed=_how_far,
+    submit="Add the value",
     form=AddValueForm,
     when=_lacks_value,
-    on_ask=lambda request, letter: services.look_at_payload(target=letter, by=person(request)),
+    on_ask=lambda request, letter: look_at_missing_value(letter=letter, by=person(request)),
 )
 
 
@@ -240,6 +259,11 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             letter=target, counterpart=answers["counterpart"], both_ways=answers["both_ways"],
             reason=answers["reason"], by=person(request),
         )  # fmt: skip
+        if not added.published and not added.retried:
+            return Done(
+                f"The value is in its map; {', '.join(added.left) or 'no flow'} will use it once published.",
+                causes_url(),
+            )
         left = (
             f" Left alone, with changes that are not published: {', '.join(added.left)}."
             if added.left

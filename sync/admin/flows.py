@@ -191,7 +191,7 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
         flow = Flow.objects.get(pk=form.instance.pk)
         services.plan_next_run(flow=flow)
         before, reason = flow.revision_id, form.cleaned_data.get("reason", "")
-        if form.cleaned_data.get("keep_draft"):
+        if form.cleaned_data.get("keep_draft") or not person(request).has_perm("sync.publish_flow"):
             if drafts.keep_draft(flow=flow, by=person(request), reason=reason).differs:
                 messages.info(request, f"{flow.name} is kept as a draft. {runs_use(flow)}")
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.utils import timezone
 
 from mappings.models import FieldRow
@@ -100,13 +101,32 @@ def test_a_rule_does_not_publish_what_somebody_else_drafts(as_role, flow, confli
     assert Revision.objects.filter(flow=flow).count() == 1
 
 
-@pytest.mark.parametrize("role", ["viewer", "mapping editor", "operator", "auditor"])
-def test_who_may_not_do_all_of_it_makes_no_rule(as_role, flow, conflict, role):
+@pytest.mark.parametrize("role", ["viewer", "operator", "auditor"])
+def test_who_may_not_change_a_mapping_makes_no_rule(as_role, flow, conflict, role):
     person = as_role(role)
 
     assert action_url(conflict, "make_rule") not in person.get(change_url(conflict)).content.decode()
     assert person.post(action_url(conflict, "make_rule"), RULE).status_code == 403
     assert FieldRow.objects.get(mapping=flow, salesforce="Status").conflict == ""
+
+
+def test_a_mapping_editor_makes_a_rule_and_one_who_may_not_publish_drafts_it(as_role, flow, conflict):
+    editor, url = as_role("mapping editor"), action_url(conflict, "make_rule")
+    right = Permission.objects.get(codename="publish_flow")
+    Group.objects.get(name="mapping editor").permissions.remove(right)
+    assert "decides nothing until somebody publishes it." in editor.get(url).content.decode()
+    drafted = editor.post(url, RULE, follow=True).content.decode()
+
+    assert "The rule for Status is in the draft until it is published." in drafted
+    assert FieldRow.objects.get(mapping=flow, salesforce="Status").conflict == "servicenow"
+    assert (Revision.objects.filter(flow=flow).count(), Waiting.objects.count()) == (1, 0)
+
+    FieldRow.objects.filter(mapping=flow, salesforce="Status").update(conflict="")
+    Group.objects.get(name="mapping editor").permissions.add(right)
+    assert (
+        "the next run decides 1 open conflict by it" in editor.post(url, RULE, follow=True).content.decode()
+    )
+    assert Revision.objects.filter(flow=flow).count() == 2
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
 from mappings.models import FieldRow, ValueMap
@@ -67,6 +68,19 @@ def test_a_flow_kept_as_a_draft_is_saved_and_runs_go_on_as_before(as_role, flow)
     assert Revision.objects.count() == 1
     entry = AuditEntry.objects.get(action="flow.drafted")
     assert "(none)" in str(entry.after)
+
+
+def test_what_is_saved_by_somebody_who_may_not_publish_is_a_draft(as_role, flow):
+    editor = as_role("mapping editor")
+    Group.objects.get(name="mapping editor").permissions.remove(
+        Permission.objects.get(codename="publish_flow")
+    )
+    sent = {**form_of(editor, change_url(flow)), "rows-1-default": "(none)"}
+    page = editor.post(change_url(flow), sent, follow=True).content.decode()
+
+    assert "is kept as a draft. Runs use revision 1" in page
+    assert FieldRow.objects.get(salesforce="Subject").default == "(none)"
+    assert Revision.objects.count() == 1
 
 
 def test_any_two_revisions_stand_side_by_side_with_what_differs_and_nothing_else(as_role, changed):
