@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from sync import audit
-from sync.models.login import LoginTally
+from sync import audit, services
+from sync.models import AuditEntry, LoginTally
 
 SPAN = timedelta(minutes=15)
 # Attempts in a span. That of an account alone is high: it is there against many addresses, and whoever knows a name can use it up.
 LIMITS = {"account and address": 5, "address": 30, "account": 60}
+OWN = ("account and address", "account")  # of these limits, what is an account's own
 
 
 class TooManyLogins(Exception):
@@ -69,6 +71,40 @@ def succeeded(attempt: Attempt) -> None:
             tally.delete()
         else:
             tally.filter(attempts__gt=0).update(attempts=F("attempts") - 1)
+
+
+def is_held(account: User, *, now: datetime | None = None) -> bool:
+    """Whether this account's next attempt would be refused, from some address at least. The limit of an address is not its own."""
+    now = now or timezone.now()
+    tallies = LoginTally.objects.filter(since__gt=now - SPAN)
+    of = {key: name for attempt in _of_late(account, now) for name, key in attempt.counted() if name in OWN}
+    found = tallies.filter(key__in=of).values_list("key", "attempts")
+    return any(attempts >= LIMITS[of[key]] for key, attempts in found)
+
+
+def lift(*, account: User, by: User | None) -> None:
+    """Let the account be tried anew at once. Raises Refused for a superuser's, unless one asks.
+
+    What an address has used up, whoever was tried from it, stays.
+    """
+    services.require(by, "auth.change_user")
+    if account.is_superuser and by is not None and not by.is_superuser:
+        raise services.Refused("Only a superuser lets a superuser's account be tried anew.")
+    keys = {
+        key for attempt in _of_late(account, timezone.now()) for name, key in attempt.counted() if name in OWN
+    }
+    with transaction.atomic():
+        LoginTally.objects.filter(key__in=keys).delete()
+        audit.record("login.limit_lifted", account)
+
+
+def _of_late(account: User, now: datetime) -> list[Attempt]:
+    """From which addresses it was tried within the span: the audit log tells, the tallies are digests."""
+    name = account.get_username()
+    entries = AuditEntry.objects.filter(
+        at__gt=now - SPAN, action__in=("login.failed", "login.throttled"), object_label__iexact=name[:150]
+    )
+    return [Attempt(name, address or "") for address in {"", *entries.values_list("ip", flat=True)}]
 
 
 def _counted(key: str, now: datetime) -> LoginTally:

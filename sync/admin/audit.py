@@ -28,6 +28,7 @@ DEEDS = {
     "report_token.made": "made the report token",
     "report_token.revoked": "revoked the report token",
     "login.throttled": "was held off after too many attempts to log in",
+    "login.limit_lifted": "lifted the login limit of",
     "login.ended": "logged out",
     "run.started": "started",
     "run.cancelled": "cancelled",

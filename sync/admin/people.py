@@ -11,9 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from integration_console.theme import present
+from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ConfigurationAdmin, announce, columns
 from integration_console.theme.toolkit import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from sync.admin.base import person
+from sync import logins
+from sync.admin.base import page_url, person, rules
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -26,10 +28,21 @@ else:
 BEYOND_ROLES = ("is_superuser", "user_permissions")
 
 
+LIFT = rules(
+    permission="auth.change_user",
+    title=lambda account: f"Let {account} try to log in again now?",
+    description="Too many attempts hold this account off. Its count begins anew, from every address that tried it of late; "
+    "first ask the person whether it was they. What an address has used up for all accounts stays until its quarter of an hour is over.",
+    submit="Let them try again",
+    when=logins.is_held,
+)
+
+
 @admin.register(User)
 class PersonAdmin(PeopleBase, ConfigurationAdmin):
     list_display = ("username", "full_name", "email", "roles", "is_active", "last_seen")
     list_filter = ("groups", "is_active", "is_superuser")
+    actions_detail = ("lift_limit",)
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -75,6 +88,11 @@ class PersonAdmin(PeopleBase, ConfigurationAdmin):
         if request.method == "POST" and response.status_code == 302:
             announce("password_changed", User.objects.get(pk=id), None, None)
         return response
+
+    @console_action("Lift the login limit", LIFT, icon="lock_open")
+    def lift_limit(self, request: HttpRequest, target: User, answers: dict[str, Any]) -> Done:
+        logins.lift(account=target, by=person(request))
+        return Done(f"{target} may try to log in again.", page_url(target))
 
     @admin.display(description="name")
     def full_name(self, obj: User) -> str:

@@ -59,7 +59,7 @@ ACTIONS = {
     ),
     "sync_auditentry_jsonl": "AU", "sync_revision_roll_back": "MA",
     "sync_conflict_make_rule": "MA", "sync_deadletter_add_value": "MA", "sync_deadletter_causes": ALL,
-    **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change"), "A"),
+    **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change", "auth_user_lift_limit"), "A"),
     **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_run_progress", "sync_reconciliation_statement"), ALL),
 }  # fmt: skip
 OTHERS = {

@@ -13,6 +13,7 @@ from django.utils import timezone
 from sync import logins
 from sync.models import AuditEntry, LoginTally
 
+CONFIRMED = {"_form_submitted": "on"}
 LOGIN = "/admin/login/"
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:No directory at")]
 
@@ -82,6 +83,49 @@ def test_the_right_password_begins_the_count_anew_for_its_account_but_not_for_th
     assert [try_login(browser(), "guess").status_code for _ in range(5)] == [200] * 5
 
     assert LoginTally.objects.order_by("-attempts").first().attempts == 9
+
+
+def test_an_administrator_lifts_the_limit_of_an_account_and_that_is_noted(as_role, browser):
+    bob = User.objects.create_user("bob", password="correct horse", is_staff=True)
+    admin, url = as_role("administrator"), reverse("admin:auth_user_lift_limit", args=[bob.pk])
+    page = reverse("admin:auth_user_change", args=[bob.pk])
+    assert url not in admin.get(page).content.decode()
+    for password in ("guess",) * 5 + ("correct horse",):
+        held = try_login(browser(), password, name="Bob " if password == "guess" else "bob")
+    assert held.status_code == 429
+    assert url in admin.get(page).content.decode()
+    admin.get(url)
+    assert try_login(browser(), "correct horse", name="bob").status_code == 429
+
+    assert "bob may try to log in again." in admin.post(url, CONFIRMED, follow=True).content.decode()
+
+    assert try_login(browser(), "correct horse", name="bob").status_code == 302
+    entry = AuditEntry.objects.get(action="login.limit_lifted")
+    assert (entry.object_label, entry.actor_name) == ("bob", "administrator")
+
+
+def test_the_limit_of_a_superuser_is_lifted_by_superusers_alone(alice, as_role, browser, root):
+    for _ in range(6):
+        try_login(browser(), "guess")
+    url = reverse("admin:auth_user_lift_limit", args=[alice.pk])
+    told = as_role("administrator").post(url, CONFIRMED, follow=True)
+    assert "Only a superuser" in told.content.decode()
+    assert try_login(browser(), "correct horse").status_code == 429
+
+    root.post(url, CONFIRMED)
+    assert try_login(browser(), "correct horse").status_code == 302
+
+
+def test_what_an_address_has_used_up_stays_when_an_account_is_let_in(as_role, browser):
+    bob = User.objects.create_user("bob", password="correct horse", is_staff=True)
+    for number in range(30):
+        try_login(browser(), "guess", name=f"name{number // 4}")
+    for _ in range(6):
+        try_login(browser(), "guess", name="bob", address="10.0.0.8")
+    as_role("administrator").post(reverse("admin:auth_user_lift_limit", args=[bob.pk]), CONFIRMED)
+
+    assert try_login(browser(), "correct horse", name="bob").status_code == 429
+    assert try_login(browser(), "correct horse", name="bob", address="10.0.0.8").status_code == 302
 
 
 def test_after_a_quarter_of_an_hour_it_may_be_tried_again_and_nothing_is_left_of_the_count(alice, browser):
