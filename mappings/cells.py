@@ -189,12 +189,13 @@ def _readable(field: FieldSpec) -> list[Node]:
 # What it must find when it runs
 
 
-def _every(tree: Any) -> list[Any]:
-    return [tree, *(found for part in children(tree) for found in _every(part))]
+def every_node(tree: Any) -> list[Any]:
+    """The node and all that is within it."""
+    return [tree, *(found for part in children(tree) for found in every_node(part))]
 
 
 def _settings(tree: Node, name: str) -> list[Any]:
-    calls = [node for node in _every(tree) if isinstance(node, Call)]
+    calls = [node for node in every_node(tree) if isinstance(node, Call)]
     return [value for node in calls for key, value in node.settings if key == name]
 
 
@@ -204,7 +205,7 @@ def _check_settings(tree: Node, spec: MappingSpec) -> None:
             raise CellError(
                 f"It uses the value map {name!r}, which this revision does not hold.", "value_map"
             )
-    for node in _every(tree):
+    for node in every_node(tree):
         if isinstance(node, Call) and any(each.name == "zone" for each in node.function.settings):
             zone = dict(node.settings).get("zone") or spec.time_zone
             if wrong := zone_problem(zone):
@@ -213,7 +214,7 @@ def _check_settings(tree: Node, spec: MappingSpec) -> None:
 
 def _references(tree: Node) -> list[Reference]:
     found = []
-    for node in _every(tree):
+    for node in every_node(tree):
         if isinstance(node, Call) and (flow := dict(node.settings).get("flow")):
             source = node.values[0]
             found.append(Reference(flow, source.name if isinstance(source, Name) else ""))
@@ -230,7 +231,7 @@ def _forward(tree: Node, reads: tuple[str, ...], tools: Tools, limit: int) -> St
     def step(raw: Any) -> Projected:
         return finish(*made(raw))
 
-    lasting = all(node.function.lasting for node in _every(tree) if isinstance(node, Call))
+    lasting = all(node.function.lasting for node in every_node(tree) if isinstance(node, Call))
     return remembered(step, several=len(reads) > 1) if lasting else step
 
 

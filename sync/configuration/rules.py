@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from mappings.linting import BOTH_CREATE
 from sync.core import notes
 from sync.core.keys import INSTANCE
 
@@ -98,7 +99,7 @@ def flow_problems(flow: Mapping[str, Any]) -> Iterator[Problem]:
     if both and not (flow.get("servicenow_enter") and flow.get("salesforce_enter")):
         yield (
             "create_in_servicenow",
-            "With both, each side needs its own enter, so that no record is created back where it came from.",
+            BOTH_CREATE,
         )
 
 

@@ -241,7 +241,7 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     action_rules.check(data["options"].get("actions"), reads)
     actions = plan_of(data["options"].get("actions"))
     if data["fields"] or not actions:
-        _check_key(data, schema, keys)
+        check_key(data, schema, keys)
     writes_back = data["direction"] != "to_salesforce"
     here = _schema(flow.servicenow_connection, data["servicenow_table"], servicenow) if writes_back else None
     references, pictures = References(flow), Pictures(flow)
@@ -366,7 +366,7 @@ def _keys(flow: Flow, data: dict[str, Any], servicenow: Connector) -> Keys:
     return Keys(connection.org_id)
 
 
-def _check_key(data: dict[str, Any], schema: Schema, keys: Keys) -> None:
+def check_key(data: dict[str, Any], schema: Schema, keys: Keys) -> None:
     """An external id that is not unique lets two parallel creates make two records: the flow does not start."""
     name = data["salesforce_key_field"]
     field = schema.fields.get(name)
@@ -406,7 +406,11 @@ def known_schema(connection: Connection, name: str) -> Schema | None:
     row = CachedSchema.objects.filter(connection=connection, name=name).first()
     if row is None or timezone.now() - row.fetched_at > SCHEMA_FRESH:
         return None
-    return Schema(name, {key: FieldSchema(**_tuples(value)) for key, value in row.fields.items()})
+    return schema_of(row)
+
+
+def schema_of(row: CachedSchema) -> Schema:
+    return Schema(row.name, {key: FieldSchema(**_tuples(value)) for key, value in row.fields.items()})
 
 
 def remember_schema(connection: Connection, schema: Schema) -> Schema:

@@ -12,11 +12,13 @@ from mappings.apply import compile_mapping
 from mappings.models import UserTable, ValueMap
 from mappings.spec import Environment
 from sync import revisions, services
+from sync.linting import lint_flow
 from sync.models import Flow, RecordLink
 from sync.questions import answer
 from sync.recipes import Recipe, shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.pair import Pair, PairConfig, start_pair
+from sync.schemas import read_both
 from tests.engine.attaching import on_case, on_incident, put_on_case, put_on_incident
 from tests.engine.conftest import run_now, salesforce, servicenow
 
@@ -61,7 +63,9 @@ def found(recipe: str, pair: Pair) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks(transactional_db, pair, name):
+def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks_and_the_linter(
+    transactional_db, pair, name
+):
     on_fire = pair.servicenow.add("incident", short_description="Printer on fire", severity="1")
     pair.servicenow.edit("incident", on_fire["sys_id"], by="abel.tuter", comments="Smoke everywhere")
     pair.servicenow.add("kb_knowledge", short_description="VPN", workflow_state="published")
@@ -70,6 +74,9 @@ def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks(transacti
     recipe = shipped()[name]
     for flow in all_made_of(recipe, pair):
         compile_mapping(revisions.mapping_spec(revisions.snapshot(flow)), Environment())
+        read_both(flow)
+        linted = lint_flow(flow)
+        assert (linted.errors, linted.unread) == ([], [])
     page = (DOCS / f"{name}.md").read_text()
     needs = [need.name for side in ("servicenow", "salesforce") for need in recipe.needs.of(side)]
     assert [each for each in needs if each not in page] == []

@@ -1,0 +1,142 @@
+"""All that the linter looks at: a mapping, what both sides say of their fields, and who is who. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mappings.apply import CompiledRow
+from mappings.cells import maps_of
+from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, PeopleSpec
+
+SERVICENOW, SALESFORCE = "servicenow", "salesforce"
+SYSTEMS = {SERVICENOW: "ServiceNow", SALESFORCE: "Salesforce"}
+
+
+class FieldFacts(Protocol):
+    """What a platform says of a field to our user. `length`: characters, 0 where no limit is known."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def required(self) -> bool: ...  # on create
+    @property
+    def createable(self) -> bool: ...
+    @property
+    def updateable(self) -> bool: ...
+    @property
+    def restricted(self) -> bool: ...  # to its choices
+    @property
+    def choices(self) -> tuple[str, ...]: ...
+    @property
+    def reference_to(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side. `fields` None: nobody has read them yet, and nothing is said of them.
+
+    `creates`: whether the flow makes records here. `enter`: which of its records get a counterpart over there.
+    `filled`: fields that the flow itself fills, beside its rows.
+    """
+
+    name: str
+    fields: Mapping[str, FieldFacts] | None = None
+    creates: bool = False
+    enter: str = ""
+    filled: frozenset[str] = frozenset()
+
+    def get(self, name: str) -> FieldFacts | None:
+        return self.fields.get(name) if self.fields is not None else None
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        return {name: each.length for name, each in (self.fields or {}).items() if each.length}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry of the user table. Ids "" and activity None: not found, or not looked up yet (`resolved` tells)."""
+
+    kind: str
+    servicenow: str
+    salesforce: str
+    direction: Direction = Direction.BOTH
+    servicenow_id: str = ""
+    salesforce_id: str = ""
+    servicenow_active: bool | None = None
+    salesforce_active: bool | None = None
+    resolved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`members` None: the flow names no user table. `fallbacks`: sides that have a name to fall back on."""
+
+    spec: MappingSpec
+    servicenow: End
+    salesforce: End
+    members: tuple[Member, ...] | None = None
+    people: PeopleSpec = field(default_factory=PeopleSpec)
+    fallbacks: frozenset[str] = frozenset()
+
+    def end(self, side: str) -> End:
+        return self.servicenow if side == SERVICENOW else self.salesforce
+
+    @property
+    def unbounded(self) -> Environment:
+        """What rows compile against where texts are not to be cut."""
+        return Environment(people=self.people)
+
+    @property
+    def environment(self) -> Environment:
+        return Environment(
+            people=self.people,
+            salesforce_lengths=self.salesforce.lengths,
+            servicenow_lengths=self.servicenow.lengths,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row under inspection: as it is written, compiled, and compiled without any limit of length."""
+
+    ground: Ground
+    field: FieldSpec
+    compiled: CompiledRow
+    unbounded: CompiledRow
+
+    @property
+    def label(self) -> str:
+        here = ", ".join(self.compiled.columns or self.field.servicenow) or self.field.value or "a constant"
+        return f"{here} and {self.field.salesforce}"
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        return maps_of(self.field)
+
+    def writes(self, side: str) -> bool:
+        way = self.compiled.direction
+        return way.writes_salesforce if side == SALESFORCE else way.writes_servicenow
+
+    @property
+    def both(self) -> bool:
+        return self.writes(SALESFORCE) and self.writes(SERVICENOW)
+
+    def facts(self, side: str) -> list[FieldFacts | None]:
+        """Of the columns that the row reads or writes there, in order; what is not known or lies elsewhere is None."""
+        names = self.compiled.columns if side == SERVICENOW else (self.field.salesforce,)
+        return [self.ground.end(side).get(name) for name in names]
+
+    def targets(self, side: str) -> list[FieldFacts]:
+        """Of the fields that the row writes there, as far as they are known."""
+        if not self.writes(side):
+            return []
+        names = self.field.servicenow if side == SERVICENOW else (self.field.salesforce,)
+        end = self.ground.end(side)
+        return [found for name in names if (found := end.get(name)) is not None]

@@ -1,0 +1,136 @@
+"""The rules about values: is each one known that may come, and does the other side offer what it is given. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mappings.linting.families import family, made
+from mappings.linting.fields import one_way, other
+from mappings.linting.ground import SALESFORCE, SERVICENOW, SYSTEMS, FieldFacts, Line
+from mappings.linting.hits import holding, spelled_out
+from mappings.linting.report import ERROR, WARNING, Finding, Fix
+from mappings.linting.samples import enumerated
+from mappings.values import as_text
+
+
+def unmapped(line: Line) -> Iterator[Finding]:
+    """Values that a source can hold and the row knows no answer to: such records become dead letters."""
+    for side in (SERVICENOW, SALESFORCE):
+        if not line.writes(other(side)):
+            continue
+        unknown = [value for value in enumerated(line, side) if _sent(line, side, value) is None]
+        if unknown:
+            names = line.compiled.columns if side == SERVICENOW else (line.field.salesforce,)
+            yield Finding(
+                "unmapped_value", WARNING,
+                f"{', '.join(names)} of {SYSTEMS[side]} can be {spelled_out(unknown)}, which {_knows_not(line)} not known.",
+                "Add entries to the value map, or say there what happens to unmapped values; until then such records are "
+                "dead letters.",
+                line.field.id, side, holding(line, side, unknown), entry(line, side, unknown),
+            )  # fmt: skip
+
+
+def _knows_not(line: Line) -> str:
+    return f"the value map {line.maps[0]} does" if line.maps else "the row does"
+
+
+def _sent(line: Line, side: str, value: Any) -> tuple[Any] | None:
+    """What the value becomes; None if it is refused."""
+    try:
+        row = line.compiled
+        return (row.to_salesforce(value).value if side == SERVICENOW else row.to_servicenow(value).value,)
+    except ValueError:
+        return None
+
+
+def refused(line: Line) -> Iterator[Finding]:
+    """Values that are sent and not offered over there."""
+    for side in (SALESFORCE, SERVICENOW):
+        targets = line.targets(side)
+        if not targets or not any(each.choices for each in targets):
+            continue
+        wrong: dict[str, tuple[FieldFacts, list[Any]]] = {}
+        for source in _sources(line, other(side)):
+            sent = _sent(line, other(side), source)
+            for facts, part in _parts(line, side, targets, sent[0] if sent else None):
+                if not _offered(part, facts):
+                    wrong.setdefault(f"{facts.name} {part}", (facts, []))[1].append(source)
+        for key, (facts, sources) in wrong.items():
+            yield _not_offered(line, side, facts, key.removeprefix(f"{facts.name} "), sources)
+        if side == SALESFORCE:
+            yield from _any_text(line, targets[0])
+
+
+def _sources(line: Line, side: str) -> list[Any]:
+    """What may be sent, as far as it is listed: by the field, by the value map, or because it is always the same."""
+    if not line.facts(side):
+        return [line.field.value]
+    found = enumerated(line, side)
+    for name in line.maps[:1]:
+        spec = line.ground.spec.value_maps.get(name)
+        held = (spec.to_salesforce if side == SERVICENOW else spec.to_servicenow) if spec else {}
+        several = side == SERVICENOW and len(line.compiled.columns) > 1
+        found = [*found, *(value.split(",") if several else value for value in held)]
+    if found and side == SERVICENOW and line.field.default:
+        found = [*found, [""] * len(line.compiled.columns) if len(line.compiled.columns) > 1 else ""]
+    once = {as_key(value): value for value in found}
+    return list(once.values())
+
+
+def as_key(value: Any) -> str:
+    return "\0".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _parts(line: Line, side: str, targets: list[FieldFacts], sent: Any) -> Iterator[tuple[FieldFacts, str]]:
+    for facts in targets:
+        part = sent
+        if isinstance(sent, list):
+            part = (
+                sent[line.compiled.columns.index(facts.name)] if facts.name in line.compiled.columns else None
+            )
+        if facts.choices and isinstance(part, str | int | float) and part != "":
+            yield facts, as_text(part)
+
+
+def _offered(part: str, facts: FieldFacts) -> bool:
+    pieces = part.split(";") if facts.type == "multipicklist" else [part]
+    return all(piece in facts.choices for piece in pieces)
+
+
+def _not_offered(line: Line, side: str, facts: FieldFacts, part: str, sources: list[Any]) -> Finding:
+    end = line.ground.end(side)
+    meant = f" The value map {line.maps[0]} sends it." if line.maps else ""
+    fix = entry(line, other(side), sources) if line.maps else one_way(line, side)
+    return Finding(
+        "value_refused", ERROR if facts.restricted else WARNING,
+        f"{end.name}.{facts.name} of {SYSTEMS[side]} does not offer {part!r}.{meant}",
+        "Add the value over there, or send one that is offered.",
+        line.field.id, side, holding(line, other(side), sources), fix,
+    )  # fmt: skip
+
+
+def _any_text(line: Line, facts: FieldFacts) -> Iterator[Finding]:
+    """Free text into a list of values."""
+    here = line.facts(SERVICENOW)
+    source = family(SERVICENOW, here[0]) if len(here) == 1 else ""
+    if facts.restricted and source in ("text", "number") and made(line.field, source) in ("text", "number"):
+        yield Finding(
+            "type_mismatch", WARNING,
+            f"{line.label}: any text goes to {facts.name} of Salesforce, which takes only the {len(facts.choices)} values it "
+            "offers.",
+            "Carry it over by a value map with a default.",
+            line.field.id, SALESFORCE, None, one_way(line, SALESFORCE),
+        )  # fmt: skip
+
+
+def entry(line: Line, side: str, values: list[Any]) -> Fix | None:
+    """Give these values an entry each in the row's value map; a person chooses where they lead."""
+    there = line.targets(other(side))
+    if not line.maps or len(there) != 1 or not there[0].choices:
+        return None
+    told = tuple(",".join(map(str, value)) if isinstance(value, list) else as_text(value) for value in values)
+    return Fix(
+        "entry", "Add to the value map", line.field.id, value_map=line.maps[0], side=side, values=told[:50],
+        choices=there[0].choices,
+    )  # fmt: skip

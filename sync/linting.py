@@ -1,0 +1,126 @@
+"""What the linter says of a flow: its mapping and settings, held against what was last read of both platforms.
+
+Nothing is asked of a platform here: `sync.schemas` reads, and this looks at what it kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from mappings.linting import ERROR, End, Finding, Ground, Member, lint
+from mappings.models import UserTable
+from mappings.spec import Direction, MappingSpec
+from sync import people, revisions
+from sync.core.keys import INSTANCE, Keys
+from sync.core.records import Schema, Side
+from sync.engine.context import check_key, schema_of
+from sync.errors import SchemaError
+from sync.models import CachedSchema, Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """`read_at`: when either side was read last; None where it never was, and then nothing is said of its fields."""
+
+    findings: tuple[Finding, ...]
+    read_at: Mapping[Side, datetime | None]
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [each for each in self.findings if each.severity == ERROR]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return [each for each in self.findings if each.severity != ERROR]
+
+    @property
+    def unread(self) -> list[Side]:
+        return [side for side, at in self.read_at.items() if at is None]
+
+
+def lint_flow(flow: Flow, snapshot: Mapping[str, Any] | None = None) -> Linted:
+    """The draft as the tables hold it, or another snapshot of the flow (a revision's, or what a form would save)."""
+    data = snapshot or revisions.snapshot(flow)
+    return lint_spec(flow, data, revisions.mapping_spec(dict(data)))
+
+
+def lint_spec(flow: Flow, settings: Mapping[str, Any], spec: MappingSpec) -> Linted:
+    """`settings`: those of a snapshot that decide what is read, created and keyed."""
+    rows = _cached(flow, settings)
+    known = {side: schema_of(row) if row else None for side, row in rows.items()}
+    found = [*_key(flow, settings, known[Side.SALESFORCE]), *lint(ground_of(flow, settings, spec, known))]
+    return Linted(
+        tuple(sorted(found, key=lambda each: each.severity != ERROR)),
+        {side: row.fetched_at if row else None for side, row in rows.items()},
+    )
+
+
+def name_of(settings: Mapping[str, Any], side: Side) -> str:
+    return str(settings["servicenow_table" if side is Side.SERVICENOW else "salesforce_object"])
+
+
+def _cached(flow: Flow, settings: Mapping[str, Any]) -> dict[Side, CachedSchema | None]:
+    """What was last read of both ends, however long ago."""
+    ends = {
+        Side.SERVICENOW: (flow.servicenow_connection_id, name_of(settings, Side.SERVICENOW)),
+        Side.SALESFORCE: (flow.salesforce_connection_id, name_of(settings, Side.SALESFORCE)),
+    }
+    wanted = Q()
+    for connection, name in ends.values():
+        wanted |= Q(connection=connection, name=name)
+    held = {(row.connection_id, row.name): row for row in CachedSchema.objects.filter(wanted)}
+    return {side: held.get(end) for side, end in ends.items()}
+
+
+def ground_of(
+    flow: Flow, settings: Mapping[str, Any], spec: MappingSpec, known: Mapping[Side, Schema | None]
+) -> Ground:
+    table = flow.user_table
+    return Ground(
+        spec=spec,
+        servicenow=_end(settings, spec, Side.SERVICENOW, known[Side.SERVICENOW]),
+        salesforce=_end(settings, spec, Side.SALESFORCE, known[Side.SALESFORCE]),
+        members=_members(table) if table else None,
+        people=people.people_spec(table),
+        fallbacks=frozenset(side.value for side in Side if table and getattr(table, f"fallback_to_{side}")),
+    )
+
+
+def _end(settings: Mapping[str, Any], spec: MappingSpec, side: Side, schema: Schema | None) -> End:
+    writes = spec.direction.writes_salesforce if side is Side.SALESFORCE else spec.direction.writes_servicenow
+    own = {settings[f"{side}_key_field"], "sys_id", "correlation_id"} - {""}
+    return End(
+        name=name_of(settings, side),
+        fields=schema.fields if schema else None,
+        creates=bool(settings[f"create_in_{side}"]) and writes,
+        enter=settings[f"{side}_enter"],
+        filled=frozenset(own),
+    )
+
+
+def _members(table: UserTable) -> tuple[Member, ...]:
+    return tuple(
+        Member(
+            each.kind, each.servicenow, each.salesforce, Direction(each.direction), each.servicenow_id, each.salesforce_id,
+            each.servicenow_active, each.salesforce_active, each.resolved_at is not None,
+        )
+        for each in table.entries.all()
+    )  # fmt: skip
+
+
+def _key(flow: Flow, settings: Mapping[str, Any], schema: Schema | None) -> Iterator[Finding]:
+    """What would keep the flow from starting: the engine's own check of the external id."""
+    options = settings["options"] or {}
+    if schema is None or (not settings["fields"] and options.get("actions")):
+        return
+    prefixed = options.get("key_prefix") == INSTANCE
+    keys = Keys(flow.servicenow_connection.org_id if prefixed else "")
+    try:
+        check_key(dict(settings), schema, keys)
+    except SchemaError as error:
+        yield Finding(error.code, ERROR, error.message, error.advice, side=Side.SALESFORCE)

@@ -1,0 +1,320 @@
+"""The linter: what it says of a mapping, and the laws of its round trips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mappings.transforms  # noqa: F401
+from mappings.apply import canonical, compile_mapping
+from mappings.linting import ERROR, WARNING, End, Ground, Member, lint
+from mappings.registry import names
+from mappings.spec import Direction, FieldSpec, MappingSpec, ValueMapSpec
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "linter.md"
+
+
+@dataclass(frozen=True)
+class Facts:
+    name: str
+    type: str
+    length: int = 0
+    required: bool = False
+    createable: bool = True
+    updateable: bool = True
+    restricted: bool = False
+    choices: tuple[str, ...] = ()
+    reference_to: tuple[str, ...] = ()
+
+
+def listed(name: str, type: str, *choices: str) -> Facts:
+    return Facts(name, type, 40, restricted=True, choices=choices)
+
+
+def end(name: str, *fields: Facts, **given: Any) -> End:
+    return End(name, {each.name: each for each in fields}, **given)
+
+
+INCIDENT = end(
+    "incident",
+    Facts("short_description", "string", 160),
+    Facts("description", "string", 4000),
+    Facts("number", "string", 40),
+    Facts("opened_at", "glide_date_time"),
+    Facts("active", "boolean"),
+    Facts("comments", "journal_input", 4000),
+    Facts("assigned_to", "reference", 32, reference_to=("sys_user",)),
+    Facts("sys_created_on", "glide_date_time", createable=False, updateable=False),
+    listed("priority", "integer", "1", "2"),
+    listed("impact", "integer", "1", "2"),
+    listed("urgency", "integer", "1", "2"),
+    listed("state", "integer", "1", "2", "6", "8"),
+)
+CASE = end(
+    "Case",
+    Facts("Subject", "string", 255),
+    Facts("Short__c", "string", 80),
+    Facts("Opened__c", "datetime"),
+    Facts("Due__c", "date"),
+    Facts("Count__c", "double"),
+    Facts("Active__c", "boolean"),
+    Facts("OwnerId", "reference", 18, reference_to=("Group", "User")),
+    Facts("Formula__c", "string", 255, createable=False, updateable=False),
+    Facts("Once__c", "string", 255, updateable=False),
+    listed("Status", "picklist", "New", "Working", "Closed"),
+    listed("Priority", "picklist", "High", "Low"),
+)
+STATES = ValueMapSpec(
+    "states", {"1": "New", "2": "Working", "6": "Closed"}, {"New": "1", "Working": "2", "Closed": "6"}
+)
+
+
+def row(servicenow: str = "", salesforce: str = "Subject", **given: Any) -> FieldSpec:
+    columns = tuple(name.strip() for name in servicenow.split(",") if name.strip())
+    return FieldSpec("row", columns, salesforce, **given)
+
+
+def ground(
+    *rows: FieldSpec,
+    direction: str = "to_salesforce",
+    maps: tuple[ValueMapSpec, ...] = (STATES,),
+    **given: Any,
+):
+    spec = MappingSpec(Direction(direction), rows, {each.name: each for each in maps})
+    return Ground(**{"spec": spec, "servicenow": INCIDENT, "salesforce": CASE, **given})
+
+
+def found(*rows: FieldSpec, **given: Any) -> dict[str, str]:
+    """Code -> severity."""
+    return {each.code: each.severity for each in lint(ground(*rows, **given))}
+
+
+def test_a_mapping_that_fits_is_not_remarked_on():
+    fitting = (row("short_description"), row("state", "Status", transform="value_map", value_map="states"),
+               row("opened_at", "Opened__c", transform="datetime"), row("active", "Active__c"))  # fmt: skip
+    incident = replace(
+        INCIDENT, fields={**INCIDENT.fields, "state": listed("state", "integer", "1", "2", "6")}
+    )
+
+    assert lint(ground(*fitting, servicenow=incident)) == ()
+
+
+WIDE = ValueMapSpec("wide", {"1": "New", "2": "Pending", "6": "Closed", "8": "Closed"}, {})
+CHAIN = ValueMapSpec(
+    "chain",
+    {"1": "New", "2": "Working", "6": "Closed", "8": "New"},
+    {"New": "2", "Working": "6", "Closed": "1"},
+)
+ONE_WAY = ValueMapSpec(
+    "one", {"1": "New", "2": "Working", "6": "Closed", "8": "Closed"}, {"New": "1", "Closed": "6"}
+)
+LOSSY = ValueMapSpec(
+    "lossy",
+    {"1": "New", "2": "Working", "6": "Closed", "8": "Closed"},
+    {"New": "1", "Working": "2", "Closed": "6"},
+)
+MAPS = (STATES, WIDE, CHAIN, ONE_WAY, LOSSY)
+OWNER = row("assigned_to", "OwnerId", transform="user")
+GONE = Member("user", "beth", "beth@acme.example", servicenow_id="b" * 32, salesforce_id="005B", servicenow_active=True,
+              salesforce_active=False, resolved=True)  # fmt: skip
+UNKNOWN = Member("user", "bob", "bob@acme.example", resolved=True)
+
+
+def mapped(name: str) -> FieldSpec:
+    return row("state", "Status", transform="value_map", value_map=name)
+
+
+# One broken mapping for each code: the rows, what else is given, and how bad it is.
+BROKEN: dict[str, tuple[tuple[FieldSpec, ...], dict[str, Any], str]] = {
+    "unknown_field": ((row("shrt_description"),), {}, ERROR),
+    "does_not_compile": ((row("state", "Status", transform="no_such"),), {}, ERROR),
+    "type_mismatch": ((row("opened_at", "Opened__c"),), {}, ERROR),
+    "length_loss": ((row("short_description", "Short__c"),), {}, WARNING),
+    "required_unfed": (
+        (row("number"),),
+        {
+            "salesforce": end(
+                "Case", *CASE.fields.values(), Facts("Name", "string", required=True), creates=True
+            )
+        },
+        ERROR,
+    ),  # fmt: skip
+    "required_may_be_empty": (
+        (row("number", "Name"),),
+        {"salesforce": end("Case", Facts("Name", "string", 80, required=True), creates=True)},
+        WARNING,
+    ),  # fmt: skip
+    "value_refused": ((mapped("wide"),), {}, ERROR),
+    "unmapped_value": ((mapped("states"),), {}, WARNING),
+    "read_only_target": ((row("number", "Formula__c"),), {}, ERROR),
+    "create_only_target": ((row("number", "Once__c"),), {"salesforce": replace(CASE, creates=True)}, WARNING),
+    "computed_target": (
+        (row("priority", "Priority", direction=Direction.TO_SERVICENOW),),
+        {"direction": "both"},
+        WARNING,
+    ),  # fmt: skip
+    "journal_as_plain": ((row("comments"),), {}, ERROR),
+    "no_user_table": ((OWNER,), {}, WARNING),
+    "no_fallback": ((OWNER,), {"members": ()}, WARNING),
+    "inactive_user": ((OWNER,), {"members": (GONE,)}, WARNING),
+    "unknown_user": ((OWNER,), {"members": (UNKNOWN,)}, WARNING),
+    "both_create": (
+        (row("number"),),
+        {
+            "direction": "both",
+            "servicenow": replace(INCIDENT, creates=True),
+            "salesforce": replace(CASE, creates=True),
+        },
+        ERROR,
+    ),  # fmt: skip
+    "round_trip_drifts": ((mapped("chain"),), {"direction": "both"}, ERROR),
+    "round_trip_loses": ((mapped("lossy"),), {"direction": "both"}, WARNING),
+    "round_trip_stays": ((mapped("one"),), {"direction": "both"}, WARNING),
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_each_fault_is_found_and_its_code_is_explained(code):
+    rows, given, severity = BROKEN[code]
+
+    assert found(*rows, **{"maps": MAPS, **given})[code] == severity
+    assert f"`{code}`" in DOCS.read_text()
+
+
+def test_a_field_that_was_renamed_is_offered_under_its_new_name():
+    (finding,) = lint(ground(row("short_descripton")))
+
+    assert "Did you mean short_description?" in finding.text
+    assert finding.fix is not None
+    assert (finding.fix.kind, finding.fix.changes) == ("row", {"servicenow": "short_description"})
+
+
+def test_unmapped_states_say_which_and_how_their_records_are_counted_and_where_they_might_lead():
+    (finding,) = lint(ground(mapped("states")))
+
+    assert "state of ServiceNow can be '8', which the value map states does not know" in finding.text
+    assert finding.hit is not None
+    assert finding.fix is not None
+    assert finding.hit.any_of == ((("state", "8"),),)
+    assert (finding.fix.kind, finding.fix.values, finding.fix.choices) == (
+        "entry",
+        ("8",),
+        ("New", "Working", "Closed"),
+    )
+
+
+def test_where_nobody_has_read_the_fields_nothing_is_said_of_them():
+    assert (
+        lint(ground(row("nothing", "Nowhere__c"), servicenow=End("incident"), salesforce=End("Case"))) == ()
+    )
+
+
+def test_a_time_that_is_copied_is_offered_the_function_that_carries_it():
+    fixes = [each.fix for each in lint(ground(row("opened_at", "Opened__c"), row("opened_at", "Due__c")))]
+
+    assert [fix.changes for fix in fixes if fix] == [{"transform": "datetime"}, {"transform": "date"}]
+
+
+def test_a_text_that_says_where_it_is_cut_is_no_loss():
+    cut = row("short_description", "Short__c", transform="truncate(short_description, 80)")
+
+    assert found(cut) == {}
+    (finding,) = lint(ground(row("short_description", "Short__c")))
+    assert finding.fix is not None
+    assert finding.fix.changes == {"transform": "truncate(short_description, 80)"}
+
+
+def test_people_are_not_called_missing_before_anybody_looked_them_up():
+    fresh = replace(GONE, resolved=False)
+
+    assert found(OWNER, members=(fresh,), fallbacks=frozenset({"salesforce"})) == {}
+
+
+# Laws
+
+anything = st.one_of(
+    st.sampled_from(["", "state", "Status", "number", "caller_id.name", "a b", "{x}"]), st.text(max_size=12)
+)
+hows = st.one_of(
+    st.sampled_from(
+        [*names(), "truncate(state, 5)", "if(state == '1', number, empty)", "round(impact / urgency)"]
+    ),
+    st.text(max_size=30),
+)
+rows_of = st.builds(
+    FieldSpec, st.just("row"), st.lists(anything, max_size=3).map(tuple), anything,
+    st.one_of(st.none(), st.sampled_from(Direction)), transform=hows, value_map=st.sampled_from(["", "states", "lossy"]),
+    value=anything, default=anything, required=st.booleans(), reverse=st.one_of(st.just(""), hows),
+)  # fmt: skip
+facts_of = st.builds(
+    Facts, anything, st.sampled_from(["string", "integer", "picklist", "glide_date", "reference", "boolean", "strange", ""]),
+    st.integers(0, 300), *[st.booleans()] * 4, st.lists(anything, max_size=4).map(tuple), st.just(("User",)),
+)  # fmt: skip
+ends_of = st.builds(
+    End, anything, st.one_of(st.none(), st.dictionaries(anything, facts_of, max_size=6), st.sampled_from([INCIDENT.fields, CASE.fields])),
+    st.booleans(), anything, st.frozensets(anything, max_size=2),
+)  # fmt: skip
+
+
+@given(
+    rows=st.lists(rows_of, max_size=4), direction=st.sampled_from(Direction), here=ends_of, there=ends_of,
+    members=st.sampled_from([None, (), (GONE, UNKNOWN)]),
+)  # fmt: skip
+def test_whatever_a_mapping_and_the_schemas_say_the_linter_ends_and_says_each_thing_once(
+    rows, direction, here, there, members
+):
+    spec = MappingSpec(direction, tuple(rows), {each.name: each for each in MAPS})
+
+    told = lint(Ground(spec, here, there, members))
+
+    assert len({each.key for each in told}) == len(told)
+    assert [each.severity for each in told] == sorted(each.severity for each in told)
+    assert all(each.text and each.advice for each in told)
+
+
+VALUES = st.sampled_from(["1", "2", "6", "8"])
+LABELS = st.sampled_from(["New", "Working", "Closed"])
+
+
+@given(there=st.dictionaries(VALUES, LABELS), back=st.dictionaries(LABELS, VALUES))
+def test_a_value_map_without_remarks_brings_every_value_back_and_every_remark_is_true(there, back):
+    """Of every value that either side lists: unmapped, lost, without a way back, or home again."""
+    spec = ValueMapSpec("drawn", there, back)
+    told = {(each.code, each.side) for each in lint(ground(mapped("drawn"), maps=(spec,), direction="both"))}
+
+    (compiled,) = compile_mapping(
+        ground(mapped("drawn"), maps=(spec,), direction="both").spec, ground().unbounded
+    ).rows
+    trips = {("servicenow", value): there.get(value) for value in INCIDENT.fields["state"].choices}
+    gone = {value for (_, value), label in trips.items() if label is None}
+    assert (("unmapped_value", "servicenow") in told) == bool(gone)
+    returned = {value: back.get(label) for (_, value), label in trips.items() if label is not None}
+    assert (("round_trip_stays", "servicenow") in told) == any(
+        found is None or there.get(found) is None for found in returned.values()
+    )
+    if not {code for code, side in told if side == "servicenow"}:
+        for value in trips:
+            label = compiled.to_salesforce(value[1]).value
+            assert canonical(compiled.to_servicenow(label).value) == canonical(value[1])
+    drifting = {
+        value
+        for value, home in returned.items()
+        if home is not None and there.get(home) not in (None, there[value])
+    }
+    assert (("round_trip_drifts", "servicenow") in told) == bool(drifting)
+
+
+@given(st.text(max_size=60))
+def test_a_copied_text_that_the_linter_lets_pass_returns_whatever_it_says(text):
+    two_way = ground(row("short_description"), direction="both")
+    assert {each.code for each in lint(two_way)} == {"length_loss"}
+
+    (compiled,) = compile_mapping(two_way.spec, two_way.environment).rows
+
+    sent = compiled.to_salesforce(text).value
+    assert canonical(compiled.to_servicenow(sent).value) == canonical(text)
