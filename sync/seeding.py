@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from django.utils import timezone
 
 from mappings.models import FieldRow
 from sync import audit, revisions
+from sync.engine import bulk
 from sync.models import (
     Conflict,
     Connection,
@@ -32,12 +34,13 @@ from sync.models import (
     Run,
     Waiting,
 )
-from sync.models.base import time_ordered_uuid
+from sync.models.base import UUIDKey, time_ordered_uuid
 from sync.models.reconciliation import ReconciliationState
 
 PREFIX = "seeded-"  # names of connections and flow; a database that holds others is somebody's
 DAYS = 30  # over which the history is spread
 A_RUN = 1_000  # events of a run
+WRITING_CALLS = 9  # of a run, each a collection of records
 AT_ONCE = 5_000
 CONFLICTS = 500
 WAITING = 200
@@ -149,10 +152,19 @@ def _written(rows: Iterator[Any]) -> int:
     """Insert rows of one model, each batch in a transaction of its own; returns how many."""
     count = 0
     while batch := list(islice(rows, AT_ONCE)):
-        model: type[models.Model] = type(batch[0])
-        model._default_manager.bulk_create(batch)
+        _insert(type(batch[0]), batch)
         count += len(batch)
     return count
+
+
+@transaction.atomic
+def _insert(model: type[models.Model], batch: list[Any]) -> None:
+    """Rows with a key of our making go the engine's way, which takes a quarter of the time for a million."""
+    if not issubclass(model, UUIDKey):
+        model._default_manager.bulk_create(batch)
+        return
+    columns = tuple(column.attname for column in model._meta.concrete_fields)
+    bulk.insert(model, columns, list(map(attrgetter(*columns), batch)))
 
 
 def _ends(number: int) -> dict[str, str]:
@@ -173,10 +185,11 @@ def _links(history: History) -> int:
 
     def rows() -> Iterator[RecordLink]:
         for number in range(many):
+            at = history.at(number, many)
             link = RecordLink(
                 id=_link_key(history, number), flow=flow, born_in="servicenow", servicenow_table="incident",
                 salesforce_object="Case", servicenow_connection_id=flow.servicenow_connection_id,
-                salesforce_connection_id=flow.salesforce_connection_id, synced_at=history.at(number, many), **_ends(number),
+                salesforce_connection_id=flow.salesforce_connection_id, created_at=at, synced_at=at, **_ends(number),
             )  # fmt: skip
             texts = (link.servicenow_number, "Printer on fire", "It still burns.", "2")
             link.base = {key: [text, text] for key, text in zip(history.rows, texts, strict=True)}
@@ -198,7 +211,7 @@ def _runs(history: History) -> int:
                 flow=history.flow, kind="poll", status="partial" if dealt["failed"] else "succeeded", read=size,
                 revision_id=history.flow.revision_id, created=dealt["created"], updated=dealt["updated"],
                 failed=dealt["failed"], conflicts=dealt["conflict"], waiting=dealt["waiting"], calls_servicenow=3,
-                calls_salesforce=9, started_at=began, progress_at=began, finished_at=began + timedelta(seconds=2),
+                calls_salesforce=WRITING_CALLS, started_at=began, progress_at=began, finished_at=began + timedelta(seconds=2),
                 phases={"read": 0.9, "map": 0.1, "look_up": 0.3, "write": 0.8, "record": 0.3},
             )
         )  # fmt: skip
@@ -264,7 +277,7 @@ def _conflicts(history: History) -> int:
         for number in range(many):
             at = history.at(number, many)
             row = Conflict(id=time_ordered_uuid(at), link_id=_link_key(history, number), run=history.runs[-1],
-                           row=history.rows[3], field="Status", at=at)  # fmt: skip
+                           row=UUID(history.rows[3]), field="Status", at=at)  # fmt: skip
             row.values = {"base": ["2", "Working"], "servicenow": "6", "salesforce": "Escalated"}
             yield row
 
@@ -272,17 +285,27 @@ def _conflicts(history: History) -> int:
 
 
 def _calls(history: History) -> int:
-    """Two failed calls of every tenth run, as a console that has had bad hours keeps them."""
+    """Those that wrote in each run, and one more of every fifth that failed, as in a console that has had bad hours."""
 
     def rows() -> Iterator[RemoteCall]:
-        for run in history.runs[::10] * 2:
-            call = RemoteCall(run=run, connection_id=history.flow.salesforce_connection_id, at=run.started_at or history.now,
-                              method="POST", path="/services/data/v64.0/composite/sobjects", status=503, milliseconds=212,
-                              request_id="4f2c", error="SERVER_UNAVAILABLE")  # fmt: skip
-            call.bodies = {"request": '{"records": []}', "response": "Too busy."}
-            yield call
+        for number, run in enumerate(history.runs):
+            for _ in range(WRITING_CALLS):
+                yield _call(history, run, 200)
+            if number % 5 == 0:
+                failed = _call(history, run, 503)
+                failed.error = "SERVER_UNAVAILABLE"
+                failed.bodies = {"request": '{"records": []}', "response": "Too busy."}
+                yield failed
 
     return _written(rows())
+
+
+def _call(history: History, run: Run, status: int) -> RemoteCall:
+    at = run.started_at or history.now
+    return RemoteCall(
+        id=time_ordered_uuid(at), run=run, connection_id=history.flow.salesforce_connection_id, at=at, method="POST",
+        path="/services/data/v64.0/composite/sobjects", status=status, milliseconds=212, request_id="4f2c",
+    )  # fmt: skip
 
 
 def _waiting(history: History) -> int:
