@@ -57,6 +57,18 @@ def _count(question: Question) -> dict[str, Any]:
     return count(question.flow, question.params or {})
 
 
+def _preview(question: Question) -> dict[str, Any]:
+    from sync import looks
+
+    return looks.preview(question)
+
+
+def _impact(question: Question) -> dict[str, Any]:
+    from sync import looks
+
+    return looks.impact(question)
+
+
 def _check_recipe(question: Question) -> dict[str, Any]:
     from sync.recipes.checks import check
 
@@ -72,6 +84,8 @@ ANSWERS: Mapping[QuestionKind, Callable[[Question], dict[str, Any]]] = {
     QuestionKind.TEST_CONNECTION: _asked_of_connection,
     QuestionKind.COUNT: _count,
     QuestionKind.RECIPE: _check_recipe,
+    QuestionKind.PREVIEW: _preview,
+    QuestionKind.IMPACT: _impact,
 }
 
 

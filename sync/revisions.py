@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -68,6 +68,17 @@ def differs(flow: Flow) -> bool:
     return flow.revision is None or flow.revision.digest != digest(snapshot(flow))
 
 
+def draft(flow: Flow) -> Revision:
+    """The revision that publishing would make now, number 0 and never saved; its digest is that of `snapshot`."""
+    data = json.loads(json.dumps(snapshot(flow)))
+    made = Revision(flow=flow, number=0, digest=digest(data), snapshot=data)
+    turned = _turned(data["fields"], flow.revision)
+    for row in data["fields"]:
+        if row["id"] in turned:
+            row["id"] = str(uuid.uuid4())
+    return made
+
+
 def publish(flow: Flow, *, author_id: int | None, author_name: str, reason: str) -> Revision:
     """Make the draft the flow's revision; returns the present one if nothing differs.
 
@@ -94,15 +105,21 @@ def _renew_turned(draft: Flow) -> None:
     What the sides agreed on in the old fields says nothing of the new ones: an empty field would look as if somebody
     had just emptied it.
     """
-    published = draft.revision.snapshot["fields"] if draft.revision else []
-    ends = {each["id"]: (each["servicenow"], each["salesforce"]) for each in published}
-    for row in draft.rows.all():
-        now = json.loads(json.dumps(row.snapshot()))
-        if ends.get(str(row.pk), (now["servicenow"], now["salesforce"])) != (
-            now["servicenow"],
-            now["salesforce"],
-        ):
-            FieldRow.objects.filter(pk=row.pk).update(id=uuid.uuid4())
+    rows = [json.loads(json.dumps(row.snapshot())) for row in draft.rows.all()]
+    for id in _turned(rows, draft.revision):
+        FieldRow.objects.filter(pk=id).update(id=uuid.uuid4())
+
+
+def _turned(rows: Sequence[Mapping[str, Any]], published: Revision | None) -> list[str]:
+    """Ids of rows that the published revision has between other fields."""
+    fields = published.snapshot["fields"] if published else []
+    ends = {each["id"]: (each["servicenow"], each["salesforce"]) for each in fields}
+    return [
+        row["id"]
+        for row in rows
+        if ends.get(row["id"], (row["servicenow"], row["salesforce"]))
+        != (row["servicenow"], row["salesforce"])
+    ]
 
 
 def mapping_spec(data: dict[str, Any]) -> MappingSpec:

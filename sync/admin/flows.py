@@ -21,7 +21,7 @@ from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
 from mappings.admin.rows import FieldRowInline
 from sync import drafts, revisions, services
-from sync.admin import acts, counted, counts, files
+from sync.admin import acts, counted, counts, files, looks
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
 from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
@@ -82,7 +82,9 @@ class RevisionInline(ShownInline):
 
 
 @admin.register(Flow)
-class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown, GuardedAdmin):
+class FlowAdmin(
+    looks.LooksShown, acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown, GuardedAdmin
+):
     form = FlowForm
     inlines = (FieldRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
@@ -90,8 +92,8 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
     list_filter = ("health", "enabled", "direction")
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
-    change_form_outer_after_template = "console/transforms.html"
-    page_views = ("count",)
+    change_form_outer_after_template = "console/flow_below.html"
+    page_views = ("count", "preview", "impact")
     actions_row = ("run_now", "dry_run", "pause", "resume")
     actions_detail = ("run_now", "dry_run", "resync", "reconcile", "allow_deletions", "pause", "resume")
     fieldsets = (
@@ -151,7 +153,9 @@ class FlowAdmin(acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown,
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
         flow = self.get_object(request, object_id)
-        context = {**flow_head(flow), **counts.last(flow)} if flow else {}
+        context = (
+            {**flow_head(flow), **counts.last(flow), **looks.on_page(flow, person(request))} if flow else {}
+        )
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def changeform_view(

@@ -182,6 +182,7 @@ LEFT_OUT = {
     "sync.LoginTally": "attempts to log in within a quarter of an hour",
     "sync.ReportToken": "made anew, so that no old one opens a restored console",
     "sync.Question": "answers of the moment",
+    "sync.SealedAnswer": "likewise",
     "sync.CachedSchema": "asked of the platform again",
     "sync.CallCount": "the platform tells what is left of its window",
     "sync.Worker": "processes that are no more",

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from mappings.apply import CompiledMapping, CompiledRow, MappingError, compile_mapping
 from mappings.routing import Routing
-from mappings.spec import Environment, PeopleSpec
+from mappings.spec import Environment, MappingSpec, PeopleSpec
 from mappings.tools import NO_TOOLS, Tools
 from sync import people
 from sync.connectors.base import Connector
@@ -70,6 +70,8 @@ class Context:
         default_factory=dict
     )  # what formulas ask of the world, by where values go
     pictures: Pictures | None = None  # where Salesforce shows pictures that its texts show
+    spec: MappingSpec | None = None  # of what `mapping` was compiled, and
+    environment: Environment = field(default_factory=Environment)  # against what
 
     @property
     def table(self) -> str:
@@ -267,7 +269,8 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     routing = routing_of(flow, servicenow, salesforce, now=timezone.now())
     context = Context(
         flow, revision, data, mapping, schema, here, org, keys, exchange, routing, references, actions,
-        {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {}, pictures,
+        {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {}, pictures, spec,
+        environment,
     )  # fmt: skip
     _check_routed(context)
     _check_creation(context)

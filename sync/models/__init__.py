@@ -14,7 +14,7 @@ from sync.models.link import Intent, RecordLink
 from sync.models.login import LoginTally
 from sync.models.partition import BulkJob, Partition
 from sync.models.picture import Picture
-from sync.models.question import Question
+from sync.models.question import Question, SealedAnswer
 from sync.models.reconciliation import Reconciliation, Sighting, Suspect
 from sync.models.report import ReportToken
 from sync.models.routing import HandOver, Placement
@@ -54,6 +54,7 @@ __all__ = [
     "Revision",
     "Run",
     "Schedule",
+    "SealedAnswer",
     "Sighting",
     "Suspect",
     "Waiting",

@@ -159,6 +159,7 @@ class Flow(Mapping):
             ("pause_flow", "Can pause and resume a flow"),
             ("publish_flow", "Can publish a revision"),
             ("use_recipe", "Can make a flow from a recipe"),
+            ("preview_flow", "Can preview a mapping and its impact"),
             ("check_recipe", "Can ask the platforms whether a recipe would work"),
         ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from sync.encryption import Sealed
+from sync.models.base import UUIDKey
 from sync.models.connection import Connection
 from sync.models.flow import Flow
 
@@ -13,6 +15,8 @@ class QuestionKind(models.TextChoices):
     TEST_CONNECTION = "test_connection", "Test connection"
     COUNT = "count", "Count of records"
     RECIPE = "recipe", "Checks of a recipe"
+    PREVIEW = "preview", "Preview of a mapping"
+    IMPACT = "impact", "Impact of a draft"
 
 
 class QuestionState(models.TextChoices):
@@ -29,6 +33,9 @@ class Question(models.Model):
 
     The checks of a recipe are asked of neither alone: `params` are {"recipe", "servicenow", "salesforce"} with the ids of two
     connections, and the findings name their "side" as well (sync.recipes.checks).
+
+    A preview and an impact are asked of a flow: `params` are {"of": draft or published, "digest": of that snapshot, "names": [...]}
+    (sync.looks). Their values stand in `sealed`, a row of its own.
     """
 
     kind = models.CharField(max_length=20, choices=QuestionKind.choices)
@@ -49,3 +56,18 @@ class Question(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.flow or self.connection or (self.params or {}).get('recipe')}"
+
+
+class SealedAnswer(UUIDKey):
+    """The part of an answer that quotes values of the platforms: a list as long as the answer's own."""
+
+    question = models.OneToOneField(Question, on_delete=models.CASCADE, related_name="sealed")
+    content_sealed = models.BinaryField(null=True, editable=False)
+
+    content = Sealed("content_sealed")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"values of {self.question}"
