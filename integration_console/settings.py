@@ -71,6 +71,9 @@ SECURE_CSP = {
 
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
+# A value map of 200 rows, or a long mapping, is one form. What is sent at once is bounded by its size all the same.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+
 INSTALLED_APPS = [
     "integration_console.theme",  # before unfold: its templates win
     "unfold",

@@ -23,6 +23,7 @@ class EntryInline(RowsInline):
     fields = ("kind", "servicenow", "direction", "salesforce", "found")
     readonly_fields = ("found",)
     tab = False
+    per_page = 200
 
     @admin.display(description="found on the platforms")
     def found(self, obj: UserTableEntry) -> SafeString:
@@ -59,6 +60,9 @@ class UserTableForm(ModelForm):
 @admin.register(UserTable)
 class UserTableAdmin(GuardedAdmin):
     form = UserTableForm
+    change_form_outer_before_template = "console/table_head.html"
+    sheet = "user-table"
+    told_above = "Acts at once: the next run looks new names up on both platforms. Who is inactive there counts as missing."
     inlines = (EntryInline,)
     list_display = ("name", "entry_count", "unresolved", "fallback_to_salesforce", "fallback_to_servicenow")
     search_fields = ("name", "entries__servicenow", "entries__salesforce")

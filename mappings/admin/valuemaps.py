@@ -59,6 +59,7 @@ class EntryInline(RowsInline):
     ordering_field = "position"
     hide_ordering_field = True
     tab = False
+    per_page = 200
 
 
 def _along(entry: ValueMapEntry) -> str:
@@ -89,6 +90,11 @@ class ValueMapForm(ModelForm):
 @admin.register(ValueMap)
 class ValueMapAdmin(GuardedAdmin):
     form = ValueMapForm
+    change_form_outer_before_template = "console/table_head.html"
+    sheet = "value-map"
+    told_above = (
+        "Shared: an edit makes the draft of every flow that uses the map differ, until it is published."
+    )
     inlines = (EntryInline,)
     list_display = ("name", "description", "entry_count", "unmapped", "used_by")
     search_fields = ("name", "description", "entries__servicenow", "entries__salesforce")

@@ -17,6 +17,11 @@ for _function in (present.ago, present.arrow, present.badge, present.how, presen
     register.filter(_function.__name__, _function)
 
 
+@register.filter
+def count(counts: dict[str, int], name: str) -> int:
+    return counts.get(name, 0)
+
+
 @register.simple_tag(takes_context=True)
 def query(context: dict[str, Any], **changes: Any) -> str:
     """The page's own query string with some parameters changed; None drops one."""
