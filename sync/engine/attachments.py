@@ -120,13 +120,11 @@ class Carrying:
     def _look_for(self, side: Side, rows: Sequence[Attachment]) -> None:
         asked_at = self.store.now()
         there = self._unknown_there(side, rows)
-        # Of two files with the same bytes each is taken for the one that bears its name, if there is one.
-        for named in (True, False):
-            for row in rows:
-                found = None if row.target_id else self._found(row, there[row.link_id], named)
-                if found is not None:
-                    there[row.link_id].remove(found)
-                    self.filing.carried(row, found.id)
+        for row in rows:
+            found = next((file for file in there[row.link_id] if self._is_copy(file, row)), None)
+            if found is not None:
+                there[row.link_id].remove(found)
+                self.filing.carried(row, found.id)
         for row in rows:
             if row.target_id:
                 continue
@@ -137,10 +135,9 @@ class Carrying:
             else:
                 self.filing.in_doubt(row)
 
-    def _found(self, row: Attachment, files: Sequence[File], named: bool) -> File | None:
-        name = self._new(row).name
-        same = (file for file in files if file.has_content_of(row.sha256, row.md5))
-        return next((file for file in same if not named or self._is_named(file, name)), None)
+    def _is_copy(self, file: File, row: Attachment) -> bool:
+        """Whether it may be what we sent: people put the same bytes on a record under other names."""
+        return file.has_content_of(row.sha256, row.md5) and self._is_named(file, self._new(row).name)
 
     def _unknown_there(
         self, side: Side, rows: Sequence[Attachment], *, paired: bool = False
@@ -204,7 +201,7 @@ class Carrying:
             file.id
             for file in files
             for row in ours
-            if row.link_id == ends.get(file.parent) and file.has_content_of(row.sha256, row.md5)
+            if row.link_id == ends.get(file.parent) and self._is_copy(file, row)
         }
         self.filing.take(side, [file for file in files if file.id not in arrived], links, rules, read_whole)
 

@@ -229,10 +229,30 @@ class Deciding(Meeting, Settling):
                 item.to = item.side
                 why = "Too many records disappeared at once: a person must allow it."
                 item.wait(Later(WaitingReason.GUARD, why, timedelta(minutes=15)), Outcome.WAITING)
-            elif not self._may_be_undone(item, side, looks, doubts):
+            elif not self._may_be_made_again(item, side, looks) and not self._may_be_undone(
+                item, side, looks, doubts
+            ):
                 for intent in item.found:  # whatever it was about to write is gone
                     self._let_go(item, intent, side, looks[side].at)
                 self.deleting.plan(item, side)
+
+    def _may_be_made_again(self, item: Item, side: Side, looks: Mapping[Side, Look]) -> bool:
+        """Whether a request for the record that is to be deleted may still be executed: it would stand there again.
+
+        One that was sent twice because no answer came has been answered once.
+        """
+        assert item.link is not None
+        ours = item.link.born_in == side
+        born = item.link.created_at
+        if self.deleting.policy(side) is not Policy.DELETE or not ours or born is None:
+            return False
+        settled = born + SEND_WITHIN + EXECUTES_WITHIN
+        if looks[side].at > settled:
+            return False
+        item.to = item.side
+        why = "It was made a moment ago: a request for it may still be executed."
+        item.wait(Later(WaitingReason.IN_DOUBT, why, settled - looks[side].at), Outcome.WAITING)
+        return True
 
     def _may_be_undone(
         self, item: Item, side: Side, looks: Mapping[Side, Look], doubts: Mapping[Side, Histories]

@@ -162,7 +162,7 @@ def await_that(reached: Callable[[], bool]) -> None:
 def let_time_pass() -> None:
     """While no worker lives: what was in doubt can be executed no more, and what waited is due."""
     for model, *stamps in (
-        (Intent, "at"), (Waiting, "due_at"), (RecordLink, "claim_until"), (Run, "resume_at"),
+        (Intent, "at"), (Waiting, "due_at"), (RecordLink, "claim_until", "created_at"), (Run, "resume_at"),
         (Attachment, "at", "sealed_at", "due_at"), (JournalEntry, "intent_at", "due_at"),
         (ActionRun, "due_at"), (ActionStep, "intent_at", "due_at"), (Connection, "blocked_until", "circuit_open_until", "circuit_tried_until"),
     ):  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink
+from sync.models import Conflict, DeadLetter, Event, Flow, Intent, RecordLink, Waiting
 from sync.models.link import LinkState
 from sync.sandbox.pair import Pair
 from tests.engine.both import make_both
@@ -204,6 +204,7 @@ def test_a_sudden_shrinkage_pauses_deletions_until_a_person_allows_it(
     for number in range(20):
         pair.servicenow.add("incident", short_description=f"Ticket {number}")
     run_now(flow)
+    let_time_pass()
     for row in pair.servicenow.rows("incident")[:12]:
         pair.servicenow.delete("incident", row["sys_id"])
 
@@ -225,6 +226,7 @@ def test_a_deletion_without_answer_is_carried_over_once(
 ) -> None:
     flow = both({"servicenow": "delete"})
     incident, _ = a_pair(flow, pair)
+    let_time_pass()
     pair.servicenow.delete("incident", incident)
     pair.salesforce.fault(kind, method="DELETE")
 
@@ -234,6 +236,23 @@ def test_a_deletion_without_answer_is_carried_over_once(
     assert not pair.salesforce.rows("Case")
     assert state() == LinkState.DELETED_IN_SERVICENOW
     at_rest(flow, pair)
+
+
+def test_what_was_made_a_moment_ago_is_deleted_once_no_request_can_make_it_again(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    flow = both({"servicenow": "delete"})
+    incident, _ = a_pair(flow, pair)
+    pair.servicenow.delete("incident", incident)
+
+    run_now(flow)
+
+    assert len(pair.salesforce.rows("Case")) == 1
+    assert "may still be executed" in Waiting.objects.get().message
+    let_time_pass()
+    run_now(flow)
+    assert not pair.salesforce.rows("Case")
+    assert state() == LinkState.DELETED_IN_SERVICENOW
 
 
 @pytest.mark.parametrize("policy", ["ignore", "close"])

@@ -14,7 +14,7 @@ from django.db import transaction
 from sync.core.records import Side
 from sync.engine.garbage import seldom_collected
 from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN
-from sync.models import Conflict, DeadLetter, Event, Intent, Run, Waiting
+from sync.models import Conflict, DeadLetter, Event, Intent, RecordLink, Run, Waiting
 from sync.models.base import Lane
 from sync.models.run import ACTIVE
 from sync.sandbox.dialects import switches
@@ -89,6 +89,7 @@ class Play:
     schedule: Schedule
     parts: Parts = field(default_factory=Parts)
     broken: list[str] = field(default_factory=list)
+    nightly: bool = True  # whether everything is read once where polls alone cannot see what came back
 
     def __post_init__(self) -> None:
         schedule, platforms = self.schedule, self.bench.platforms
@@ -111,11 +112,14 @@ class Play:
             Side, 0
         )  # records that people made, of two that name each other the incident
         self.settings = EVERY[schedule.flow]
+        self.restored_unseen = False  # whether something came back with its old stamps
         self.deletes = deletes(schedule.flow)
         self.talks = schedule.flow in TALKING
         self.talk = Talk(platforms, self.setting.context.exchange)
         self.acts = schedule.flow in ACTING
         self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
+        self.named: set[str] = set()  # Cases that people made for an incident
+        self.unmet = dict.fromkeys(Side, 0)  # of the deleted, those that nobody had known to be a counterpart
         self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
         if self.deletes:
             self.ledger.watches_deletions = True
@@ -172,6 +176,7 @@ class Play:
         self.ledger.typed(Side.SERVICENOW, here)
         there = self._insert(Side.SALESFORCE, PEOPLE[Side.SALESFORCE], ServiceNow_Sys_Id__c=here)
         self.ledger.typed(Side.SALESFORCE, there)
+        self.named.add(there)
         self.made[Side.SERVICENOW] += 1
 
     def _edit(self, side: Side, index: int, field: str, value: str) -> None:
@@ -238,13 +243,19 @@ class Play:
         id = ids[index % len(ids)]
         self._as_person(side, lambda by: (self.bench.platforms.sides[side].delete(NAMES[side], id), id)[1])
         self.deleted[side].append(id)
+        self.unmet[side] += self._is_unmet(id)
         self.moved[id] = max(self.moved.values(), default=0) + 1
+
+    def _is_unmet(self, case: str) -> bool:
+        """Whether a Case that people made for an incident is deleted before the two were a pair: the incident gets one."""
+        return case in self.named and not RecordLink.objects.filter(salesforce_id=case).exists()
 
     def _undelete(self, side: Side) -> None:
         """The record that was deleted last comes back."""
         if self.deleted[side]:
             id = self.deleted[side].pop()
             self.moved[id] = max(self.moved.values()) + 1
+            self.restored_unseen |= side is Side.SERVICENOW
             self._as_person(
                 side, lambda by: (self.bench.platforms.sides[side].undelete(NAMES[side], id), id)[1]
             )
@@ -319,6 +330,8 @@ class Play:
         for worker in self.workers.values():
             worker.go()
         self._wait(SETTLED.total_seconds())
+        if self.restored_unseen and self.nightly:
+            self._run_through("night", Lane.BACKFILL)  # which asks for no stamps
         self.wrote: list[int] = []
         for number in range(ROUNDS):
             afresh = not self._is_unfinished(Lane.LIVE)  # or it reads what is left of an earlier poll

@@ -93,7 +93,9 @@ def _one_counterpart(play: Play) -> Iterator[str]:
                 and not _names_a_deleted_one(play, side, row)
             )
     for side in Side:
-        expected = play.made[side] + (play.made[side.other] if context.creates(side) else 0)
+        expected = (
+            play.made[side] + (play.made[side.other] if context.creates(side) else 0) + play.unmet[side]
+        )
         if play.deletes and play.ledger.ever(side) > expected:
             yield f"{side} has had {play.ledger.ever(side)} records, and people made {expected}: one was made twice"
         missing = len(rows[side]) < expected and not excused and not play.deletes
@@ -127,7 +129,9 @@ def _stay_deleted(play: Play) -> Iterator[str]:
             survived = ends[side.other] and not ends[side] and link.end(side) in play.deleted[side]
             if survived and link.state == "active":
                 yield f"{link.end(side)} of {side} was deleted, and its pair is said to live"
-            if survived and policy == "delete" and not _restored_since(play, link, side):
+            # Of two that never met nobody knows what they had to do with each other.
+            met = bool(link.base)
+            if survived and policy == "delete" and met and not _restored_since(play, link, side):
                 yield f"{link.end(side)} of {side} was deleted, and its counterpart was not"
 
 
