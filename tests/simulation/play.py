@@ -119,7 +119,7 @@ class Play:
         self.acts = schedule.flow in ACTING
         self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
         self.named: set[str] = set()  # Cases that people made for an incident
-        self.unmet = dict.fromkeys(Side, 0)  # of the deleted, those that nobody had known to be a counterpart
+        self.unmet = dict.fromkeys(Side, 0)  # of the deleted, those for which another one may stand later
         self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
         if self.deletes:
             self.ledger.watches_deletions = True
@@ -243,12 +243,19 @@ class Play:
         id = ids[index % len(ids)]
         self._as_person(side, lambda by: (self.bench.platforms.sides[side].delete(NAMES[side], id), id)[1])
         self.deleted[side].append(id)
-        self.unmet[side] += self._is_unmet(id)
+        self.unmet[side] += self._is_unmet(id) or self._may_come_late(side, id)
         self.moved[id] = max(self.moved.values(), default=0) + 1
 
     def _is_unmet(self, case: str) -> bool:
         """Whether a Case that people made for an incident is deleted before the two were a pair: the incident gets one."""
         return case in self.named and not RecordLink.objects.filter(salesforce_id=case).exists()
+
+    def _may_come_late(self, side: Side, id: str) -> bool:
+        """Whether people delete what we made while an earlier request for it, which had no answer, may still be executed."""
+        late = any(step[0] == "fault" and step[1:3] == (side, "execute_late") for step in self.schedule.steps)
+        link = RecordLink.objects.filter(**{f"{side}_id": id}, born_in=side.other).first()
+        now = self.bench.platforms.clock.now()
+        return late and link is not None and now < link.created_at + SEND_WITHIN + EXECUTES_WITHIN
 
     def _undelete(self, side: Side) -> None:
         """The record that was deleted last comes back."""
