@@ -80,6 +80,11 @@ class FieldRowInline(RowsInline):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.name == "transform":
             field.widget.attrs.update(NAMES)
+        if field is not None and db_field.name in ("servicenow", "salesforce"):
+            # Offered as they were last read; what is not offered can be typed.
+            field.widget.attrs.update(
+                {"list": f"{db_field.name}-fields", "autocomplete": "off", "spellcheck": "false"}
+            )
         if field is not None and db_field.name == "value_map":
             field.empty_label = "none"
             # Value maps have a page of their own; buttons beside each row would take the room of a column.

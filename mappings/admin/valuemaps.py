@@ -61,6 +61,12 @@ class EntryInline(RowsInline):
     tab = False
     per_page = 200
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name in ("servicenow", "salesforce"):
+            field.widget.attrs.update({"list": f"{db_field.name}-values", "autocomplete": "off"})
+        return field
+
 
 def _along(entry: ValueMapEntry) -> str:
     """An entry's state for the audit log: what goes along with its value."""

@@ -107,7 +107,7 @@ def _page(request: HttpRequest, context: dict[str, Any], kind: Kind, owner: Any)
     form = FileForm(request.POST or None, request.FILES or None, kind=kind)
     found: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
-        found = _preview(form.cleaned_data, kind, owner)
+        found = previewed(form.cleaned_data, kind, owner)
     page = {
         **context, "title": f"{owner}: {kind.noun} as a file", "kind": kind, "owner": owner, "owner_url": page_url(owner), "form": form,
         "may_change": changes, "way": WAYS[kind.name], "rows": len(sheets.held(kind, owner)), **found,
@@ -115,7 +115,7 @@ def _page(request: HttpRequest, context: dict[str, Any], kind: Kind, owner: Any)
     return TemplateResponse(request, "console/sheet.html", page)
 
 
-def _preview(data: dict[str, Any], kind: Kind, owner: Any) -> dict[str, Any]:
+def previewed(data: dict[str, Any], kind: Kind, owner: Any) -> dict[str, Any]:
     """What the page shows of a file. The rows travel with the page, so that exactly those are taken over."""
     file, whole = data["file"], data["whole"]
     stream = file.file if file else io.BytesIO(data["typed"].encode())

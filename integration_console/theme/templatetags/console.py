@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.utils.http import urlencode
 
 from integration_console.theme import present
@@ -15,6 +16,25 @@ register = template.Library()
 for _function in (present.ago, present.arrow, present.badge, present.how, present.number, present.plain, present.side_mark,
                   present.side_name, present.span, present.table, present.tone, present.words):  # fmt: skip
     register.filter(_function.__name__, _function)
+
+
+SCRIPT = "console/fields.js"
+
+
+@register.inclusion_tag("console/fields_offered.html")
+def fields_offered(flow: Any) -> dict[str, Any]:
+    """The fields of both ends of a flow, for inputs that offer them."""
+    from sync.offered import fields_of  # the look of the console is below what it shows
+
+    return {"sides": fields_of(flow), "script": static(SCRIPT)}
+
+
+@register.inclusion_tag("console/values_offered.html")
+def values_offered(value_map: Any) -> dict[str, Any]:
+    """The values that the fields may hold between which a value map stands, and which of them it lacks."""
+    from sync.offered import values_of
+
+    return {"offered": values_of(value_map)}
 
 
 @register.filter
