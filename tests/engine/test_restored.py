@@ -302,6 +302,7 @@ def test_a_console_that_lost_its_database_an_hour_after_the_backup_goes_on(
 
     restore(file)
 
+    assert Flow.objects.get().restored_from is not None
     after_the_restoration(world)
 
 
@@ -315,6 +316,7 @@ def test_a_console_on_sqlite_goes_on_on_postgresql(
 
     restore(file)
 
+    assert Flow.objects.get().restored_from is not None
     after_the_restoration(world)
 
 

@@ -144,7 +144,9 @@ def test_a_value_changed_and_changed_back_between_two_looks_is_no_change(play: P
 
 
 def test_sides_that_agree_by_coincidence_settle(play: Played) -> None:
-    kept(play(stories.COINCIDENCE))
+    played = kept(play(stories.COINCIDENCE))
+
+    assert text(played, SN) == text(played, SF)
 
 
 def test_two_lanes_that_meet_over_a_newborn_make_one_pair(play: Played) -> None:
@@ -179,7 +181,9 @@ def test_a_page_that_another_lane_overtook_undoes_nothing(play: Played) -> None:
 
 
 def test_a_worker_that_dies_in_a_later_slice_leaves_counts_that_can_be_gone_on_with(play: Played) -> None:
-    kept(play(stories.COUNTED_IN_SLICES))
+    played = kept(play(stories.COUNTED_IN_SLICES))
+
+    assert len(played.told.rows[SN]) == len(played.told.rows[SF]) > 0
 
 
 def test_a_lane_does_not_repeat_a_create_that_the_other_is_about_to_send(play: Played) -> None:
