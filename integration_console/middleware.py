@@ -49,7 +49,7 @@ class SessionLimitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.user.is_authenticated:
-            return self.get_response(request)
+            return _to_the_login(request, self.get_response(request))
         now = time.time()
         began = request.session.setdefault("began", now)
         seen = request.session.setdefault("seen", now)
@@ -61,15 +61,25 @@ class SessionLimitMiddleware:
         return self.get_response(request)
 
 
+def _to_the_login(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Who logged out elsewhere and presses a button in a dialog sees the login and not an empty dialog."""
+    wanted = response.status_code == 302 and response["Location"].startswith(resolve_url(settings.LOGIN_URL))
+    return _dialog_to_login(request) if wanted and "HX-Request" in request.headers else response
+
+
+def _dialog_to_login(request: HttpRequest) -> HttpResponse:
+    parts = urlsplit(request.headers.get("HX-Current-URL", ""))
+    to = redirect_to_login(f"{parts.path or '/admin/'}?{parts.query}".rstrip("?"))
+    return HttpResponse(headers={"HX-Redirect": to.url})
+
+
 def _expired(request: HttpRequest) -> HttpResponse:
     """To the login, and from there back to the page; what was sent is not carried out."""
     logout(request)
     messages.info(request, "Your session has ended. Log in again; what you sent last was not carried out.")
     page = request.get_full_path() if request.method == "GET" else resolve_url(settings.LOGIN_REDIRECT_URL)
     if "HX-Request" in request.headers:
-        parts = urlsplit(request.headers.get("HX-Current-URL", ""))
-        to = redirect_to_login(f"{parts.path or '/admin/'}?{parts.query}".rstrip("?"))
-        return HttpResponse(headers={"HX-Redirect": to.url})
+        return _dialog_to_login(request)
     return redirect_to_login(page)
 
 

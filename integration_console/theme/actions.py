@@ -109,10 +109,12 @@ def console_action(
 def _for_one_record(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
     def view(admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
         if not rules.allows(request):
-            raise PermissionDenied
+            return _too_late(
+                request, PermissionDenied(), 403, "Nothing was done: your role does not allow it any more."
+            )
         target = admin.get_object(request, unquote(object_id))
         if target is None:
-            raise Http404
+            return _too_late(request, Http404(), 404, "Nothing was done: somebody has deleted it meanwhile.")
         rules.on_ask(request, target)
         posted = request.POST if request.method == "POST" else None
         # A link may fill the form in beforehand; what it asks for is still confirmed by a person.
@@ -124,6 +126,14 @@ def _for_one_record(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:
         return _ask(admin, request, rules, form, target)
 
     return view
+
+
+def _too_late(request: HttpRequest, refusal: Exception, status: int, said: str) -> HttpResponse:
+    """The page as it is now, with the reason: the theme's dialog shows no page of an error, and would just stand there."""
+    if "HX-Request" not in request.headers:
+        raise refusal
+    messages.error(request, said)
+    return HttpResponse(status=status, headers={"HX-Refresh": "true"})
 
 
 def _for_chosen_rows(deed: Deed, rules: Rules) -> Callable[..., HttpResponse]:

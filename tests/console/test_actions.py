@@ -45,6 +45,17 @@ def test_the_queue_has_no_pages_of_its_own():
     assert [model for model in admin.site._registry if model._meta.app_label == "django_q"] == []
 
 
+@pytest.mark.parametrize(("role", "gone", "status"), [("viewer", False, 403), ("operator", True, 404)])
+def test_a_dialog_that_comes_too_late_renews_the_page_which_says_why(as_role, flow, role, gone, status):
+    url = reverse("admin:sync_flow_pause", args=[flow.pk + gone])
+    browser, sent = as_role(role), {**CONFIRMED, "reason": "Maintenance."}
+    refused = browser.post(url, sent, headers={"HX-Request": "true"})
+
+    assert (refused.status_code, refused.headers["HX-Refresh"], refused.content) == (status, "true", b"")
+    assert "Nothing was done: " in browser.get("/admin/").content.decode()
+    assert browser.post(url, sent).status_code == status
+
+
 @pytest.mark.parametrize("name", ["run_now", "dry_run", "resync", "pause"])
 def test_opening_a_dialog_changes_nothing(root, flow, name):
     before = AuditEntry.objects.count()

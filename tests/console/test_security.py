@@ -163,6 +163,16 @@ def test_a_session_ends_an_hour_after_the_last_click(root):
     assert "Your session has ended" in root.get(reply.url).content.decode()
 
 
+def test_a_dialog_of_somebody_who_logged_out_elsewhere_leads_to_the_login(browser, flow):
+    url = reverse("admin:sync_flow_pause", args=[flow.pk])
+    asked = browser().post(
+        url, headers={"HX-Request": "true", "HX-Current-URL": "http://c/admin/sync/flow/?q=1"}
+    )
+
+    assert asked.headers["HX-Redirect"] == "/admin/login/?next=/admin/sync/flow/%3Fq%3D1"
+    assert browser().post(url).url == f"/admin/login/?next={url}"
+
+
 def test_a_page_that_asks_for_its_own_news_keeps_no_session_alive(root):
     aged(root, seen=1_800)
     root.get("/admin/", headers={"HX-Request": "true"})
