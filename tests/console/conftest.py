@@ -9,7 +9,10 @@ from django.test import Client
 from django.test.client import ClientHandler
 
 from tests.console import seed
+from tests.console.browsing import chromium, complaints, console, empty_console, open_page, window
 from tests.worlds import rolled_back
+
+__all__ = ["chromium", "complaints", "console", "empty_console", "open_page", "window"]
 
 
 @pytest.fixture(scope="session")

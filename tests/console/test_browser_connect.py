@@ -5,32 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from django.contrib.auth.models import User
-from django.core.management import call_command
 from django.urls import reverse
 
 from sync import services
 from sync.models import Connection
 from sync.sandbox.pair import start_pair
-from tests.console import test_browser
+from tests.console.browsing import in_browser
 
-pytestmark = test_browser.pytestmark
-chromium = test_browser.chromium
+pytestmark = in_browser
 
 
 @pytest.fixture
-def page(chromium, live_server, transactional_db):
-    """Logged in; the platform's certificate is the sandbox's own, which this browser need not know."""
-    call_command("createcachetable", verbosity=0)
-    User.objects.create_superuser("alice", password="correct horse")
-    context = chromium.new_context(
-        viewport={"width": 1280, "height": 900}, base_url=live_server.url, ignore_https_errors=True
-    )
-    context.set_default_timeout(test_browser.PATIENCE)
-    page = context.new_page()
-    test_browser.come_back(context, live_server.url)
-    yield page
-    context.close()
+def page(window):
+    """The platform's certificate is the sandbox's own, which this browser need not know."""
+    return window(ignore_https_errors=True)
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["dialog", "plain-page"])

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
-from sync.models import Conflict, RecordLink
-from tests.console.test_browser import (
-    NARROW,
-    WIDE,
-    chromium,
-    complaints,
-    console,
-    open_page,
-    pytestmark,
-)
+from sync.models import Conflict, RecordLink, Run
+from sync.models.base import time_ordered_uuid
+from tests.console.browsing import in_browser
 from tests.console.test_why import wrote
 
-__all__ = ["chromium", "complaints", "console", "open_page", "pytestmark"]
+pytestmark = in_browser
 SCRIPT = "<img src=x onerror=alert(1)>"
 
 
@@ -29,16 +20,18 @@ SCRIPT = "<img src=x onerror=alert(1)>"
 def link(console) -> RecordLink:
     found = RecordLink.objects.get(servicenow_number="INC0010003")
     row = console.rows.get(salesforce="Status")
-    wrote(found, row, "New", source="1", under="", minutes=40, outcome="created")
-    wrote(found, row, "Working", source="2", under=SCRIPT, minutes=3)
+    first, second = (time_ordered_uuid(timezone.now() + timedelta(seconds=after)) for after in (1, 2))
+    wrote(found, row, "New", source="1", under="", minutes=40, outcome="created", id=first)
+    wrote(found, row, "Working", source="2", under=SCRIPT, minutes=3, id=second)
     RecordLink.objects.update(servicenow_read_at=timezone.now() - timedelta(minutes=3))
     return found
 
 
-def test_a_number_leads_to_the_record_and_on_to_why_a_field_holds_what_it_holds(open_page, link, complaints):
+def test_support_goes_from_a_number_to_the_reason_and_sends_the_record_again(open_page, link, complaints):
     from playwright.sync_api import expect
 
-    page = open_page()
+    Run.objects.active().update(status="cancelled", finished_at=timezone.now())
+    page = open_page("operator")
     box = page.get_by_role("searchbox", name="Trace a record by number or id").first
     box.fill("inc0010003")
     box.press("Enter")
@@ -48,6 +41,14 @@ def test_a_number_leads_to_the_record_and_on_to_why_a_field_holds_what_it_holds(
     expect(page.get_by_text("As far as is known it still stands in Salesforce.")).to_be_visible()
     expect(page.get_by_text(f"Changed in Salesforce to “{SCRIPT}” before the next write.")).to_be_visible()
     expect(page.get_by_role("link", name="value map incident-state-case-status").first).to_be_visible()
+
+    page.go_back()
+    page.get_by_role("link", name="Sync now").click()
+    dialog = page.locator("#dialog")
+    expect(dialog.get_by_role("heading", name="Sync INC0010003")).to_be_visible()
+    dialog.get_by_role("button", name="Sync now").click()
+    expect(page.get_by_text("waits for a worker")).to_be_visible()
+    assert Run.objects.active().get().asked_by_name == "operator"
     assert complaints == []
 
 
@@ -55,7 +56,7 @@ def test_the_arrow_keys_choose_a_side_and_enter_takes_it(open_page, console, com
     from playwright.sync_api import expect
 
     conflict = Conflict.objects.get()
-    page = open_page()
+    page = open_page("operator")
     page.goto(f"/admin/sync/conflict/{conflict.pk}/change/?values=1")
     expect(page.get_by_role("radio", name="ServiceNow")).to_be_focused()
     page.keyboard.press("Space")
@@ -66,24 +67,4 @@ def test_the_arrow_keys_choose_a_side_and_enter_takes_it(open_page, console, com
     expect(page.get_by_text("Salesforce's value of Status is taken")).to_be_visible()
     conflict.refresh_from_db()
     assert conflict.choice == "salesforce"
-    assert complaints == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_none_of_these_pages_is_wider_than_its_window(open_page, console, link, complaints, size, scheme):
-    page = open_page(size, scheme)
-    row = console.rows.get(salesforce="Status")
-    for name, path in {
-        "trace": "/admin/trace/?q=INC00100",
-        "unknown": "/admin/trace/?q=INC0099999",
-        "record": f"/admin/sync/recordlink/{link.pk}/change/?values=1",
-        "why": f"/admin/sync/recordlink/{link.pk}/why/?row={row.pk}",
-        "causes": "/admin/sync/deadletter/causes/",
-        "conflict": f"/admin/sync/conflict/{Conflict.objects.get().pk}/change/?values=1",
-    }.items():
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], path
-        if folder := os.environ.get("PICTURES"):
-            page.screenshot(path=str(Path(folder) / f"{name}-{size[0]}-{scheme}.png"), full_page=True)
     assert complaints == []
