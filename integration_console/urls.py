@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 from integration_console import health
 from integration_console.theme import dashboard
 from sync import oauth_views, report_views
-from sync.admin import drafts, fields, recipes, report, sheets, trace
+from sync.admin import drafts, fields, matching, recipes, report, sheets, trace
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("admin/report/", include(report.urls(admin.site))),
     path("admin/drafts/", include(drafts.urls(admin.site))),
     path("admin/fields/", include(fields.urls(admin.site))),
+    path("admin/people/", include(matching.urls(admin.site))),
     path("admin/sheets/", include(sheets.urls(admin.site))),
     path("admin/trace/", include(trace.urls(admin.site))),
     path("admin/overview/", dashboard.fragment, name="overview"),

@@ -75,6 +75,12 @@ def _check_recipe(question: Question) -> dict[str, Any]:
     return check(question.params or {})
 
 
+def _people(question: Question) -> dict[str, Any]:
+    from sync.matching import answer as matched
+
+    return matched(question)
+
+
 def _asked_of_connection(question: Question) -> dict[str, Any]:
     assert question.connection is not None
     return _test(question.connection)
@@ -84,6 +90,7 @@ ANSWERS: Mapping[QuestionKind, Callable[[Question], dict[str, Any]]] = {
     QuestionKind.TEST_CONNECTION: _asked_of_connection,
     QuestionKind.COUNT: _count,
     QuestionKind.RECIPE: _check_recipe,
+    QuestionKind.PEOPLE: _people,
     QuestionKind.PREVIEW: _preview,
     QuestionKind.IMPACT: _impact,
 }

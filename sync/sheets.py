@@ -138,6 +138,11 @@ def _completed_field(row: Row) -> Row:
 _COMPLETED: Mapping[str, Callable[[Row], Row]] = {"fields": _completed_field, "value-map": dict, "user-table": dict}  # fmt: skip
 
 
+def state_of(kind: Kind, owner: Any) -> str:
+    """What tells the table as it is now from any other state of it."""
+    return _digest(kind, held(kind, owner))
+
+
 def _digest(kind: Kind, rows: Iterable[Any]) -> str:
     return sha256(repr([(str(row.pk), *row_of(kind, row).values()) for row in rows]).encode()).hexdigest()
 

@@ -17,6 +17,7 @@ class QuestionKind(models.TextChoices):
     RECIPE = "recipe", "Checks of a recipe"
     PREVIEW = "preview", "Preview of a mapping"
     IMPACT = "impact", "Impact of a draft"
+    PEOPLE = "people", "Matching of users"
 
 
 class QuestionState(models.TextChoices):
@@ -36,6 +37,9 @@ class Question(models.Model):
 
     A preview and an impact are asked of a flow: `params` are {"of": draft or published, "digest": of that snapshot, "names": [...]}
     (sync.looks). Their values stand in `sealed`, a row of its own.
+
+    Matching of users is asked of the `flow` that says on which platforms: `params` are {"table", "by", "column"}, and the answer is
+    {"pairs": [{"servicenow", "salesforce", "label", "inactive"}], "ambiguous", "alone", "read", "gone"} (sync.matching).
     """
 
     kind = models.CharField(max_length=20, choices=QuestionKind.choices)

@@ -28,6 +28,10 @@ class Person:
     def email(self) -> str:
         return f"{self.user_name}@acme.example"
 
+    @property
+    def employee_number(self) -> str:
+        return f"E{1001 + PEOPLE.index(self)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

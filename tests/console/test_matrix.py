@@ -67,7 +67,7 @@ OTHERS = {
     **dict.fromkeys(("index", "login", "password_change", "password_change_done", "jsi18n", "search"), ALL + "-"),
     **dict.fromkeys(("recipes", "recipe", "recipe_check", "trace", "overview", "drafts", "compare_revisions", "sheet", "sheet_csv"), ALL),
     "report": ALL, "report_csv": ALL, "report_token": "A", "report_token_revoke": "A", "report_json": "",
-    "recipe_use": "MA", "add_fields": "MA", "trace_sync": "OA", "oauth_leave": ALL + "-", "oauth_callback": "A",
+    "recipe_use": "MA", "add_fields": "MA", "match_people": "MA", "trace_sync": "OA", "oauth_leave": ALL + "-", "oauth_callback": "A",
     "autocomplete": "", "view_on_site": ALL + "-", "app_list": ALL + "-",  # nothing there for anybody
 }  # fmt: skip
 

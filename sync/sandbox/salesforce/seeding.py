@@ -41,6 +41,8 @@ def seed(org: Org, credentials: SalesforceCredentials, number: int = 1) -> str:
             by=administrator,
             active=person.active_in_salesforce,
             time_zone=person.time_zone,
+            employee_number=person.employee_number,
+            federation_id=person.user_name,
         )
     for group in (*GROUPS, FALLBACK_QUEUE):
         _queue(org, group.name, group.developer_name, administrator)
@@ -66,6 +68,8 @@ def _user(
     by: str = "",
     active: bool = True,
     time_zone: str = "GMT",
+    employee_number: str | None = None,
+    federation_id: str | None = None,
 ) -> str:
     fields: dict[str, Stored] = {
         "Username": username,
@@ -77,6 +81,8 @@ def _user(
         "Title": title,
         "IsActive": active,
         "TimeZoneSidKey": time_zone,
+        "EmployeeNumber": employee_number,
+        "FederationIdentifier": federation_id,
     }
     return str(org.seed("User", fields, by=by).values[0])
 

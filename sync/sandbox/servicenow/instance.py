@@ -150,6 +150,7 @@ def _person(user_name: str) -> Values:
         "first_name": person.first_name,
         "last_name": person.last_name,
         "email": person.email,
+        "employee_number": person.employee_number,
         "title": person.title,
         "active": _flag(person.active),
         "time_zone": person.time_zone,

@@ -44,6 +44,8 @@ register(
             read_only(text("Name", "Full Name", 121, nillable=False, defaulted=True, name_field=True)),
             text("Alias", "Alias", 8, nillable=False, defaulted=True),
             Field("Email", "Email", "email", 128, nillable=False),
+            text("EmployeeNumber", "Employee Number", 20),
+            text("FederationIdentifier", "SAML Federation ID", 512),
             text("Title", "Title", 80),
             text("Department", "Department", 80),
             flag("IsActive", "Active"),

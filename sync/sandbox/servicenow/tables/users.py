@@ -23,6 +23,7 @@ SYS_USER = REGISTRY.add(
             Column("first_name", "First name", max_length=50),
             Column("last_name", "Last name", max_length=50),
             Column("email", "Email", "email", 100),
+            Column("employee_number", "Employee number", max_length=40),
             Column("title", "Title", max_length=60),
             Column("phone", "Business phone", "ph_number"),
             Column("mobile_phone", "Mobile phone", "ph_number"),
