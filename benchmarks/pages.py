@@ -56,7 +56,7 @@ def addresses() -> dict[str, str]:
         "Records": of("recordlink"),
         "Records, last page": last(RecordLink),
         "Records deleted in Salesforce": f"{of('recordlink')}?state__exact=deleted_sf",
-        "Records, sorted by status": f"{of('recordlink')}?o=3",
+        "Records, sorted by status": f"{of('recordlink')}?o=2",
         "A record, searched": f"{of('recordlink')}?q=INC0000042",
         "A record, traced": f"{reverse('trace')}?q=INC000004",
         "A record": one(record),

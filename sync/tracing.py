@@ -46,7 +46,7 @@ def sought(typed: str) -> Sought:
 
     Letter case and leading zeros are forgiven, except in an Id of 15 characters, where the case is part of the name.
     """
-    text = typed.strip()[:LONGEST]
+    text = typed.replace("\x00", "").strip()[:LONGEST]  # which PostgreSQL takes in no text
     if found := _SYS_ID.search(text.lower()):
         return Sought(text, sys_id=found[0])
     if "/" in text:
@@ -109,6 +109,21 @@ def _links(asked: Sought) -> list[RecordLink]:
     if found or len(asked.number) < SHORTEST_BEGINNING:
         return found
     return list(known.filter(_of_number(asked.number, asked.number + _BEYOND))[:MOST])
+
+
+def begins(typed: str) -> Q:
+    """Links of a list that are called so: of that id, or with a number or Id that begins so."""
+    asked = sought(typed)
+    found = Q(pk__in=())
+    if asked.sys_id:
+        found |= Q(servicenow_id=asked.sys_id)
+    if asked.salesforce_id:
+        found |= Q(salesforce_id=asked.salesforce_id)
+    elif asked.text and "/" not in asked.text:
+        found |= Q(salesforce_id__range=(asked.text, asked.text + _BEYOND))
+    if asked.number:
+        found |= _of_number(asked.number, asked.number + _BEYOND)
+    return found
 
 
 def _known() -> QuerySet[RecordLink]:

@@ -17,9 +17,10 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from integration_console.theme.exporting import csv_text, download, list_table
+from integration_console.theme.lists import BoundedChangeList
 from integration_console.theme.meanwhile import Opened, token
 from integration_console.theme.paging import BoundedPaginator
-from integration_console.theme.toolkit import ModelAdmin, TabularInline
+from integration_console.theme.toolkit import ChangeList, ModelAdmin, TabularInline
 
 # Sent after a person saved or deleted configuration here: action ("created", "changed", "deleted"), target,
 # before and after (dictionaries without secrets, or None).
@@ -39,6 +40,7 @@ class ConsoleAdmin(ModelAdmin):
     paginator = BoundedPaginator
     compressed_fields = True
     list_filter_sheet = True
+    list_before_template = "console/list_unsorted.html"
     list_after_template = "console/list_export.html"
     export_kinds: ClassVar[tuple[str, ...]] = ("csv",)
     page_views: ClassVar[tuple[str, ...]] = ()  # methods that answer GET <pk>/<name>/ with a fragment
@@ -85,6 +87,9 @@ class ConsoleAdmin(ModelAdmin):
     def with_columns(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The rows with whatever the columns of the list want beside them."""
         return rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BoundedChangeList
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist: Any = super().get_changelist_instance(request)

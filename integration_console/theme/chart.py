@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,13 +35,13 @@ class Bar:
     title: str
 
 
-def chart(now: datetime) -> dict[str, Any]:
-    """Records per hour of the last two weeks as stacked columns, oldest left."""
+def chart(now: datetime, flows: Sequence[int]) -> dict[str, Any]:
+    """Records per hour of the last two weeks as stacked columns, oldest left; `flows`: keys of all of them."""
     from sync.models import HourlyTotal
 
     start = now.replace(minute=0, second=0, microsecond=0) - timedelta(days=CHART_DAYS) + timedelta(hours=1)
     rows = (
-        HourlyTotal.objects.filter(hour__gte=start)
+        HourlyTotal.objects.filter(flow__in=flows, hour__gte=start)
         .values_list("hour", "outcome")
         .annotate(total=Sum("count"))
     )
@@ -79,7 +79,7 @@ class Spark:
     words: str
 
 
-def sparks(now: datetime) -> dict[int, Spark]:
+def sparks(now: datetime, flows: Sequence[int]) -> dict[int, Spark]:
     """How busy each flow was, by its key: one query that answers with one row a flow."""
     from sync.models import HourlyTotal
 
@@ -89,7 +89,7 @@ def sparks(now: datetime) -> dict[int, Spark]:
         for name, outcomes in (("synced", SYNCED), ("troubled", TROUBLED))
         for day in range(CHART_DAYS)
     }
-    rows = HourlyTotal.objects.filter(hour__gte=start).values("flow").annotate(**sums)
+    rows = HourlyTotal.objects.filter(flow__in=flows, hour__gte=start).values("flow").annotate(**sums)
     return {row["flow"]: _spark(row, start) for row in rows}
 
 

@@ -66,8 +66,9 @@ def fragment(request: HttpRequest) -> HttpResponse:
 def _everything(now: datetime) -> dict[str, Any]:
     flows = all_flows()
     facts = _facts(now)
-    day = _totals_by_flow(now)
-    spark = sparks(now)
+    keys = [flow.pk for flow in flows]
+    day = _totals_by_flow(now, keys)
+    spark = sparks(now, keys)
     ailing = [flow for flow in flows if flow.enabled and not _is_well(flow, now)]
     found = alerts(flows, facts, now)
     return {
@@ -75,7 +76,7 @@ def _everything(now: datetime) -> dict[str, Any]:
         "statements": _statements(),
         "cards": _cards(facts, day, flows, now),
         "flows": [line(flow, day.get(flow.pk, {}), spark.get(flow.pk), now) for flow in flows],
-        "chart": chart(now),
+        "chart": chart(now, keys),
         "budgets": budgets(facts["connections"], now),
         "alerts": found[:ALERTS],
         "more_alerts": max(0, len(found) - ALERTS),
@@ -126,11 +127,11 @@ def _workers(now: datetime) -> dict[str, Any]:
     return {"workers": alive, "silent_workers": [(name, at) for name, at in seen if name not in alive]}
 
 
-def _totals_by_flow(now: datetime) -> dict[int, dict[str, int]]:
+def _totals_by_flow(now: datetime, flows: Sequence[int]) -> dict[int, dict[str, int]]:
     from sync.models import HourlyTotal
 
     rows = (
-        HourlyTotal.objects.filter(hour__gt=now - DAY)
+        HourlyTotal.objects.filter(flow__in=flows, hour__gt=now - DAY)
         .values_list("flow", "outcome")
         .annotate(total=Sum("count"))
     )

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 SILENT_AFTER = timedelta(seconds=60)
+BADGE_MOST = 1_000  # each page counts so far, by an index, and says "1,000+" of more
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Entry:
     title: str
     icon: str
     model: str  # app_label.model; its list is the page and its view permission the right to see it
-    badge: Callable[[], int] | None = None
+    badge: Callable[[], QuerySet[Any]] | None = None  # the rows that want a look
     colour: str = "danger"
     page: str = ""  # the name of another page than the model's list
 
@@ -34,40 +36,40 @@ class Entry:
         return reverse(self.page or "admin:{}_{}_changelist".format(*self.model.split(".")))
 
 
-def _running() -> int:
+def _running() -> QuerySet[Any]:
     from sync.models import Run
 
-    return Run.objects.active().count()
+    return Run.objects.active()
 
 
-def _open_conflicts() -> int:
+def _open_conflicts() -> QuerySet[Any]:
     from sync.models import Conflict
 
-    return Conflict.objects.filter(state="open").count()
+    return Conflict.objects.filter(state="open")
 
 
-def _open_dead_letters() -> int:
+def _open_dead_letters() -> QuerySet[Any]:
     from sync.models import DeadLetter
 
-    return DeadLetter.objects.filter(state="open").count()
+    return DeadLetter.objects.filter(state="open")
 
 
-def _doubtful_actions() -> int:
+def _doubtful_actions() -> QuerySet[Any]:
     from sync.models import ActionRun
 
-    return ActionRun.objects.filter(status="in_doubt").count()
+    return ActionRun.objects.filter(status="in_doubt")
 
 
-def _failing_connections() -> int:
+def _failing_connections() -> QuerySet[Any]:
     from sync.models import Connection
 
-    return Connection.objects.filter(health="failing").count()
+    return Connection.objects.filter(health="failing")
 
 
-def _silent_workers() -> int:
+def _silent_workers() -> QuerySet[Any]:
     from sync.models import Worker
 
-    return Worker.objects.filter(seen_at__lt=timezone.now() - SILENT_AFTER).count()
+    return Worker.objects.filter(seen_at__lt=timezone.now() - SILENT_AFTER)
 
 
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -138,8 +140,9 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _item(entry: Entry) -> dict[str, Any]:
-    count = entry.badge() if entry.badge else 0
-    badge = {"badge": f"{count:,}", "badge_variant": entry.colour} if count else {}
+    count = entry.badge().order_by()[: BADGE_MOST + 1].count() if entry.badge else 0
+    said = f"{BADGE_MOST:,}+" if count > BADGE_MOST else f"{count:,}"
+    badge = {"badge": said, "badge_variant": entry.colour} if count else {}
     return {"title": entry.title, "icon": entry.icon, "link": entry.link, **badge}
 
 

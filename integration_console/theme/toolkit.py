@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views import main as views
 from django.contrib.auth import forms as auth_forms
 from django.http import HttpRequest, HttpResponse
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     TabularInline: TypeAlias = admin.TabularInline[Any, Any]
     InlineFormSet: TypeAlias = forms.BaseInlineFormSet[Any, Any, Any]
     ModelForm: TypeAlias = forms.ModelForm[Any]
+    ChangeList: TypeAlias = views.ChangeList
     TextInput: TypeAlias = forms.TextInput
     Textarea: TypeAlias = forms.Textarea
     PasswordInput: TypeAlias = forms.PasswordInput
@@ -49,6 +51,7 @@ else:
     from unfold.admin import TabularInline as _TabularInline
     from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm, UserCreationForm
     from unfold.forms import PaginationInlineFormSet as InlineFormSet
+    from unfold.views import ChangeList
     from unfold.widgets import UnfoldAdminIntegerFieldWidget as NumberInput
     from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
     from unfold.widgets import UnfoldAdminSelectWidget as Select
@@ -74,6 +77,7 @@ __all__ = [
     "PRIMARY",
     "AdminPasswordChangeForm",
     "AuthenticationForm",
+    "ChangeList",
     "InlineFormSet",
     "ModelAdmin",
     "ModelForm",

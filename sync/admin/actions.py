@@ -13,10 +13,12 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.actions import ActionForm, Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin
+from integration_console.theme.filters import IndexedValuesFilter
 from integration_console.theme.toolkit import DANGER, PRIMARY, Select, TextInput
 from sync import services
 from sync.admin.base import link_to, page_url, person, rules, salesforce_url, servicenow_url
 from sync.admin.values import opened
+from sync.core.actions import On
 from sync.models import ActionRun, ActionStep, DeadLetter
 from sync.models.action import StepStatus
 from sync.models.attention import DeadLetterState
@@ -88,11 +90,22 @@ DROP = rules(
 )
 
 
+class TriggerFilter(admin.SimpleListFilter):
+    title = "trigger"
+    parameter_name = "trigger"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(trigger.value, trigger.value) for trigger in On]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ActionRun]) -> QuerySet[ActionRun]:
+        return queryset.filter(trigger=self.value()) if self.value() else queryset
+
+
 @admin.register(ActionRun)
 class ActionRunAdmin(ReadOnlyAdmin):
     list_display = ("record", "what", "state", "at_step", "of_flow", "side_of", "when")
     list_display_links = ("record",)
-    list_filter = ("status", "flow", "action", "trigger")
+    list_filter = ("status", "flow", ("action", IndexedValuesFilter), TriggerFilter)
     search_fields = ("record_number", "=record_id", "action")
     list_select_related = ("flow",)
     actions_row = ("happened", "again")
@@ -145,7 +158,7 @@ class ActionRunAdmin(ReadOnlyAdmin):
     def side_of(self, obj: ActionRun) -> SafeString:
         return present.side_name(obj.side)
 
-    @admin.display(description="planned", ordering="created_at")
+    @admin.display(description="planned", ordering="id")
     def when(self, obj: ActionRun) -> SafeString:
         return present.ago(obj.created_at)
 

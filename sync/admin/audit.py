@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.admin import ReadOnlyAdmin
 from integration_console.theme.exporting import csv_text
+from integration_console.theme.filters import IndexedValuesFilter
 from integration_console.theme.paging import MOST
 from sync import audit
 from sync.models import AuditEntry, Connection
@@ -71,7 +72,12 @@ def deed(entry: AuditEntry) -> str:
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ("entry", "when", "who", "what", "whom", "address")
     list_display_links = ("entry",)
-    list_filter = ("action", "object_type", "actor_name", ("at", admin.DateFieldListFilter))
+    list_filter = (
+        ("action", IndexedValuesFilter),
+        ("object_type", IndexedValuesFilter),
+        ("actor_name", IndexedValuesFilter),
+        ("at", admin.DateFieldListFilter),
+    )
     search_fields = ("actor_name", "object_label", "action", "ip")
     page_template = "console/audit_entry.html"
     list_before_template = "console/audit_head.html"
@@ -113,7 +119,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def entry(self, obj: AuditEntry) -> str:
         return f"{obj.number:,}"
 
-    @admin.display(description="when", ordering="at")
+    @admin.display(description="when", ordering="number")
     def when(self, obj: AuditEntry) -> SafeString:
         return present.ago(obj.at)
 

@@ -17,6 +17,8 @@ from sync.admin.values import opened
 from sync.jsons import loads
 from sync.models import RemoteCall
 
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+
 
 class ResultFilter(admin.SimpleListFilter):
     title = "result"
@@ -32,6 +34,17 @@ class ResultFilter(admin.SimpleListFilter):
             "ok": {"status__gte": 200, "status__lt": 400},
         }
         return queryset.filter(**conditions.get(self.value() or "", {}))
+
+
+class MethodFilter(admin.SimpleListFilter):
+    title = "method"
+    parameter_name = "method"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in METHODS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RemoteCall]) -> QuerySet[RemoteCall]:
+        return queryset.filter(method=self.value()) if self.value() in METHODS else queryset
 
 
 def call_result(call: RemoteCall) -> SafeString:
@@ -58,7 +71,7 @@ def readable(body: str) -> SafeString:
 class RemoteCallAdmin(ReadOnlyAdmin):
     list_display = ("when", "side", "request_line", "result", "duration", "error", "request_id", "of_run")
     list_display_links = ("when",)
-    list_filter = (ResultFilter, "connection", "method")
+    list_filter = (ResultFilter, "connection", MethodFilter)
     list_select_related = ("connection", "run")
     search_fields = ("path", "request_id", "error")
     page_template = "console/call.html"
@@ -73,7 +86,7 @@ class RemoteCallAdmin(ReadOnlyAdmin):
             **opened(request, obj, lambda: bodies(obj)),
         }
 
-    @admin.display(description="when", ordering="at")
+    @admin.display(description="when", ordering="id")
     def when(self, obj: RemoteCall) -> SafeString:
         return present.ago(obj.at)
 

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.actions import ActionForm, Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin
+from integration_console.theme.filters import IndexedValuesFilter
 from integration_console.theme.toolkit import PRIMARY, Select, TextInput
 from mappings.models.mapping import ConflictPolicy
 from sync import services
@@ -147,7 +148,7 @@ TAKE_CHOSEN = rules(
 class ConflictAdmin(ReadOnlyAdmin):
     list_display = ("record", "field", "status", "of_flow", "since", "decided")
     list_display_links = ("record",)
-    list_filter = ("state", "link__flow", "field")
+    list_filter = ("state", "link__flow", ("field", IndexedValuesFilter))
     search_fields = ("link__servicenow_number", "link__salesforce_number", "field")
     list_select_related = ("link", "link__flow", "resolved_by")
     actions = ("take_chosen",)

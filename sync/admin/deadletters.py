@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.actions import ActionForm, Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin, paged
+from integration_console.theme.filters import IndexedValuesFilter
 from integration_console.theme.toolkit import PRIMARY, Switch, TextInput
 from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
@@ -170,7 +171,7 @@ ADD_VALUE = rules(
 class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("record", "status", "of_flow", "written_to", "cause", "attempts", "since")
     list_display_links = ("record",)
-    list_filter = ("state", "flow", "code", "field", "side")
+    list_filter = ("state", "flow", ("code", IndexedValuesFilter), ("field", IndexedValuesFilter), "side")
     search_fields = ("record_number", "=record_id", "code", "rule")
     list_select_related = ("flow",)
     actions = ("retry_chosen", "resync_chosen", "ignore_chosen")

@@ -35,7 +35,7 @@ from sync.engine import failures
 from sync.models import Conflict, Event, RecordLink, Waiting
 from sync.models.action import ACTION_UNDECIDED
 from sync.models.link import LinkState
-from sync.tracing import CASE_DIGITS
+from sync.tracing import begins
 
 EVENTS_A_PAGE = 20
 ENTRIES_A_PAGE = 10
@@ -76,12 +76,22 @@ def parked_fields(link: RecordLink, *, with_values: bool) -> list[ParkedField]:
     return found
 
 
+class StateFilter(admin.ChoicesFieldListFilter):
+    """Says of a state that ended that it is not the active one: in those words an index of these few is found."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        rows: QuerySet[Any] | None = super().queryset(request, queryset)
+        if rows is None or not self.lookup_val or LinkState.ACTIVE in self.lookup_val:
+            return rows
+        return rows.exclude(state=LinkState.ACTIVE)
+
+
 @admin.register(RecordLink)
 class RecordLinkAdmin(ReadOnlyAdmin):
     list_display = ("servicenow_end", "salesforce_end", "status", "desk", "of_flow", "born", "in_step")
     list_display_links = ("servicenow_end", "salesforce_end")
-    list_filter = ("state", "flow", OnWrongDesk, "born_in")
-    search_fields = ("^servicenow_number", "^salesforce_number", "=servicenow_id", "^salesforce_id")
+    list_filter = (("state", StateFilter), "flow", OnWrongDesk, "born_in")
+    search_fields = ("servicenow_number",)  # shows the box; what is typed there is looked up as everywhere
     search_help_text = "Incident number, Case number, sys_id or Salesforce Id"
     actions_detail = ("sync_now", "hand_over", "hand_back")
     actions_row = ("sync_now",)
@@ -96,10 +106,7 @@ class RecordLinkAdmin(ReadOnlyAdmin):
         )  # fmt: skip
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        term = search_term.strip()
-        if term.isdigit() and len(term) < CASE_DIGITS:
-            term = term.zfill(CASE_DIGITS)  # people leave the zeros out
-        return super().get_search_results(request, queryset, term)
+        return (queryset.filter(begins(search_term)) if search_term.strip() else queryset), False
 
     def page_context(self, request: HttpRequest, obj: RecordLink) -> dict[str, Any]:
         nothing: dict[str, Any] = {"fields": [], "direction": "both"}

@@ -132,7 +132,7 @@ class RunAdmin(ReadOnlyAdmin):
     def who(self, obj: Run) -> str:
         return obj.asked_by_name or "schedule"
 
-    @admin.display(description="when", ordering="created_at")
+    @admin.display(description="when", ordering="id")
     def when(self, obj: Run) -> SafeString:
         took = f"took {present.span(obj.seconds)}" if obj.finished_at and obj.seconds else ""
         return format_html(

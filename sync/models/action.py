@@ -126,6 +126,9 @@ class ActionRun(UUIDKey):
             models.Index(
                 fields=["flow", "status"], condition=Q(status__in=ACTION_UNDECIDED), name="actions_under_way"
             ),
+            # Their number stands in the menu of every page.
+            models.Index(fields=["-id"], condition=Q(status=ActionStatus.IN_DOUBT), name="actions_in_doubt"),
+            models.Index(fields=["action"], name="actions_by_name"),
         ]
 
     @property

@@ -73,6 +73,9 @@ class DeadLetter(UUIDKey):
             # The list, newest first; of the open ones alone, whose number stands in the menu of every page.
             models.Index(fields=["-last_at", "-id"], name="letters_by_time"),
             models.Index(fields=["state", "-last_at", "-id"], name="letters_of_a_state"),
+            # What the list offers to filter by.
+            models.Index(fields=["code"], name="letters_by_code"),
+            models.Index(fields=["field"], name="letters_by_field"),
         ]
 
     def __str__(self) -> str:
@@ -157,7 +160,12 @@ class Conflict(UUIDKey):
                 fields=["link", "row"], condition=Q(state="open"), name="one_open_conflict_a_field"
             )
         ]
-        indexes = [models.Index(fields=["-at", "-id"], name="conflicts_by_time")]
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="conflicts_by_time"),
+            # The open ones among all that ever were: the list, the menu's badge, the oldest on the Overview.
+            models.Index(fields=["state", "-at", "-id"], name="conflicts_of_a_state"),
+            models.Index(fields=["field"], name="conflicts_by_field"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.get_state_display()}"

@@ -55,6 +55,12 @@ class AuditEntry(models.Model):
         default_permissions = ("view",)
         verbose_name = "audit entry"
         verbose_name_plural = "audit log"
+        # What the list offers to filter by, and what it then shows, newest first.
+        indexes = [
+            models.Index(fields=["action", "-number"], name="audit_by_action"),
+            models.Index(fields=["object_type", "-number"], name="audit_by_type"),
+            models.Index(fields=["actor_name", "-number"], name="audit_by_actor"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.actor_name} {self.action} {self.object_label}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from sync.encryption import Sealed
 from sync.models.base import OperationChoices, OutcomeChoices, SideChoices, UUIDKey
@@ -41,7 +42,8 @@ class Event(UUIDKey):
         ordering = ("-id",)
         default_permissions = ("view",)
         indexes = [
-            models.Index(fields=["run", "outcome"], name="events_of_a_run"),
+            # A run's events, newest first, and those of one outcome among them. The key ascends, so that new rows are appended.
+            models.Index(fields=["run", "id", "outcome"], name="events_of_a_run"),
             models.Index(fields=["link", "-id"], name="events_of_a_record"),
         ]
 
@@ -71,15 +73,23 @@ class RemoteCall(UUIDKey):
         ordering = ("-id",)
         default_permissions = ("view",)
         verbose_name = "call"
+        indexes = [
+            # Those that failed among very many that wrote; a call that succeeds is in neither.
+            models.Index(fields=["-id"], condition=Q(status__gte=400), name="calls_that_failed"),
+            models.Index(fields=["-id"], condition=Q(status=0), name="calls_without_answer"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status or 'no answer'}"
 
 
 class HourlyTotal(models.Model):
-    """Counts per flow, hour (UTC), side written and outcome; written with the checkpoint, read by dashboards alone."""
+    """Counts per flow, hour (UTC), side written and outcome; written with the checkpoint, read by dashboards alone.
 
-    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="totals")
+    Read by flow and span of hours, never by hours alone: so the one index that keeps them unique serves the pages too.
+    """
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="totals", db_index=False)
     hour = models.DateTimeField()
     side = models.CharField(max_length=12, choices=SideChoices.choices)
     outcome = models.CharField(max_length=10, choices=OutcomeChoices.choices)

@@ -103,6 +103,8 @@ class RecordLink(UUIDKey):
             models.Index(fields=["servicenow_number", "flow", "state"], name="links_by_incident"),
             models.Index(fields=["salesforce_number", "flow", "state"], name="links_by_case"),
             models.Index(fields=["flow", "state"], name="links_of_a_flow"),
+            # Those that are followed no more, few among very many; a link that lives is not in it.
+            models.Index(fields=["state", "-id"], condition=~Q(state="active"), name="links_that_ended"),
         ]
 
     def end(self, side: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from sync.encryption import Sealed
 from sync.models.base import UUIDKey
@@ -57,6 +58,8 @@ class Question(models.Model):
     class Meta:
         ordering = ("-id",)
         default_permissions = ("view",)
+        # The Overview counts them: answers are large, and none of them is read for it.
+        indexes = [models.Index(fields=["asked_at"], condition=Q(state="asked"), name="questions_open")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.flow or self.connection or (self.params or {}).get('recipe')}"

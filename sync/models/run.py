@@ -130,6 +130,8 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["flow", "-id"], name="runs_of_a_flow"),
+            # The few at work, whose number stands in the menu of every page, and the list by status.
+            models.Index(fields=["status", "-id"], name="runs_of_a_status"),
             # Every worker asks every few seconds which deferred runs may go on.
             models.Index(fields=["resume_at"], condition=Q(resume_at__isnull=False), name="runs_that_go_on"),
         ]
