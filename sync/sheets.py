@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model
 
 from integration_console.theme.exporting import cell
@@ -214,7 +214,13 @@ def take_over(
         if found.problems:
             raise Refused(" ".join(map(str, found.problems[:5])))
         if not found.plan.is_empty:
-            _write(kind, locked, found)
+            try:
+                with transaction.atomic():
+                    _write(kind, locked, found)
+            except IntegrityError:
+                raise Refused(
+                    f"Two rows of {owner} would answer one question. Make one of them one-way."
+                ) from None
             _note(kind, locked, found.plan, source)
     return found.plan
 

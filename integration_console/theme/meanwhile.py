@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.core import signing
 from django.db.models import Model
 from django.utils import timezone
 
 from integration_console.theme import present
+from integration_console.theme.toolkit import InlineFormSet
 
 FIELD = "opened"  # of the form: what it showed when it was opened, signed
 TOLD = 20  # changes
@@ -64,6 +66,28 @@ class Opened(_Form):
             *(f"{line.path}: {line.before} → {line.after}" for line in changed[:TOLD]),
             *more,
         ]
+
+
+class RevivingFormSet(InlineFormSet):
+    """Rows that somebody removed while they were edited here are rows to be added: nothing that was typed is lost."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        was_there = self.is_bound and index is not None and index < self.initial_form_count()
+        form.is_revived = was_there and form.instance._state.adding
+        if form.is_revived:
+            # The row of this id is gone; that it cannot be chosen any more is no mistake of the person.
+            form.fields[form.instance._meta.pk.name] = forms.CharField(
+                required=False, widget=forms.HiddenInput()
+            )
+
+    @property
+    def initial_forms(self) -> list[Any]:
+        return [form for form in super().initial_forms if not form.is_revived]
+
+    @property
+    def extra_forms(self) -> list[Any]:
+        return [*(form for form in super().initial_forms if form.is_revived), *super().extra_forms]
 
 
 def _by_whom(row: Model) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from integration_console.theme.toolkit import InlineFormSet
+from integration_console.theme.meanwhile import RevivingFormSet
 from mappings import checks
 
 
-class PairsFormSet(InlineFormSet):
+class PairsFormSet(RevivingFormSet):
     """Refuses two rows with one question: the database would as well, but only after both were found good alone."""
 
     def clean(self) -> None:

@@ -12,12 +12,13 @@ from django.utils.safestring import SafeString
 
 from integration_console.theme import present
 from integration_console.theme.admin import GuardedAdmin, RowsInline, columns
-from integration_console.theme.toolkit import InlineFormSet, ModelForm
+from integration_console.theme.meanwhile import RevivingFormSet
+from integration_console.theme.toolkit import ModelForm
 from mappings import routing
 from mappings.models import Desk, Route, RoutingTable
 
 
-class PartsFormSet(InlineFormSet):
+class PartsFormSet(RevivingFormSet):
     """Refuses rows that contradict each other, and routes to desks that the page does not hold."""
 
     part = ""

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from integration_console.theme.admin import RowsInline
-from integration_console.theme.toolkit import InlineFormSet
+from integration_console.theme.meanwhile import RevivingFormSet
 from mappings import checks
 from mappings.admin.pairs import numbered
 from mappings.apply import MappingError, compile_mapping
@@ -17,7 +17,7 @@ from mappings.models import FieldRow, ValueMap
 from mappings.spec import Direction, Environment, MappingSpec
 
 
-class FieldRowFormSet(InlineFormSet):
+class FieldRowFormSet(RevivingFormSet):
     """Refuses rows that do not compile together, and a flow without any, before anything is saved."""
 
     def clean(self) -> None:

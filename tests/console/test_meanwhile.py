@@ -84,3 +84,33 @@ def test_a_form_that_was_made_up_is_refused(as_role, flow):
 
     assert "Open it again" in told(reply)
     assert Flow.objects.get(pk=flow.pk).patience == 86_400
+
+
+def test_a_row_that_was_removed_meanwhile_is_told_and_stands_again_where_the_second_one_saves_it(
+    as_role, flow
+):
+    alice, bob, url = as_role("administrator"), as_role("mapping editor"), change_url(flow)
+    of_alice, of_bob = opened(alice, url), opened(bob, url)
+    alice.post(url, {**of_alice, "rows-2-DELETE": "on"})
+    reply = bob.post(url, {**of_bob, "rows-2-default": "Nothing said"})
+    assert "description – Description" in told(reply)
+
+    again = bob.post(url, {**of_bob, "rows-2-default": "Nothing said", "opened": reply.context["opened"]})
+    assert again.status_code == 302, [
+        form.errors for form in again.context["inline_admin_formsets"][0].formset
+    ]
+    assert FieldRow.objects.get(salesforce="Description").default == "Nothing said"
+    assert flow.rows.count() == 5
+
+
+def test_an_entry_that_was_removed_meanwhile_is_added_again_where_the_second_one_saves_it(as_role, flow):
+    alice, bob, states = as_role("administrator"), as_role("mapping editor"), ValueMap.objects.get()
+    url = change_url(states)
+    of_alice, of_bob = opened(alice, url), opened(bob, url)
+    alice.post(url, {**of_alice, "entries-0-DELETE": "on"})
+    sent = {**of_bob, "entries-0-salesforce": "Open"}
+    reply = bob.post(url, sent)
+    assert bob.post(url, {**sent, "opened": reply.context["opened"]}).status_code == 302
+
+    assert dict(states.entries.values_list("servicenow", "salesforce"))["1"] == "Open"
+    assert states.entries.count() == 5
