@@ -28,9 +28,10 @@ from sync.recipes.filling import left_out
 Part = dict[str, Any]
 
 
-def export() -> str:
+def export(*, connections: bool = True) -> str:
+    """`connections` False: without them, for another installation, whose own ones of the same names are then used."""
     sections = {
-        "connections": [_connection(row) for row in Connection.objects.order_by("name")],
+        "connections": [_connection(row) for row in Connection.objects.order_by("name") if connections],
         "value_maps": [_value_map(row) for row in ValueMap.objects.order_by("name")],
         "user_tables": [_user_table(row) for row in UserTable.objects.order_by("name")],
         "routing_tables": [exported(row) for row in RoutingTable.objects.order_by("name")],

@@ -26,6 +26,8 @@ def prune(document: Document, plan: Plan) -> None:
         (RoutingTable, document.routing_tables),
         (Connection, document.connections),
     ):
+        if model is Connection and not docs:
+            continue  # a file without connections, for promotion, means those that are there
         kept = {doc.name for doc in docs} | (used if model is not Connection else set())
         for row in model._default_manager.exclude(name__in=kept):
             _remove(row, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import string
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mappings.models import FieldRow, ValueMap
 from sync.configuration.export import export
+from sync.configuration.problems import InvalidConfiguration
 from sync.models import AuditEntry, Connection, Flow, Revision
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +68,61 @@ def test_an_export_fills_an_empty_database_with_the_same(bring_in, acme):
     ).replace(
         '    secrets:\n      client_id: ${ACME_SERVICENOW_CLIENT_ID}\n      client_secret: ${ACME_SERVICENOW_CLIENT_SECRET}\n', ''
     )  # fmt: skip
+
+
+def lines_changed(before: str, after: str) -> list[str]:
+    return [
+        line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line.startswith(("+", "-"))
+    ]
+
+
+def test_one_edit_is_one_line_of_the_file(bring_in, acme):
+    """What a reviewer sees in git: the entry, and nothing that moved."""
+    bring_in(acme)
+    before = export()
+    ValueMap.objects.get().entries.filter(servicenow="1").update(salesforce="Open")
+    FieldRow.objects.filter(salesforce="Subject").update(default="No subject")
+
+    assert [line.replace(" ", "") for line in lines_changed(before, export())] == [
+        "-salesforce:New",
+        "+salesforce:Open",
+        "+default:Nosubject",
+    ]
+
+
+def test_the_export_of_one_installation_promotes_it_in_another_by_the_names_of_its_connections(
+    bring_in, acme
+):
+    bring_in(acme)
+    there = bring_in(acme.replace("https://acme", "https://acme-prod"))
+    assert [change.kind for change in there.changes] == ["connection", "connection"]
+    ValueMap.objects.get().entries.filter(servicenow="1").update(salesforce="Open")
+    promoted, held = export(connections=False), {row.name: row.url for row in Connection.objects.all()}
+    assert "connections:" not in promoted
+    ValueMap.objects.get().entries.filter(servicenow="1").update(salesforce="New")
+
+    planned = bring_in(promoted, environ={}, dry_run=True)
+    assert [f"{change.action} {change.kind}" for change in planned.changes] == [
+        "update value map",
+        "publish flow",
+    ]
+    assert export(connections=False) != promoted
+    Connection.objects.create(name="spare", system="servicenow", url="https://spare.service-now.com")
+    held["spare"] = "https://spare.service-now.com"
+    bring_in(promoted, environ={}, pruning=True)
+
+    assert export(connections=False) == promoted
+    assert {row.name: row.url for row in Connection.objects.all()} == held
+    assert held["acme-servicenow"] == "https://acme-prod.service-now.com"
+    assert bring_in(promoted, environ={}).changes == []
+
+
+def test_a_promoted_flow_whose_connection_is_not_there_is_refused_by_its_name(bring_in, acme):
+    bring_in(acme)
+    promoted = export(connections=False).replace("connection: acme-salesforce", "connection: acme-prod")
+
+    with pytest.raises(InvalidConfiguration, match="acme-prod"):
+        bring_in(promoted, environ={})
 
 
 @settings(

@@ -39,12 +39,17 @@ class Command(ConsoleCommand):
             if name == "apply":
                 deed.add_argument("--dry-run", action="store_true", help="the same as diff")
             _accept_json(deed)
-        _accept_json(deeds.add_parser("export", help="print the configuration, without secrets"))
+        deed = deeds.add_parser("export", help="print the configuration, without secrets")
+        deed.add_argument(
+            "--without-connections", action="store_true",
+            help="for another installation, whose connections of the same names are used as they are",
+        )  # fmt: skip
+        _accept_json(deed)
 
     def run(self, **options: Any) -> Status:
         deed = options["deed"]
         if deed == "export":
-            return self._export()
+            return self._export(connections=not options["without_connections"])
         try:
             parsed = self._read(options["file"])
             notices = [] if options["offline"] else check_live(parsed, os.environ)
@@ -104,8 +109,8 @@ class Command(ConsoleCommand):
             }
         )
 
-    def _export(self) -> Status:
-        text = export()
+    def _export(self, *, connections: bool) -> Status:
+        text = export(connections=connections)
         self.stdout.write(text, ending="")
         self.result({"configuration": text})
         return Status.DONE
