@@ -37,6 +37,7 @@ from sync.models import (
     Event,
     Flow,
     JournalEntry,
+    Plan,
     Question,
     RecordLink,
     RemoteCall,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 
 
 RECENT = timedelta(seconds=30)
+# Of a kind of run, where it is another than that of running a flow.
+PERMISSIONS: Mapping[str, str] = {RunKind.RESYNC: "sync.resync_flow", RunKind.APPLY: "sync.apply_plan"}
 AT_ONCE = 500
 _HEX = re.compile(r"[0-9a-f]{32}")
 
@@ -90,10 +93,14 @@ def request_run(
     ids: Iterable[str] = (),
     full: bool = False,
     first: bool = False,
+    plan: Plan | None = None,
     enqueue: bool = True,
 ) -> Run:
-    """Queue a run of the flow's published revision. Resyncs work in the backfill lane, all else in the live one."""
-    require(by, "sync.resync_flow" if kind == RunKind.RESYNC else "sync.run_flow")
+    """Queue a run of the flow's published revision. Resyncs and plans work in the backfill lane, all else in the live one.
+
+    `plan`: of kind apply, what it writes (sync.plans). A dry run is given a plan to fill.
+    """
+    require(by, PERMISSIONS.get(kind, "sync.run_flow"))
     _refuse_idle_flow(flow)
     lane = Lane.BACKFILL if kind in IN_BACKFILL else Lane.LIVE
     params = _params(since, until, ids)
@@ -101,6 +108,8 @@ def request_run(
         params["full"] = True
     if first:
         params["first"] = True
+    if plan is not None:
+        params["plan"] = plan.pk
     actor = current_actor()
     try:
         with transaction.atomic():
@@ -108,6 +117,8 @@ def request_run(
                 flow=flow, lane=lane, kind=kind, mode=mode, params=params, revision=flow.revision,
                 asked_by=by, asked_by_name=actor.name, asked_from=actor.ip or None,
             )  # fmt: skip
+            if mode == RunMode.DRY:
+                Plan.objects.create(run=run, flow=flow)
             if actor != NOBODY:  # the log is of people; what the schedule starts is in the runs
                 audit.record(
                     "run.started", run, after={"flow": flow.name, "kind": kind, "mode": mode, **params}
@@ -586,7 +597,9 @@ def drop_action(*, action: ActionRun, by: User | None, reason: str) -> None:
 
 
 def look_at_payload(
-    *, target: ActionRun | Conflict | DeadLetter | Event | Flow | RecordLink | RemoteCall, by: User | None
+    *,
+    target: ActionRun | Conflict | DeadLetter | Event | Flow | Plan | RecordLink | RemoteCall,
+    by: User | None,
 ) -> None:
     """Note in the audit log that a person opened decrypted values: one entry per person, record and hour."""
     require(by, "sync.view_payload")
@@ -594,7 +607,8 @@ def look_at_payload(
 
 
 def note_look(
-    target: ActionRun | Conflict | DeadLetter | Event | Flow | RecordLink | RemoteCall, person: User | None
+    target: ActionRun | Conflict | DeadLetter | Event | Flow | Plan | RecordLink | RemoteCall,
+    person: User | None,
 ) -> None:
     """As `look_at_payload`, for a look that the caller has found another permission for."""
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)

@@ -16,12 +16,14 @@ TONES: Mapping[str, str] = {
     **dict.fromkeys(
         ("succeeded", "healthy", "ok", "active", "resolved", "by_rule", "answered", "alive", "done"), "green"
     ),
-    **dict.fromkeys(("created", "updated", "adopted"), "green"),
-    **dict.fromkeys(("partial", "behind", "conflict", "conflicts", "warning", "open", "changed"), "amber"),
+    **dict.fromkeys(("created", "updated", "adopted", "approved", "applied"), "green"),
+    **dict.fromkeys(
+        ("partial", "behind", "conflict", "conflicts", "warning", "open", "changed", "stale"), "amber"
+    ),
     **dict.fromkeys(
         ("failed", "failing", "error", "blocked", "deleted_sn", "deleted_sf", "silent", "refused"), "red"
     ),
-    **dict.fromkeys(("running", "retried", "asked", "planned", "sent"), "blue"),
+    **dict.fromkeys(("running", "retried", "asked", "planned", "sent", "applying"), "blue"),
     **dict.fromkeys(
         ("paused", "cancelled", "deferred", "deleted", "ignored", "unlinked", "left", "skipped"), "slate"
     ),

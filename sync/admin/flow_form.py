@@ -14,7 +14,7 @@ from sync.admin.acts import ActsForm
 from sync.admin.comments import COMMENTS_PLACES, CommentsForm
 from sync.admin.deletions import DeletionsForm
 from sync.admin.files import FilesForm
-from sync.configuration.columns import with_bulk, with_guard, with_key_prefix
+from sync.configuration.columns import with_approval, with_bulk, with_guard, with_key_prefix
 from sync.configuration.documents import GUARD
 from sync.configuration.rules import BULK, BULK_PROBLEM, GUARDS, KEY_PREFIXES, bulk_of, flow_problems
 from sync.core.keys import INSTANCE
@@ -24,7 +24,7 @@ from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
 PUBLISHES = "Saving publishes a numbered revision, which runs use from then on."
-OPTIONS = ("guard", "bulk", "key_prefix", "deletions", "comments", "attachments", "actions")
+OPTIONS = ("guard", "bulk", "key_prefix", "approval", "deletions", "comments", "attachments", "actions")
 PLACES = {**deletions.PLACES, **files.PLACES}
 CONDITIONS = ("servicenow_scope", "servicenow_enter", "salesforce_scope", "salesforce_enter")
 # What either side can be asked by; what is stored already is offered as well.
@@ -71,6 +71,12 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
         help_text="When a first load of a large table creates by jobs of Salesforce's Bulk API 2.0, which take fewer calls and "
         "more time: auto, never, always, or a number: from so many new records at a time.",
     )
+    approval = forms.BooleanField(
+        required=False,
+        widget=Switch(),
+        label="Plans need approval",
+        help_text="What a dry run planned is applied only after somebody else than who asked for it has approved it.",
+    )
     key_prefix = forms.ChoiceField(
         choices=list(KEY_PREFIXES.items()),
         required=False,
@@ -115,6 +121,8 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
             self.initial["guard"] = self.instance.options.get("guard", GUARD)
         if "bulk" in self.fields:
             self.initial["bulk"] = self.instance.options.get("bulk", BULK)
+        if "approval" in self.fields:
+            self.initial["approval"] = bool(self.instance.options.get("approval"))
         if "key_prefix" in self.fields:
             self.initial["key_prefix"] = self.instance.options.get("key_prefix", "")
         if isinstance(adopt := self.fields.get("adopt"), forms.ChoiceField):
@@ -182,6 +190,7 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
             **kept,
             **with_guard(data["guard"] or GUARD),
             **with_bulk(data.get("bulk", BULK)),
+            **with_approval(bool(data.get("approval"))),
             **with_key_prefix(data.get("key_prefix", "")),
             **self.deletions(data),
             **self.comments(data),

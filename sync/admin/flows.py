@@ -118,7 +118,7 @@ class FlowAdmin(
             "Behaviour",
             {
                 "classes": ["tab"],
-                "fields": ("conflict", "tie", "adopt", "drift", "guard", "bulk", "start", "on_leave", "overlap", "patience",
+                "fields": ("conflict", "tie", "adopt", "drift", "guard", "bulk", "approval", "start", "on_leave", "overlap", "patience",
                            "time_zone", "reconcile"),
             },
         ),
@@ -182,6 +182,7 @@ class FlowAdmin(
         if change and {
             "guard",
             "bulk",
+            "approval",
             "key_prefix",
             *CONTROLS,
             *COMMENTS_CONTROLS,
@@ -212,6 +213,10 @@ class FlowAdmin(
     def bulk(self, obj: Flow) -> str:
         kept = obj.options.get("bulk", BULK)
         return BULKS.get(kept, f"from {kept:,} new records at a time") if kept else ""
+
+    @admin.display(description="plans need approval", boolean=True)
+    def approval(self, obj: Flow) -> bool:
+        return bool(obj.options.get("approval"))
 
     @admin.display(description="key prefix")
     def key_prefix(self, obj: Flow) -> str:

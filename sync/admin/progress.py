@@ -20,6 +20,7 @@ MEANINGS: Mapping[str, str] = {
     "rate_limit": "The platform asked to slow down.",
     "budget_spent": "The calls that the platform allows in this window are used up.",
     "outcome_unknown": "A write was sent and no answer came. It is looked up before anything else is written.",
+    "stale": "A plan is written only where both sides still show what it was made of. Nothing was overwritten.",
     "aborted": "The run was ended before it was done.",
     "lease_lost": "Another worker took the lane over, because this one was silent for too long.",
 }

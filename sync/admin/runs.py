@@ -19,6 +19,7 @@ from sync import services
 from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.calls import call_result
 from sync.admin.causes import RETRY_FAILURES, causes, letters_of
+from sync.admin.plans import plan_of
 from sync.admin.progress import explained, progress
 from sync.models import Event, RemoteCall, Run, Waiting
 from sync.models.base import OutcomeChoices
@@ -92,6 +93,7 @@ class RunAdmin(ReadOnlyAdmin):
             "page": paged(events, request.GET.get("p"), EVENTS_A_PAGE),
             "calls": [(call, call_result(call)) for call in failing],
             **live_context(obj),
+            **plan_of(obj),
         }
 
     @admin.display(description="run", ordering="id")

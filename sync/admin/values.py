@@ -9,14 +9,14 @@ from django.http import HttpRequest
 
 from sync import services
 from sync.admin.base import person
-from sync.models import ActionRun, Conflict, DeadLetter, Event, RecordLink, RemoteCall
+from sync.models import ActionRun, Conflict, DeadLetter, Event, Plan, RecordLink, RemoteCall
 
 PERMISSION = "sync.view_payload"
 
 
 def opened(
     request: HttpRequest,
-    target: ActionRun | Conflict | DeadLetter | Event | RecordLink | RemoteCall,
+    target: ActionRun | Conflict | DeadLetter | Event | Plan | RecordLink | RemoteCall,
     read: Callable[[], Any],
 ) -> dict[str, Any]:
     """Context of a page with values: `may_open`, `is_open` and, only then, `values`.

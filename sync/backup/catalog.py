@@ -183,6 +183,8 @@ LEFT_OUT = {
     "sync.ReportToken": "made anew, so that no old one opens a restored console",
     "sync.Question": "answers of the moment",
     "sync.SealedAnswer": "likewise",
+    "sync.Plan": "a plan holds for what was seen then; a new dry run makes a new one",
+    "sync.PlanItem": "likewise",
     "sync.CachedSchema": "asked of the platform again",
     "sync.CallCount": "the platform tells what is left of its window",
     "sync.Worker": "processes that are no more",

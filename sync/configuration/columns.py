@@ -85,6 +85,7 @@ def flow_columns(doc: FlowDoc) -> Columns:
         "options": {
             **with_guard(doc.guard),
             **with_bulk(doc.bulk),
+            **with_approval(doc.approval),
             **with_key_prefix(there.key_prefix),
             **with_deletions(doc.deletions),
             **with_comments(doc.comments),
@@ -113,6 +114,11 @@ FLOW_SAME = (
 def with_guard(guard: str) -> dict[str, str]:
     """The option as the engine reads it; the usual guard is kept unsaid."""
     return {} if guard == GUARD else {"guard": guard}
+
+
+def with_approval(demanded: bool) -> dict[str, bool]:
+    """Likewise: whether a plan is approved by a second person before it is applied."""
+    return {"approval": True} if demanded else {}
 
 
 def with_bulk(bulk: str | int) -> dict[str, str | int]:

@@ -269,6 +269,7 @@ class FlowDoc:
     reconcile: str = "0 3 * * *"  # cron in the flow's time zone; "": never
     guard: str = GUARD
     bulk: str | int = BULK
+    approval: bool = False  # a plan is approved by a second person before it is applied
     deletions: Deletions = field(default_factory=Deletions)
     comments: Comments = field(default_factory=Comments)
     attachments: Attachments | None = None  # None: no files are carried

@@ -156,6 +156,7 @@ def _flow(row: Flow) -> Part:
         "attachments": _attachments(row.options.get("attachments")),
         "guard": "strict" if row.options.get("guard") == "strict" else GUARD,
         "bulk": row.options.get("bulk", BULK),
+        "approval": bool(row.options.get("approval")),
         "actions": row.options.get("actions") or [],
         "fields": [_field(field) for field in row.rows.select_related("value_map")],
     }
@@ -182,6 +183,7 @@ _FLOW_DEFAULTS: Part = {
         "reconcile",
         "guard",
         "bulk",
+        "approval",
     ]
 } | {"create": {}, "deletions": {}, "comments": {}, "attachments": None, "actions": []}
 

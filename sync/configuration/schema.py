@@ -298,6 +298,7 @@ FLOW = Shape(
         Key("start", readers.start),
         Key("guard", choice(*GUARDS)),
         Key("bulk", readers.bulk),
+        Key("approval", flag),
         Key("deletions", DELETIONS.read),
         Key("comments", COMMENTS.read),
         Key("attachments", ATTACHMENTS.read),

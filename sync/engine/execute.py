@@ -23,6 +23,7 @@ from sync.engine.context import DEFAULT_PAGE, Context, build, forget_schema
 from sync.engine.garbage import seldom_collected
 from sync.engine.paging import SliceEnded
 from sync.engine.parts import Cut, Load, PartRunner, PartStore
+from sync.engine.plans import Applier, PlanningStore
 from sync.engine.reconcile import Reconciler
 from sync.engine.runner import LOAD_FROM, Runner
 from sync.engine.store import Store
@@ -42,7 +43,7 @@ from sync.models import Connection, Flow, Run
 from sync.models.base import Lane
 from sync.models.connection import ConnectionHealth
 from sync.models.flow import FlowHealth
-from sync.models.run import FROM_CHECKPOINT, RECONCILING, RunKind, RunQuerySet, RunStatus
+from sync.models.run import FROM_CHECKPOINT, RECONCILING, RunKind, RunMode, RunQuerySet, RunStatus
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +248,10 @@ def _run_slice(run: Run, lease: leases.Lease, asked: Slice) -> None:
     log.counts[Side.SERVICENOW], log.counts[Side.SALESFORCE] = run.calls_servicenow, run.calls_salesforce
     try:
         with _platforms(run, log) as (context, opened):
-            store = Store(context=context, now=timezone.now, run=run, lease=lease, calls=log)
+            keeps = run.mode == RunMode.DRY or run.kind == RunKind.APPLY
+            store = (PlanningStore if keeps else Store)(
+                context=context, now=timezone.now, run=run, lease=lease, calls=log
+            )
             deadline = time.monotonic() + asked.seconds if asked.seconds is not None else None
             work, more = _work_of(run, asked)
             runner = work(
@@ -263,10 +267,12 @@ def _run_slice(run: Run, lease: leases.Lease, asked: Slice) -> None:
         )
 
 
-def _work_of(run: Run, asked: Slice) -> tuple[type[Reconciler | Runner], dict[str, Any]]:
+def _work_of(run: Run, asked: Slice) -> tuple[type[Applier | Reconciler | Runner], dict[str, Any]]:
     """What kind of work the run is, with what it is given beside."""
     if run.kind in RECONCILING:
         return Reconciler, {}
+    if run.kind == RunKind.APPLY:
+        return Applier, {}
     if run.kind == RunKind.RESYNC and not run.params.get("ids"):
         return Load, {"load_from": asked.load_from}
     return Runner, {"load_from": asked.load_from, "first_load": asked.first_load}
@@ -295,7 +301,7 @@ def _platforms(run: Run, log: CallLog) -> Iterator[tuple[Context, Mapping[Side, 
 
 
 def _succeed(run: Run) -> None:
-    troubled = run.failed or run.conflicts or run.in_doubt or run.waiting or run.deferred
+    troubled = run.failed or run.conflicts or run.in_doubt or run.waiting or run.deferred or run.error_code
     _end(run, RunStatus.PARTIAL if troubled else RunStatus.SUCCEEDED, None)
     Flow.objects.filter(pk=run.flow_id, paused_reason="").exclude(health=FlowHealth.HEALTHY).update(
         health=FlowHealth.HEALTHY, health_message=""

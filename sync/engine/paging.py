@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sync.connectors.base import Connector
 from sync.core.planner import values_of
@@ -75,7 +76,7 @@ class Paging:
         if self.context.only_acts:
             items = [Item(record, side, side.other, outcome=Outcome.UNCHANGED) for record in records]
         else:
-            items = self._deciding.decide(side, records, look, entered=entered, look_up=look_up, asked=asked)
+            items = self._decided(side, records, look, entered=entered, look_up=look_up, asked=asked)
         self._guard_deletions()
         self._carry_pictures(items)
         at = self.store.now()
@@ -98,6 +99,9 @@ class Paging:
             batch.answers = self._background.submit(self._sender(batch, writes), writes, at)
         self._spent("record", started)
         return batch
+
+    def _decided(self, side: Side, records: Sequence[Record], look: Look, **how: Any) -> list[Item]:
+        return self._deciding.decide(side, records, look, **how)
 
     def _carry_pictures(self, items: Sequence[Item]) -> None:
         rows = [row.id for row in self.context.rows if TRANSFORM in row.spec.transform]

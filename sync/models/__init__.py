@@ -14,6 +14,7 @@ from sync.models.link import Intent, RecordLink
 from sync.models.login import LoginTally
 from sync.models.partition import BulkJob, Partition
 from sync.models.picture import Picture
+from sync.models.plan import Plan, PlanItem
 from sync.models.question import Question, SealedAnswer
 from sync.models.reconciliation import Reconciliation, Sighting, Suspect
 from sync.models.report import ReportToken
@@ -46,6 +47,8 @@ __all__ = [
     "Partition",
     "Picture",
     "Placement",
+    "Plan",
+    "PlanItem",
     "Question",
     "Reconciliation",
     "RecordLink",

@@ -44,7 +44,7 @@ FROM_CHECKPOINT = (
 
 
 RECONCILING = (RunKind.RECONCILE, RunKind.HEAL)
-IN_BACKFILL = (RunKind.RESYNC, *RECONCILING)
+IN_BACKFILL = (RunKind.RESYNC, RunKind.APPLY, *RECONCILING)
 
 
 class RunMode(models.TextChoices):

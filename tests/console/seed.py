@@ -22,6 +22,8 @@ from sync.models import (
     Event,
     Flow,
     HourlyTotal,
+    Plan,
+    PlanItem,
     Question,
     RecordLink,
     RemoteCall,
@@ -211,6 +213,33 @@ def doubt(of_link: RecordLink, of_run: Run) -> ActionRun:
     return made
 
 
+def plan(of_run: Run, links: list[RecordLink], **given: Any) -> Plan:
+    """What a dry run of these pairs planned: their Status."""
+    made = Plan.objects.create(run=of_run, flow=of_run.flow, **given)
+    for one in links:
+        item = PlanItem(
+            plan=made, link=one, side="salesforce", read="servicenow", operation="update", servicenow_id=one.servicenow_id,
+            servicenow_number=one.servicenow_number, salesforce_id=one.salesforce_id,
+            salesforce_number=one.salesforce_number, field_names="Status",
+        )  # fmt: skip
+        item.content = {
+            "fields": [
+                {
+                    "row": "",
+                    "field": "Status",
+                    "source": "6",
+                    "now": "Working",
+                    "will": "Closed",
+                    "note": "",
+                    "rule": "",
+                }
+            ],
+            "extra": {},
+        }
+        item.save()
+    return made
+
+
 def call(of_run: Run, status: int = 400) -> RemoteCall:
     return RemoteCall.objects.create(
         run=of_run, connection=of_run.flow.salesforce_connection, at=timezone.now(), method="POST",
@@ -239,6 +268,7 @@ def everything(records: int = 60) -> Flow:
     revisions.publish(
         main, author_id=None, author_name="Alice", reason="Cancelled incidents close their Case"
     )
+    looked = run(main, now - timedelta(minutes=30), kind="manual", mode="dry", asked_by_name="bob")
     for back in range(12, 0, -1):
         run(main, now - timedelta(minutes=back))
     done = run(main, now, kind="manual", status="partial", failed=7, asked_by_name="bob", asked_from="10.0.0.7",
@@ -251,6 +281,7 @@ def everything(records: int = 60) -> Flow:
         phases={"read": 0.9, "map": 0.4, "look_up": 0.3, "write": 2.1, "record": 0.3},
     )  # fmt: skip
     links = [link(main, number) for number in range(1, records + 1)]
+    plan(looked, links[:3])
     for position, one in enumerate(links):
         event(one, done, "created" if position % 3 else "updated", field_names="Subject, Status, Description")
     for one in links[20:34]:

@@ -32,6 +32,7 @@ LIST_QUERIES = {
     "sync_worker": 10,
     "mappings_valuemap": 10,
     "mappings_usertable": 10,
+    "sync_plan": 12,
     "auth_user": 12,
 }
 OVERVIEW_QUERIES = 24
@@ -53,6 +54,7 @@ def fifty_of_each(flow):
         seed.conflict(link)
         seed.doubt(link, run)
         seed.call(run)
+        seed.plan(run, [link])
         Waiting.objects.create(flow=flow, side="servicenow", record_id=link.servicenow_id, reason="retry",
                                since=now, due_at=now)  # fmt: skip
         Worker.objects.create(name=f"host:{number}", started_at=now, seen_at=now)

@@ -41,7 +41,7 @@ PAGES = {
     "sync_actionrun": (ALL, "", ""), "sync_waiting": (ALL, "", ""), "sync_remotecall": (ALL, "", ""),
     "sync_conflict": (ALL, "", ""), "sync_deadletter": (ALL, "", ""), "sync_reconciliation": (ALL, "", ""),
     "sync_recordlink": (ALL, "", ""), "sync_revision": (ALL, "", ""), "sync_run": (ALL, "", ""),
-    "sync_worker": (ALL, "", ""), "sync_auditentry": ("AU", "", ""),
+    "sync_plan": (ALL, "", ""), "sync_worker": (ALL, "", ""), "sync_auditentry": ("AU", "", ""),
     "auth_user": ("AU", "A", "A"), "auth_group": ("AU", "A", "A"),
 }  # fmt: skip
 # Actions and further pages of a model.
@@ -58,7 +58,7 @@ ACTIONS = {
         "OA",
     ),
     "sync_auditentry_jsonl": "AU", "sync_revision_roll_back": "MA",
-    "sync_flow_preview": "MOA", "sync_flow_impact": "MOA",
+    "sync_plan_approve": "OA", "sync_plan_apply": "OA", "sync_flow_preview": "MOA", "sync_flow_impact": "MOA",
     "sync_conflict_make_rule": "MA", "sync_deadletter_add_value": "MA", "sync_deadletter_causes": ALL,
     **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change", "auth_user_lift_limit"), "A"),
     **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_run_progress", "sync_reconciliation_statement"), ALL),

@@ -1,0 +1,294 @@
+"""A dry run's plan: kept as it was found, approved by somebody else, and written exactly so or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.exceptions import PermissionDenied
+
+from sync import plans, services
+from sync.actor import Actor, acting_as
+from sync.engine.execute import execute
+from sync.models import AuditEntry, Flow, Intent, Plan, PlanItem, Run, Waiting
+from sync.models.run import RunMode
+from sync.sandbox.pair import Pair
+from tests.engine.both import make_both
+from tests.engine.conftest import run_now
+from tests.engine.killing import Worker, let_time_pass, worker_on_the_test_database
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def dry(flow: Flow, **asked: Any) -> Plan:
+    run = run_now(flow, mode=RunMode.DRY, **asked)
+    return Plan.objects.get(run=run)
+
+
+def applied(plan: Plan) -> Run:
+    return execute(plans.apply_plan(plan=plan, by=None, enqueue=False).pk)
+
+
+def fates(plan: Plan) -> dict[str, str]:
+    """By the number of the incident."""
+    return dict(PlanItem.objects.filter(plan=plan).values_list("servicenow_number", "fate"))
+
+
+def incidents(pair: Pair, count: int) -> list[dict[str, str]]:
+    made = [
+        pair.servicenow.add("incident", short_description=f"Printer {number}", impact="1", urgency="1")
+        for number in range(count)
+    ]
+    return made
+
+
+def subjects(pair: Pair) -> list[str]:
+    return sorted(case["Subject"] for case in pair.salesforce.rows("Case"))
+
+
+def test_a_dry_run_keeps_for_each_record_and_field_what_stands_there_and_what_would(
+    flow: Flow, pair: Pair
+) -> None:
+    [old] = incidents(pair, 1)
+    run_now(flow)
+    pair.servicenow.edit("incident", old["sys_id"], short_description="Printer on fire")
+    new = pair.servicenow.add("incident", short_description="Mailbox is full")
+
+    plan = dry(flow)
+
+    update, create = sorted(plan.items.all(), key=lambda item: item.operation, reverse=True)
+    assert (update.operation, update.servicenow_number, update.field_names) == (
+        "update",
+        old["number"],
+        "Subject",
+    )
+    [field] = update.content["fields"]
+    assert (field["source"], field["now"], field["will"]) == (
+        "Printer on fire",
+        "Printer 0",
+        "Printer on fire",
+    )
+    assert (create.operation, create.servicenow_number) == ("create", new["number"])
+    assert {each["field"]: each["will"] for each in create.content["fields"]}["Subject"] == "Mailbox is full"
+    assert b"Mailbox" not in bytes(create.content_sealed or b"Mailbox")
+
+
+def test_applied_it_writes_what_was_planned_and_the_next_run_has_nothing_left(flow: Flow, pair: Pair) -> None:
+    [old] = incidents(pair, 1)
+    run_now(flow)
+    pair.servicenow.edit("incident", old["sys_id"], short_description="Printer on fire")
+    pair.servicenow.add("incident", short_description="Mailbox is full")
+    plan = dry(flow)
+
+    run = applied(plan)
+
+    plan.refresh_from_db()
+    assert (run.kind, run.lane, run.status, run.created, run.updated) == (
+        "apply",
+        "backfill",
+        "succeeded",
+        1,
+        1,
+    )
+    assert (plan.stage, set(fates(plan).values())) == ("applied", {"applied"})
+    assert subjects(pair) == ["Mailbox is full", "Printer on fire"]
+    assert pair.salesforce.counters.duplicates == 0
+    after = run_now(flow)
+    assert (after.created, after.updated) == (0, 0)
+
+
+def test_what_came_later_is_not_part_of_the_plan(flow: Flow, pair: Pair) -> None:
+    [old] = incidents(pair, 1)
+    run_now(flow)
+    pair.servicenow.edit("incident", old["sys_id"], short_description="Printer on fire")
+    plan = dry(flow)
+    incidents(pair, 1)
+    pair.servicenow.edit("incident", old["sys_id"], description="Third floor")
+
+    applied(plan)
+
+    [case] = pair.salesforce.rows("Case")
+    assert (case["Subject"], case["Description"]) == ("Printer on fire", None)
+    run_now(flow)
+    assert len(pair.salesforce.rows("Case")) == 2
+    assert "Third floor" in [case["Description"] for case in pair.salesforce.rows("Case")]
+
+
+@pytest.mark.parametrize("which", ["target", "source"])
+def test_what_moved_since_is_left_and_named_and_the_rest_is_written(
+    flow: Flow, pair: Pair, which: str
+) -> None:
+    one, two = incidents(pair, 2)
+    run_now(flow)
+    for incident in (one, two):
+        pair.servicenow.edit("incident", incident["sys_id"], short_description=f"{incident['number']} is out")
+    plan = dry(flow)
+    if which == "target":
+        case = next(c for c in pair.salesforce.rows("Case") if c["ServiceNow_Sys_Id__c"] == one["sys_id"])
+        pair.salesforce.edit("Case", case["Id"], Subject="Carol was here")
+    else:
+        pair.servicenow.edit("incident", one["sys_id"], short_description="Carol was here")
+
+    run = applied(plan)
+
+    assert fates(plan) == {one["number"]: "stale", two["number"]: "applied"}
+    stale = PlanItem.objects.get(plan=plan, fate="stale")
+    assert (stale.code, stale.moved) == ("MOVED", "Subject")
+    expected = "Carol was here" if which == "target" else "Printer 0"
+    assert subjects(pair) == sorted([expected, f"{two['number']} is out"])
+    assert (run.status, run.error_code) == ("partial", "stale")
+    assert not Waiting.objects.exists()
+
+
+def test_a_record_that_somebody_made_or_took_away_meanwhile_is_left(flow: Flow, pair: Pair) -> None:
+    one, two, three = incidents(pair, 3)
+    plan = dry(flow)
+    run_now(flow, kind="resync", ids=[one["sys_id"]])
+    pair.servicenow.delete("incident", two["sys_id"])
+
+    applied(plan)
+
+    assert fates(plan) == {one["number"]: "stale", two["number"]: "stale", three["number"]: "applied"}
+    assert subjects(pair) == ["Printer 0", "Printer 2"]
+    assert pair.salesforce.counters.duplicates == 0
+
+
+def test_both_sides_of_a_pair_are_planned_and_written(transactional_db: None, pair: Pair) -> None:
+    both = make_both(pair, servicenow_enter="impact=1")
+    [incident] = incidents(pair, 1)
+    run_now(both)
+    [case] = pair.salesforce.rows("Case")
+    pair.servicenow.edit("incident", incident["sys_id"], short_description="Printer is out")
+    pair.salesforce.edit("Case", case["Id"], Status="Working")
+
+    plan = dry(both)
+    assert sorted(plan.items.values_list("side", "field_names")) == [
+        ("salesforce", "Subject"),
+        ("servicenow", "state"),
+    ]
+    applied(plan)
+
+    assert set(plan.items.values_list("fate", flat=True)) == {"applied"}
+    assert subjects(pair) == ["Printer is out"]
+    assert pair.servicenow.rows("incident")[0]["state"] == "2"
+    assert not Waiting.objects.exists()
+
+
+@pytest.fixture
+def worker(flow: Flow) -> Iterator[Worker]:
+    with worker_on_the_test_database() as worker:
+        yield worker
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_killed_between_a_write_and_its_record_it_goes_on_and_doubles_nothing(
+    flow: Flow, pair: Pair, worker: Worker, create: bool
+) -> None:
+    made = incidents(pair, 420)
+    if not create:
+        run_now(flow)
+        for incident in made:
+            pair.servicenow.edit("incident", incident["sys_id"], description="Seen")
+    plan = dry(flow)
+    run = plans.apply_plan(plan=plan, by=None, enqueue=False)
+    pair.salesforce.reset_counters()
+    writes = (
+        {"method": "POST", "path": "composite/sobjects$"}
+        if create
+        else {"method": "POST", "path": "composite$"}
+    )
+    pair.salesforce.fault("status", status=503, seconds=10, after=1, times=0, **writes)
+
+    assert worker.killed_when(flow, lambda: pair.salesforce.counters.writes > 0, kind="apply")
+    assert Intent.objects.exists()
+    pair.salesforce.clear_faults()
+    execute(run.pk)
+    let_time_pass()
+    run.refresh_from_db()
+
+    assert run.status in ("succeeded", "partial")
+    assert set(fates(plan).values()) == {"applied"}
+    assert pair.salesforce.counters.duplicates == 0
+    assert len(pair.salesforce.rows("Case")) == 420
+    if not create:
+        assert {case["Description"] for case in pair.salesforce.rows("Case")} == {"Seen"}
+    after = run_now(flow)
+    assert (after.created, after.updated) == (0, 0)
+
+
+# Approval
+
+
+def person(name: str, *permissions: str) -> User:
+    user = User.objects.create_user(name, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return User.objects.get(pk=user.pk)
+
+
+@pytest.fixture
+def careful(flow: Flow) -> Flow:
+    """A flow that demands approval."""
+    flow.options = {**flow.options, plans.APPROVAL: True}
+    flow.save(update_fields=["options"])
+    services.publish_flow(flow=flow, by=None)
+    return Flow.objects.get(pk=flow.pk)
+
+
+def asked_by(flow: Flow, user: User) -> Plan:
+    with acting_as(Actor(user_id=user.pk, name=user.username, ip="10.0.0.7")):
+        run = services.request_run(flow=flow, by=user, mode=RunMode.DRY, enqueue=False)
+    return Plan.objects.get(run=execute(run.pk))
+
+
+def test_a_plan_is_applied_only_after_somebody_else_approved_it(careful: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    alice = person("alice", "run_flow", "apply_plan", "approve_plan")
+    bob = person("bob", "approve_plan")
+    plan = asked_by(careful, alice)
+
+    with pytest.raises(services.Refused, match="demands that somebody else approves"):
+        plans.apply_plan(plan=plan, by=alice, enqueue=False)
+    with pytest.raises(services.Refused, match="You asked for this plan"):
+        plans.approve(plan=plan, by=alice)
+    with acting_as(Actor(user_id=bob.pk, name="bob", ip="10.0.0.8")):
+        plans.approve(plan=plan, by=bob)
+
+    execute(plans.apply_plan(plan=plan, by=alice, enqueue=False).pk)
+    assert subjects(pair) == ["Printer 0"]
+    entry = AuditEntry.objects.get(action="plan.approved")
+    assert entry.actor_name == "bob"
+
+
+def test_approving_and_applying_take_permissions_of_their_own(careful: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    plan = asked_by(careful, person("alice", "run_flow"))
+    carol = person("carol", "run_flow", "resync_flow", "publish_flow")
+
+    for deed in (plans.approve, plans.apply_plan):
+        with pytest.raises(PermissionDenied):
+            deed(plan=plan, by=carol)
+
+
+def test_turning_the_demand_off_in_the_draft_frees_no_plan(careful: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    plan = asked_by(careful, person("alice", "run_flow"))
+    Flow.objects.filter(pk=careful.pk).update(options={})
+
+    with pytest.raises(services.Refused, match="demands"):
+        plans.apply_plan(plan=plan, by=None, enqueue=False)
+
+
+def test_a_plan_of_an_older_mapping_and_one_that_was_applied_stand_no_more(flow: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    first, second = dry(flow), dry(flow)
+    applied(first)
+    with pytest.raises(services.Refused, match="applied already"):
+        plans.apply_plan(plan=first, by=None)
+    flow.rows.filter(salesforce="Origin").update(value="Acme")
+    services.publish_flow(flow=Flow.objects.get(pk=flow.pk), by=None)
+
+    with pytest.raises(services.Refused, match="published anew"):
+        plans.apply_plan(plan=second, by=None)
+    assert Run.objects.filter(kind="apply").count() == 1
