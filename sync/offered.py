@@ -102,12 +102,23 @@ def _plain(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the fields of one side that a value map stands between may hold. `missing`: what the map has no entry for."""
+    """What the fields of one side that a value map stands between may hold: value -> what people read for it.
+
+    `missing`: what the map has no entry for.
+    """
 
     side: str
     fields: str
-    values: Sequence[str]
-    missing: Sequence[str]
+    values: Mapping[str, str]
+    missing: Mapping[str, str]
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        return list(self.values.items())
+
+    @property
+    def lacking(self) -> list[tuple[str, str]]:
+        return list(self.missing.items())
 
 
 def values_of(value_map: ValueMap) -> list[Values]:
@@ -121,12 +132,12 @@ def values_of(value_map: ValueMap) -> list[Values]:
     found = []
     for side in SIDES:
         lists = [_choices(flows[row.mapping_id], row, side, held) for row in rows if row.mapping_id in flows]
-        values = list(dict.fromkeys(value for _, choices in lists for value in choices))
+        values = {value: label for _, choices in lists for value, label in choices.items()}
         if not values:
             continue
         names = ", ".join(dict.fromkeys(name for name, choices in lists if choices))
         goes = any(_goes(flows[row.mapping_id], row, side) for row in rows if row.mapping_id in flows)
-        missing = [value for value in values if value not in mapped[side]] if goes else []
+        missing = {value: label for value, label in values.items() if goes and value not in mapped[side]}
         found.append(Values(side, names, values, missing))
     return found
 
@@ -138,10 +149,11 @@ def _goes(flow: Flow, row: FieldRow, side: str) -> bool:
 
 def _choices(
     flow: Flow, row: FieldRow, side: str, held: Mapping[tuple[Any, str], CachedSchema]
-) -> tuple[str, Sequence[str]]:
+) -> tuple[str, Mapping[str, str]]:
     schema = held.get(_end(flow, side))
     names = row.columns if side == "servicenow" else (row.salesforce,)
     if schema is None or len(names) != 1:
-        return "", ()
+        return "", {}
     field = schema.fields.get(names[0]) or {}
-    return f"{schema.name}.{names[0]}", field.get("choices") or ()
+    choices = field.get("choices") or ()
+    return f"{schema.name}.{names[0]}", dict(zip(choices, field.get("labels") or choices, strict=False))

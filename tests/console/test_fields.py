@@ -20,7 +20,13 @@ SERVICENOW = (
     FieldSchema("short_description", "string", "Short description", 160),
     FieldSchema("description", "string", "Description", 4000),
     FieldSchema("number", "string", "Number", 40),
-    FieldSchema("state", "integer", "State", choices=("1", "2", "3", "6", "7", "8")),
+    FieldSchema(
+        "state",
+        "integer",
+        "State",
+        choices=("1", "2", "3", "6", "7", "8"),
+        labels=("New", "In Progress", "On Hold", "Resolved", "Closed", "Canceled"),
+    ),
     FieldSchema("impact", "integer", "Impact", choices=("1", "2", "3")),
     FieldSchema("caller_id", "reference", "Caller", 32, reference_to=("sys_user",)),
     FieldSchema("sys_mod_count", "integer", "Updates", createable=False, updateable=False),
@@ -120,10 +126,12 @@ def test_a_value_map_offers_the_values_of_the_mapped_fields_and_names_those_it_l
     states = ValueMap.objects.get()
     page = as_role("mapping editor").get(change_url(states)).content.decode()
 
-    assert list(offered(page, "servicenow-values")) == ["1", "2", "3", "6", "7", "8"]
+    here = offered(page, "servicenow-values")
+    assert list(here) == ["1", "2", "3", "6", "7", "8"]
+    assert here["8"] == "Canceled"
     assert list(offered(page, "salesforce-values")) == ["New", "Working", "Closed", "Escalated"]
     told = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("incident.state")[2][:600]))
-    assert told.strip().startswith("unmapped 8")
+    assert told.strip().startswith("unmapped 8 Canceled")
     assert 'list="servicenow-values"' in page
 
 

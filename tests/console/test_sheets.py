@@ -10,6 +10,7 @@ from django.utils import timezone
 from mappings.models import FieldRow, UserTable, ValueMap
 from sync import drafts, revisions
 from sync.models import AuditEntry, Flow
+from tests.console.test_configuration import change_url, form_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
 
@@ -168,3 +169,20 @@ def test_a_viewer_exports_and_imports_nothing(as_role, states):
     assert "Import" not in text_of(viewer.get(address)).partition('id="content-main"')[2]
     assert chosen(viewer, address, "servicenow,salesforce\n1,Open\n").status_code == 403
     assert viewer.post(address, {"rows": "[]", "seen": ""}).status_code == 403
+
+
+def test_a_long_table_is_edited_page_by_page_and_no_other_page_is_touched(as_role, states):
+    entries = [
+        states.entries.model(value_map=states, servicenow=f"v{number}", salesforce=f"S{number}", position=number + 10)
+        for number in range(198)
+    ]  # fmt: skip
+    states.entries.bulk_create(entries)
+    editor, page = as_role("mapping editor"), f"{change_url(states)}?entries-page=2"
+    sent = form_of(editor, page)
+    assert sent["entries-TOTAL_FORMS"] == "3"
+    assert sent["entries-0-servicenow"] == "v195"
+    assert editor.post(page, {**sent, "entries-0-salesforce": "Elsewhere"}).status_code == 302
+
+    assert states.entries.count() == 203
+    assert [row.servicenow for row in states.entries.filter(salesforce="Elsewhere")] == ["v195"]
+    assert [row.servicenow for row in states.entries.all()[:2]] == ["1", "2"]
