@@ -284,14 +284,14 @@ class Deciding(Meeting, Settling):
                 f"The deleted record was restored, but {NAMES[side]} has deleted its own since: it stays on its own."
             )
 
-    @staticmethod
-    def _let_go(item: Item, intent: Intent, side: Side, at: datetime) -> None:
-        """Whether a request was executed, the record of `side` that is gone does not tell: what it went over, if it was, goes
-        on record."""
+    def _let_go(self, item: Item, intent: Intent, side: Side, at: datetime) -> None:
+        """Whether a request was executed is not learnt any more, now that the record of `side` is gone: what it went over, if
+        it was, goes on record. Of the record that is left closing tells that itself."""
         intent.settled_at = at
-        if intent.side == side and intent.operation != Operation.CREATE:
-            item.learnt.append("An earlier write has an unknown outcome; its record was deleted since.")
-            item.overwrote += fought_for(item, intent, side)
+        told = intent.side != side and self.deleting.policy(side) is Policy.CLOSE
+        if intent.operation != Operation.CREATE and not told:
+            item.learnt.append("An earlier write has an unknown outcome; its pair has ended since.")
+            item.overwrote += fought_for(item, intent.payload["fields"], Side(intent.side))
 
     def _meet_deleted(self, item: Item, id: str, look: Look) -> None:
         """A pair is noted whose other record is in the recycle bin already; what is left follows the policy."""

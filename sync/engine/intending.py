@@ -209,6 +209,12 @@ def untold_creates(item: Item) -> list[Intent]:
     return [intent for intent in item.found if intent.operation == Operation.CREATE and intent.settled_at]
 
 
+def is_repeated_later(item: Item) -> bool:
+    """Whether a create in doubt was to be repeated, and the repetition was not executed: the first attempt still may be."""
+    unsent = item.outcome in (Outcome.DEFERRED, Outcome.WAITING)
+    return unsent and item.link is None and isinstance(item.intent, Intent)
+
+
 def _is_taught(item: Item) -> bool:
     settled = any(intent.settled_at is not None for intent in item.found)
     return settled and item.link is not None and not item.new_link and bool(item.overwrote or item.learnt)

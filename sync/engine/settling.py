@@ -76,10 +76,14 @@ class Settling(Grounds):
                 item.learnt.append("An earlier write whose answer was lost did take effect.")
             return True
         moved = _moved(intent, record.version, side)
+        over = expired or (moved and intent.conditional)
         if moved:
+            unknown = {row: fields[row] for row in fields if row not in landed}
             item.learnt.append("An earlier write has an unknown outcome; the record was changed since.")
-            self._learn_who_is_newer(item, side, {row: fields[row] for row in fields if row not in landed})
-        return expired or (moved and intent.conditional)
+            self._learn_who_is_newer(item, side, unknown)
+            if over:
+                item.overwrote += fought_for(item, unknown, side)
+        return over
 
     def _learn_who_is_newer(self, item: Item, side: Side, fields: Mapping[str, Sequence[Any]]) -> None:
         """A field that shows neither what was sent nor what stood there was edited after that look; if its source is as
@@ -137,11 +141,11 @@ def _moved(intent: Intent, version: Version, side: Side) -> bool:
     return intent.planned_stamp != version.edited_at
 
 
-def fought_for(item: Item, intent: Intent, side: Side) -> list[Overwrote]:
-    """Values that a request was to go over although nobody had agreed to them."""
+def fought_for(item: Item, fields: Mapping[str, Sequence[Any]], side: Side) -> list[Overwrote]:
+    """Values that a request was to go over although nobody had agreed to them. `fields`: those of its payload."""
     found = (
         _unagreed(item, row, values, side)
-        for row, values in intent.payload["fields"].items()
+        for row, values in fields.items()
         if canonical(values[1]) != canonical(values[3])
     )
     return [each for each in found if each is not None]

@@ -18,7 +18,7 @@ from sync.engine import bulk, rows
 from sync.engine import lease as leases
 from sync.engine.bulk import chunks
 from sync.engine.handing import close_hand_overs
-from sync.engine.intending import Intending, untold_creates
+from sync.engine.intending import Intending, is_repeated_later, untold_creates
 from sync.engine.items import Batch, Failure, Item
 from sync.engine.known import ends_of
 from sync.engine.placing import record_placements
@@ -219,7 +219,9 @@ class Store(Intending):
         gone = [
             item.intent.pk
             for item in batch.items
-            if item.intent is not None and item.outcome is not Outcome.IN_DOUBT
+            if item.intent is not None
+            and item.outcome is not Outcome.IN_DOUBT
+            and not is_repeated_later(item)
         ] + [intent.pk for item in batch.items for intent in untold_creates(item)]
         bulk.delete(Intent, gone)
 

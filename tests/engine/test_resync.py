@@ -74,7 +74,7 @@ def test_a_resync_of_both_sides_goes_on_where_its_slices_ended(both: Callable[..
     flow = both()
     add_incidents(pair)
     run_now(flow)
-    live = {row.side: row.watermark for row in Checkpoint.objects.filter(lane="live")}
+    live = {row.side: row.watermark for row in Checkpoint.objects.filter(lane="live", stream="")}
 
     run, read = in_slices(flow, kind=RunKind.RESYNC)
 
@@ -84,7 +84,7 @@ def test_a_resync_of_both_sides_goes_on_where_its_slices_ended(both: Callable[..
         2 * PAIRS,
     )  # each end of each pair
     assert len(read) >= PAIRS // PAGE
-    assert {row.side: row.watermark for row in Checkpoint.objects.filter(lane="live")} == live
+    assert {row.side: row.watermark for row in Checkpoint.objects.filter(lane="live", stream="")} == live
     assert not Checkpoint.objects.filter(lane="backfill").exclude(watermark=None).exists()
 
 

@@ -7,7 +7,7 @@ that has not seen it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -96,7 +96,14 @@ class Ledger:
             name, before = token(new), token(old)
             self.ancestors[name] = self.ancestors.get(before, frozenset()) | ({before} - {""})
             until = self.platforms.unseen_until(side, id) or self.now()
+            self._hide(side, id, until)
             self.edits[name] = Typed(name, cell, next(self._order), until)
+
+    def _hide(self, side: Side, id: str, until: datetime) -> None:
+        """What was not in sight yet comes into sight with the row's newest version."""
+        for edit in self.edits.values():
+            if edit.cell[:2] == (side, id) and edit.seen_from > self.now():
+                self.edits[edit.token] = replace(edit, seen_from=max(edit.seen_from, until))
 
     # What the engine does
 
