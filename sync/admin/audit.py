@@ -44,6 +44,9 @@ DEEDS = {
     "recipe.used": "made of a recipe",
     "dead_letters.retried": "retried dead letters",
     "dead_letters.ignored": "ignored dead letters",
+    "conflict.made_rule": "made a rule of a conflict of",
+    "conflicts.resolved": "resolved conflicts",
+    "value_map.entry_added": "added an entry to",
     "payload.opened": "opened the values of",
     "history.seeded": "made up a history for",
 }

@@ -265,13 +265,14 @@ class DeadLetterAdmin(ReadOnlyAdmin):
                 f"The value is in its map; {', '.join(added.left) or 'no flow'} will use it once published.",
                 causes_url(),
             )
+        counted = "1 record" if added.retried == 1 else f"{added.retried:,} records"
         left = (
             f" Left alone, with changes that are not published: {', '.join(added.left)}."
             if added.left
             else ""
         )
         return Done(
-            f"The value is added, {', '.join(added.published)} published, {added.retried:,} records queued again.{left}",
+            f"The value is added, {', '.join(added.published)} published, {counted} queued again.{left}",
             causes_url(),
         )
 

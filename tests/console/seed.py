@@ -257,7 +257,7 @@ def everything(records: int = 60) -> Flow:
     main = flow(servicenow, salesforce)
     totals(main, now, rng)
     other = flow(servicenow, salesforce, "problems-to-cases")
-    with acting_as(Actor(user_id=alice.pk if alice else None, name="alice", ip="10.0.0.7")):
+    with acting_as(Actor(user_id=alice.pk if alice else None, name="alice", ip="192.0.2.7")):
         audit.record("flow.published", main, after={"revision": 1, **main.revision.snapshot})
         services.pause_flow(flow=other, by=None, reason="The Salesforce admins are changing the page layout.")
         services.set_secrets(
@@ -271,13 +271,13 @@ def everything(records: int = 60) -> Flow:
     looked = run(main, now - timedelta(minutes=30), kind="manual", mode="dry", asked_by_name="bob")
     for back in range(12, 0, -1):
         run(main, now - timedelta(minutes=back))
-    done = run(main, now, kind="manual", status="partial", failed=7, asked_by_name="bob", asked_from="10.0.0.7",
+    done = run(main, now, kind="manual", status="partial", failed=7, asked_by_name="bob", asked_from="192.0.2.7",
                read=12_000, created=402, updated=10_871, unchanged=720, expected=12_000,
                finished_at=now - timedelta(seconds=60))  # fmt: skip
     live = Run.objects.create(
         flow=main, lane="backfill", kind="resync", status="running", revision=main.revision, read=7_320, expected=12_000,
         created=402, updated=6_871, unchanged=40, failed=7, calls_servicenow=9, calls_salesforce=40, asked_by_name="bob",
-        asked_from="10.0.0.7", started_at=now - timedelta(seconds=4), progress_at=now, step="page 8, writing",
+        asked_from="192.0.2.7", started_at=now - timedelta(seconds=4), progress_at=now, step="page 8, writing",
         phases={"read": 0.9, "map": 0.4, "look_up": 0.3, "write": 2.1, "record": 0.3},
     )  # fmt: skip
     links = [link(main, number) for number in range(1, records + 1)]

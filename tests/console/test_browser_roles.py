@@ -147,7 +147,7 @@ def test_a_mapping_editor_adds_the_missing_value_and_the_record_goes_through(win
     page.get_by_label("What it is in Salesforce").fill("Closed")
     page.get_by_label("Reason").fill("Cancelled incidents close their Case.")
     page.get_by_role("button", name="Add the value").click()
-    expect(page.get_by_text("1 records queued again")).to_be_visible()
+    expect(page.get_by_text("1 record queued again")).to_be_visible()
 
     work()
     assert [case["Status"] for case in pair.salesforce.rows("Case")] == ["Closed"]
