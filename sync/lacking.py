@@ -11,6 +11,7 @@ from mappings.spec import FieldSpec
 from sync.connectors.base import Connector
 from sync.core.records import ChangeQuery, FieldSchema, Finding, Probe, Schema, Side
 from sync.engine.context import number_column
+from sync.engine.schemas import remember_schema
 from sync.errors import SyncError
 from sync.models import Connection, Flow
 from sync.recipes.shelf import shipped
@@ -29,6 +30,7 @@ _ADVICE = {
 class _Asker:
     """Asks for each table or object once, however many flows use it; None where the probe has said why not."""
 
+    connection: Connection
     connector: Connector
     side: Side
     seen: dict[str, Schema | None] = field(default_factory=dict)
@@ -36,7 +38,7 @@ class _Asker:
     def schema(self, name: str) -> Schema | None:
         if name not in self.seen:
             try:
-                self.seen[name] = self.connector.describe(name)
+                self.seen[name] = remember_schema(self.connection, self.connector.describe(name))
             except SyncError:
                 self.seen[name] = None
         return self.seen[name]
@@ -47,7 +49,7 @@ def lacking(connection: Connection, connector: Connector, probe: Probe) -> list[
     if any(each.code in ("reached", "authenticated") and each.status == "error" for each in probe.findings):
         return []
     side = Side(connection.system)
-    asker = _Asker(connector, side)
+    asker = _Asker(connection, connector, side)
     roles = {name for name in probe.facts.get("roles", "").split(", ") if name}
     flows = Flow.objects.filter(**{f"{side.value}_connection": connection}).order_by("name")
     found = [_of_flow(flow, asker, roles) for flow in flows.defer("revision")]

@@ -5,12 +5,13 @@ Nothing is asked of a platform here: `sync.schemas` reads, and this looks at wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 
 from mappings.linting import ERROR, End, Finding, Ground, Member, lint
 from mappings.models import UserTable
@@ -18,9 +19,9 @@ from mappings.spec import Direction, MappingSpec
 from sync import people, revisions
 from sync.core.keys import INSTANCE, Keys
 from sync.core.records import Schema, Side
-from sync.engine.context import check_key, schema_of
+from sync.engine.schemas import check_key, schema_of
 from sync.errors import SchemaError
-from sync.models import CachedSchema, Flow
+from sync.models import CachedSchema, Flow, LintReport, Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Linted:
 
     findings: tuple[Finding, ...]
     read_at: Mapping[Side, datetime | None]
+    schemas: Mapping[Side, Schema | None]
 
     @property
     def errors(self) -> list[Finding]:
@@ -57,7 +59,37 @@ def lint_spec(flow: Flow, settings: Mapping[str, Any], spec: MappingSpec) -> Lin
     return Linted(
         tuple(sorted(found, key=lambda each: each.severity != ERROR)),
         {side: row.fetched_at if row else None for side, row in rows.items()},
+        known,
     )
+
+
+def note(flow: Flow) -> LintReport | None:
+    """Look at the published revision and keep what is found; None while none is published."""
+    if flow.revision is None:
+        return None
+    linted = lint_flow(flow, flow.revision.snapshot)
+    report, _ = LintReport.objects.update_or_create(
+        flow=flow,
+        defaults={
+            "findings": [each.to_json() for each in linted.findings],
+            "errors": len(linted.errors),
+            "warnings": len(linted.warnings),
+            "made_at": timezone.now(),
+        },
+    )
+    return report
+
+
+def unargued(linted: Linted, published: Revision | None) -> list[Finding]:
+    """Warnings that no published revision was given a reason for yet."""
+    argued = set(published.warnings) if published else set()
+    return [each for each in linted.warnings if each.key not in argued]
+
+
+def in_words(findings: Sequence[Finding], most: int = 3) -> str:
+    told = " ".join(each.text for each in findings[:most])
+    more = len(findings) - most
+    return f"{told} And {more:,} more." if more > 0 else told
 
 
 def name_of(settings: Mapping[str, Any], side: Side) -> str:

@@ -81,6 +81,19 @@ def _people(question: Question) -> dict[str, Any]:
     return matched(question)
 
 
+def _schemas(question: Question) -> dict[str, Any]:
+    from sync.schemas import answer
+
+    return answer(question)
+
+
+def _hits(question: Question) -> dict[str, Any]:
+    from sync.hits import count_hits
+
+    assert question.flow is not None
+    return count_hits(question.flow)
+
+
 def _asked_of_connection(question: Question) -> dict[str, Any]:
     assert question.connection is not None
     return _test(question.connection)
@@ -93,6 +106,8 @@ ANSWERS: Mapping[QuestionKind, Callable[[Question], dict[str, Any]]] = {
     QuestionKind.PEOPLE: _people,
     QuestionKind.PREVIEW: _preview,
     QuestionKind.IMPACT: _impact,
+    QuestionKind.SCHEMAS: _schemas,
+    QuestionKind.HITS: _hits,
 }
 
 

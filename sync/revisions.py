@@ -36,14 +36,19 @@ def snapshot(flow: Flow) -> dict[str, Any]:
     """The flow as it is edited now, with a copy of each value map it uses. Stable: equal flows give equal JSON."""
     fetched = "rows" in getattr(flow, "_prefetched_objects_cache", {})  # by `with_drafts`
     rows = list(flow.rows.all() if fetched else _DRAFT_ROWS.filter(mapping=flow))
-    maps = _maps_of(rows)
+    maps = {value_map.name: value_map.spec() for value_map in _maps_of(rows)}
+    return assembled(flow, [row.spec() for row in rows], maps)
+
+
+def assembled(flow: Flow, fields: Sequence[FieldSpec], maps: Mapping[str, ValueMapSpec]) -> dict[str, Any]:
+    """The snapshot of a flow with these rows, which need not be stored."""
     return {
         **{name: getattr(flow, name) for name in SETTINGS},
         "servicenow_connection": str(flow.servicenow_connection_id),
         "salesforce_connection": str(flow.salesforce_connection_id),
         "user_table": flow.user_table.name if flow.user_table else "",
-        "fields": [row.snapshot() for row in rows],
-        "value_maps": {value_map.name: value_map.spec().to_json() for value_map in maps},
+        "fields": [field.to_json() for field in fields],
+        "value_maps": {name: spec.to_json() for name, spec in maps.items()},
     }
 
 
@@ -79,8 +84,10 @@ def draft(flow: Flow) -> Revision:
     return made
 
 
-def publish(flow: Flow, *, author_id: int | None, author_name: str, reason: str) -> Revision:
-    """Make the draft the flow's revision; returns the present one if nothing differs.
+def publish(
+    flow: Flow, *, author_id: int | None, author_name: str, reason: str, warnings: Sequence[str] = ()
+) -> Revision:
+    """Make the draft the flow's revision; returns the present one if nothing differs. `warnings`: of the linter, by key.
 
     The draft is what the tables say now, not what `flow` held when it was read; `flow` is given the revision.
     """
@@ -92,7 +99,7 @@ def publish(flow: Flow, *, author_id: int | None, author_name: str, reason: str)
             last = draft.revisions.order_by("-number").values_list("number", flat=True).first()
             draft.revision = Revision.objects.create(
                 flow=draft, number=(last or 0) + 1, snapshot=data, digest=digest(data),
-                author_id=author_id, author_name=author_name, reason=reason,
+                author_id=author_id, author_name=author_name, reason=reason, warnings=list(warnings),
             )  # fmt: skip
             draft.save(update_fields=["revision"])
     flow.revision = draft.revision

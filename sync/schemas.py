@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from typing import Any
 
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from sync import linting
 from sync.core.records import Schema, Side
 from sync.engine.connect import CallLog, open_connector
-from sync.engine.context import remember_schema
-from sync.models import Connection, Flow
+from sync.engine.schemas import remember_schema
+from sync.models import Connection, Flow, Question, SchemaChange
 
 
 def ends_of(flow: Flow) -> dict[Side, tuple[Connection, str]]:
@@ -16,6 +21,41 @@ def ends_of(flow: Flow) -> dict[Side, tuple[Connection, str]]:
         Side.SERVICENOW: (flow.servicenow_connection, flow.servicenow_table),
         Side.SALESFORCE: (flow.salesforce_connection, flow.salesforce_object),
     }
+
+
+def answer(question: Question) -> dict[str, Any]:
+    """Read what the question asks for: see Question. Raises SyncError."""
+    if question.flow is not None:
+        wanted = [(connection, [name]) for connection, name in ends_of(question.flow).values()]
+    else:
+        assert question.connection is not None
+        wanted = [(question.connection, used_of(question.connection))]
+    began = timezone.now()
+    told = []
+    for connection, names in wanted:
+        for schema in read(connection, names):
+            changes = SchemaChange.objects.filter(connection=connection, name=schema.name, seen_at__gte=began)
+            told.append({
+                "connection": connection.name, "name": schema.name, "fields": len(schema.fields), "changes": changes.count(),
+            })  # fmt: skip
+        for flow in flows_on(connection):
+            linting.note(flow)
+    return {"read": told}
+
+
+def flows_on(connection: Connection) -> QuerySet[Flow]:
+    on = Q(servicenow_connection=connection) | Q(salesforce_connection=connection)
+    return Flow.objects.filter(on, revision__isnull=False).select_related(
+        "revision", "user_table", "servicenow_connection", "salesforce_connection"
+    )
+
+
+def used_of(connection: Connection) -> list[str]:
+    """The tables or objects of a connection that flows name."""
+    side = Side(connection.system)
+    column = "servicenow_table" if side is Side.SERVICENOW else "salesforce_object"
+    flows = Flow.objects.filter(**{f"{side}_connection": connection})
+    return sorted(set(flows.values_list(column, flat=True)))
 
 
 def read_both(flow: Flow) -> dict[Side, Schema]:

@@ -21,7 +21,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from sync import audit, revisions
+from sync import audit, linting, revisions
 from sync.actor import NOBODY, current_actor
 from sync.core.records import Side
 from sync.cron import next_tick
@@ -231,13 +231,21 @@ def sync_named(*, flow: Flow, name: str, by: User | None) -> Run:
 
 
 def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
-    """Publish the draft as a numbered revision that runs cite from now on."""
+    """Publish the draft as a numbered revision that runs cite from now on.
+
+    Raises Refused where the linter finds an error, and where it warns of something new and a person gives no reason.
+    """
     require(by, "sync.publish_flow")
     with transaction.atomic():
         before = Flow.objects.select_related("revision").get(pk=flow.pk).revision
         _refuse_shared(flow.pk, before)
+        warnings = _refuse_broken(flow.pk, before, argued=by is None or bool(reason.strip()))
         revision = revisions.publish(
-            flow, author_id=by.pk if by else None, author_name=current_actor().name, reason=reason
+            flow,
+            author_id=by.pk if by else None,
+            author_name=current_actor().name,
+            reason=reason,
+            warnings=warnings,
         )
         if before is None or revision.pk != before.pk:
             audit.record(
@@ -257,6 +265,24 @@ def _refuse_shared(pk: int, published: Revision | None) -> None:
     found = moved or (next(clashes(claim), None) if draft.enabled else None)
     if found is not None:
         raise Refused(f"{draft.name} is not published. {found}")
+
+
+def _refuse_broken(pk: int, published: Revision | None, *, argued: bool) -> list[str]:
+    """What the linter warns of, by key. A draft that differs in nothing is not looked at: nothing is published."""
+    draft = Flow.objects.select_related("revision", "user_table", "servicenow_connection").get(pk=pk)
+    if not revisions.differs(draft):
+        return []
+    found = linting.lint_flow(draft)
+    if found.errors:
+        raise Refused(
+            f"{draft.name} is not published. {linting.in_words(found.errors)} If that has changed over there since, have "
+            "both schemas read again."
+        )
+    if not argued and (new := linting.unargued(found, published)):
+        raise Refused(
+            f"{draft.name} is not published without a reason, as there are warnings. {linting.in_words(new)}"
+        )
+    return [each.key for each in found.warnings]
 
 
 def pause_flow(*, flow: Flow, by: User | None, reason: str) -> None:

@@ -20,6 +20,8 @@ from mappings.spec import Direction, Environment, MappingSpec
 class FieldRowFormSet(RevivingFormSet):
     """Refuses rows that do not compile together, and a flow without any, before anything is saved."""
 
+    spec: MappingSpec | None = None  # of the rows as they would be saved, once they compile
+
     def clean(self) -> None:
         super().clean()
         rows = [form.instance for form in self._kept()]
@@ -42,6 +44,7 @@ class FieldRowFormSet(RevivingFormSet):
         except MappingError as problem:
             raise ValidationError(str(problem)) from problem
         self._tell_troubles(spec)
+        self.spec = spec
 
     def _tell_troubles(self, spec: MappingSpec) -> None:
         """What rows do to one another, said beside the row."""

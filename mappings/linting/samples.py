@@ -8,6 +8,7 @@ from typing import Any
 
 from mappings.linting.families import calls, family
 from mappings.linting.ground import SALESFORCE, SERVICENOW, FieldFacts, Line
+from mappings.spec import PeopleSpec
 
 MOST = 2000  # combinations of several columns that are tried
 _TEXTS = (
@@ -53,9 +54,7 @@ def tried(line: Line, side: str) -> list[Any]:
     if found := enumerated(line, side):
         return found if len(line.facts(side)) > 1 else [*found, None if side == SALESFORCE else ""]
     if calls(line.field, "user"):
-        return list(
-            line.ground.people.to_salesforce if side == SERVICENOW else line.ground.people.to_servicenow
-        )
+        return _known_both_ways(line.ground.people, side)
     if calls(line.field, "link"):
         return []
     if maps := [name for name in line.maps if name in line.ground.spec.value_maps]:
@@ -64,6 +63,14 @@ def tried(line: Line, side: str) -> list[Any]:
     if len(facts) != 1:
         return [[text] * len(facts) for text in _TEXTS] if side == SERVICENOW else []
     return list(_SAMPLES.get((side, family(side, facts[0])), _TEXTS))
+
+
+def _known_both_ways(people: PeopleSpec, side: str) -> list[str]:
+    """Whoever is missing on one side is told by a rule of its own."""
+    there, back = people.to_salesforce, people.to_servicenow
+    if side == SALESFORCE:
+        there, back = back, there
+    return [id for id, other in there.items() if other in back]
 
 
 def _mapped(line: Line, side: str, name: str) -> list[Any]:

@@ -24,15 +24,15 @@ def unmapped(line: Line) -> Iterator[Finding]:
             names = line.compiled.columns if side == SERVICENOW else (line.field.salesforce,)
             yield Finding(
                 "unmapped_value", WARNING,
-                f"{', '.join(names)} of {SYSTEMS[side]} can be {spelled_out(unknown)}, which {_knows_not(line)} not known.",
+                f"{', '.join(names)} of {SYSTEMS[side]} can be {spelled_out(unknown)}, which {_knower(line)} does not know.",
                 "Add entries to the value map, or say there what happens to unmapped values; until then such records are "
                 "dead letters.",
                 line.field.id, side, holding(line, side, unknown), entry(line, side, unknown),
             )  # fmt: skip
 
 
-def _knows_not(line: Line) -> str:
-    return f"the value map {line.maps[0]} does" if line.maps else "the row does"
+def _knower(line: Line) -> str:
+    return f"the value map {line.maps[0]}" if line.maps else "the row"
 
 
 def _sent(line: Line, side: str, value: Any) -> tuple[Any] | None:
@@ -103,7 +103,8 @@ def _not_offered(line: Line, side: str, facts: FieldFacts, part: str, sources: l
     meant = f" The value map {line.maps[0]} sends it." if line.maps else ""
     fix = entry(line, other(side), sources) if line.maps else one_way(line, side)
     return Finding(
-        "value_refused", ERROR if facts.restricted else WARNING,
+        # A list of ServiceNow binds its forms; what becomes of another value that a request sends depends on the instance.
+        "value_refused", ERROR if facts.restricted and side == SALESFORCE else WARNING,
         f"{end.name}.{facts.name} of {SYSTEMS[side]} does not offer {part!r}.{meant}",
         "Add the value over there, or send one that is offered.",
         line.field.id, side, holding(line, other(side), sources), fix,

@@ -19,14 +19,14 @@ from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import GuardedAdmin, RowsInline, ShownInline, columns
 from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
-from mappings.admin.rows import FieldRowInline
-from sync import drafts, revisions, services
-from sync.admin import acts, counted, counts, files, looks
+from sync import drafts, mending, revisions, services
+from sync.admin import acts, counted, counts, files, linted, looks
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
 from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
 from sync.admin.deletions import ALLOW, CONTROLS, DeletionsShown
 from sync.admin.flow_form import FlowForm
+from sync.admin.mend_form import MEND
 from sync.configuration.documents import GUARD
 from sync.configuration.rules import BULK, BULKS, GUARDS, KEY_PREFIXES
 from sync.cron import CronError, parse_cron
@@ -86,16 +86,25 @@ class FlowAdmin(
     looks.LooksShown, acts.ActsShown, files.FilesShown, CommentsShown, DeletionsShown, GuardedAdmin
 ):
     form = FlowForm
-    inlines = (FieldRowInline, ScheduleInline, RevisionInline)
+    inlines = (linted.LintedRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
     list_display_links = ("titled",)
     list_filter = ("health", "enabled", "direction")
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
     change_form_outer_after_template = "console/flow_below.html"
-    page_views = ("count", "preview", "impact")
+    page_views = ("count", "preview", "impact", "lint")
     actions_row = ("run_now", "dry_run", "pause", "resume")
-    actions_detail = ("run_now", "dry_run", "resync", "reconcile", "allow_deletions", "pause", "resume")
+    actions_detail = (
+        "run_now",
+        "dry_run",
+        "resync",
+        "reconcile",
+        "allow_deletions",
+        "pause",
+        "resume",
+        "mend",
+    )
     fieldsets = (
         (None, {"fields": ("name", "enabled", "direction", "user_table", "routing_table", "reason", "keep_draft")}),
         (
@@ -154,8 +163,12 @@ class FlowAdmin(
     ) -> Any:
         flow = self.get_object(request, object_id)
         context = (
-            {**flow_head(flow), **counts.last(flow), **looks.on_page(flow, person(request))} if flow else {}
-        )
+            {
+                **flow_head(flow), **counts.last(flow), **looks.on_page(flow, person(request)), **linted.shown(request, flow),
+            }
+            if flow
+            else {}
+        )  # fmt: skip
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def changeform_view(
@@ -282,6 +295,17 @@ class FlowAdmin(
         """How many records a run would look at: POST asks a worker, GET shows the answer once it is there."""
         flow = self.visible(request, object_id)
         return counts.fragment(request, flow)
+
+    def lint(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the linter says: POST asks a worker to read or to count, GET shows how things stand."""
+        return linted.fragment(request, self.visible(request, object_id))
+
+    @console_action("Mend", MEND, icon="build")
+    def mend(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        done = mending.mend(
+            flow=target, number=answers["finding"], by=person(request), chosen=answers["chosen"]
+        )
+        return Done(f"Done in the draft of {target.name}: {done}. {runs_use(target)}", page_url(target))
 
     @console_action("Reconcile", ask.RECONCILE, icon="fact_check")
     def reconcile(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:

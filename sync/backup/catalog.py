@@ -186,6 +186,8 @@ LEFT_OUT = {
     "sync.Plan": "a plan holds for what was seen then; a new dry run makes a new one",
     "sync.PlanItem": "likewise",
     "sync.CachedSchema": "asked of the platform again",
+    "sync.SchemaChange": "told against what was read last, which is asked for again",
+    "sync.LintReport": "made again each night",
     "sync.CallCount": "the platform tells what is left of its window",
     "sync.Worker": "processes that are no more",
     "sync.Sighting": "marks of reconciliations: the next one reads everything",

@@ -23,16 +23,16 @@ from sync.core.keys import INSTANCE, PLAIN, Keys
 from sync.core.merge import Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
-from sync.core.records import FieldSchema, Schema, Side
+from sync.core.records import Schema, Side
 from sync.engine.pictures import Pictures
 from sync.engine.placing import routing_of
 from sync.engine.references import References
+from sync.engine.schemas import check_key, known_schema, remember_schema
 from sync.engine.sharing import check_clashes
 from sync.errors import ConfigurationError, SchemaError
-from sync.models import CachedSchema, Connection, Flow, Revision
+from sync.models import Connection, Flow, Revision
 from sync.revisions import mapping_spec
 
-SCHEMA_FRESH = timedelta(hours=24)
 # Families of tables without a number: what people call their records, as far as that is no name of a person.
 NUMBERLESS = {
     "alm_": "asset_tag", "cmdb_": "asset_tag", "service_offering": "asset_tag",
@@ -369,31 +369,6 @@ def _keys(flow: Flow, data: dict[str, Any], servicenow: Connector) -> Keys:
     return Keys(connection.org_id)
 
 
-def check_key(data: dict[str, Any], schema: Schema, keys: Keys) -> None:
-    """An external id that is not unique lets two parallel creates make two records: the flow does not start."""
-    name = data["salesforce_key_field"]
-    field = schema.fields.get(name)
-    if field is None:
-        raise SchemaError(
-            f"{schema.name} has no field {name}, or the integration user may not see it.",
-            code="key_missing",
-            advice=f"Create {name} on {schema.name} as Text({keys.length}), External ID, Unique, and give the user edit "
-            "access to it.",
-        )
-    if field.length and field.length < keys.length:
-        raise SchemaError(
-            f"{schema.name}.{name} holds {field.length} characters, and a key has {keys.length}.",
-            code="key_too_short",
-            advice=f"Lengthen {name} to {keys.length} characters or more in Salesforce's object manager.",
-        )
-    if data["salesforce_key"] == "external_id" and not field.unique:
-        raise SchemaError(
-            f"{schema.name}.{name} is not unique: two creates at once could make two records.",
-            code="key_not_unique",
-            advice=f"Tick Unique on {schema.name}.{name} in Salesforce's object manager.",
-        )
-
-
 def _check_fields(mapping: CompiledMapping, schema: Schema) -> None:
     missing = [name for name in mapping.salesforce_fields if name not in schema.fields]
     if missing:
@@ -402,41 +377,3 @@ def _check_fields(mapping: CompiledMapping, schema: Schema) -> None:
             code="field_missing",
             advice="Correct the field's name in the mapping, or give the integration user field-level access to it.",
         )
-
-
-def known_schema(connection: Connection, name: str) -> Schema | None:
-    """What the platform said of `name`, if that is less than a day old."""
-    row = CachedSchema.objects.filter(connection=connection, name=name).first()
-    if row is None or timezone.now() - row.fetched_at > SCHEMA_FRESH:
-        return None
-    return schema_of(row)
-
-
-def schema_of(row: CachedSchema) -> Schema:
-    return Schema(row.name, {key: FieldSchema(**_tuples(value)) for key, value in row.fields.items()})
-
-
-def remember_schema(connection: Connection, schema: Schema) -> Schema:
-    CachedSchema.objects.update_or_create(
-        connection=connection,
-        name=schema.name,
-        defaults={
-            "fields": {key: _field_json(field) for key, field in schema.fields.items()},
-            "fetched_at": timezone.now(),
-        },
-    )
-    return schema
-
-
-def forget_schema(connection: Connection) -> None:
-    CachedSchema.objects.filter(connection=connection).delete()
-
-
-def _field_json(field: FieldSchema) -> dict[str, Any]:
-    return {name: getattr(field, name) for name in FieldSchema.__dataclass_fields__}
-
-
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    """Without what another version of the console wrote there and this one does not know."""
-    known = {name: value for name, value in data.items() if name in FieldSchema.__dataclass_fields__}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

@@ -22,7 +22,8 @@ from sync.core.records import LookUp, Operation, Record, Schema, Side, Write, Wr
 from sync.engine import mailing, ranking
 from sync.engine.agenda import Agenda, Work
 from sync.engine.asking import encoded_query, soql_condition
-from sync.engine.context import NUMBER_FIELDS, Context, known_schema, number_column, remember_schema
+from sync.engine.context import NUMBER_FIELDS, Context, number_column
+from sync.engine.schemas import known_schema, remember_schema
 from sync.errors import AuthenticationError, ConfigurationError, SchemaError, SyncError
 from sync.models import ActionStep
 

@@ -19,13 +19,14 @@ from sync.core.records import Side
 from sync.engine import lease as leases
 from sync.engine import parts
 from sync.engine.connect import CallLog, open_connector
-from sync.engine.context import DEFAULT_PAGE, Context, build, forget_schema
+from sync.engine.context import DEFAULT_PAGE, Context, build
 from sync.engine.garbage import seldom_collected
 from sync.engine.paging import SliceEnded
 from sync.engine.parts import Cut, Load, PartRunner, PartStore
 from sync.engine.plans import Applier, PlanningStore
 from sync.engine.reconcile import Reconciler
 from sync.engine.runner import LOAD_FROM, Runner
+from sync.engine.schemas import forget_schema
 from sync.engine.store import Store
 from sync.errors import (
     AuthenticationError,

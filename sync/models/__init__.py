@@ -20,7 +20,7 @@ from sync.models.reconciliation import Reconciliation, Sighting, Suspect
 from sync.models.report import ReportToken
 from sync.models.routing import HandOver, Placement
 from sync.models.run import Run
-from sync.models.schema import CachedSchema
+from sync.models.schema import CachedSchema, LintReport, SchemaChange
 from sync.models.worker import Worker
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Intent",
     "JournalEntry",
     "LaneLease",
+    "LintReport",
     "LoginTally",
     "Partition",
     "Picture",
@@ -57,6 +58,7 @@ __all__ = [
     "Revision",
     "Run",
     "Schedule",
+    "SchemaChange",
     "SealedAnswer",
     "Sighting",
     "Suspect",

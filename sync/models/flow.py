@@ -161,6 +161,7 @@ class Flow(Mapping):
             ("use_recipe", "Can make a flow from a recipe"),
             ("preview_flow", "Can preview a mapping and its impact"),
             ("check_recipe", "Can ask the platforms whether a recipe would work"),
+            ("lint_flow", "Can have schemas read and records counted for the linter"),
         ]
 
 
@@ -181,6 +182,8 @@ class Revision(models.Model):
     )
     author_name = models.CharField(max_length=150, blank=True)
     reason = models.CharField(max_length=255, blank=True)
+    # What the linter warned of when it was published, by key: argued for by the reason of this revision or an earlier one.
+    warnings = models.JSONField(default=list, db_default=[])
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = RevisionQuerySet.as_manager()

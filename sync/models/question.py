@@ -19,6 +19,8 @@ class QuestionKind(models.TextChoices):
     PREVIEW = "preview", "Preview of a mapping"
     IMPACT = "impact", "Impact of a draft"
     PEOPLE = "people", "Matching of users"
+    SCHEMAS = "schemas", "Reading of schemas"
+    HITS = "hits", "Count of records hit"
 
 
 class QuestionState(models.TextChoices):
@@ -41,6 +43,9 @@ class Question(models.Model):
 
     Matching of users is asked of the `flow` that says on which platforms: `params` are {"table", "by", "column"}, and the answer is
     {"pairs": [{"servicenow", "salesforce", "label", "inactive"}], "ambiguous", "alone", "read", "gone"} (sync.matching).
+
+    Schemas are read for a `flow` or a `connection`: {"read": [{"connection", "name", "fields", "changes"}]} (sync.schemas). The hits
+    of a flow's findings: {"hits": {key of the finding: {"records", "of"}}}; `of` is set where only so many were looked at (sync.hits).
     """
 
     kind = models.CharField(max_length=20, choices=QuestionKind.choices)

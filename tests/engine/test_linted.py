@@ -1,0 +1,88 @@
+"""The linter asks the sandbox: both schemas are read, records that a finding hits are counted, and changes are told."""
+
+from __future__ import annotations
+
+from mappings.models import FieldRow
+from sync import inspecting, linting
+from sync.models import CachedSchema, Flow, LintReport
+from sync.questions import answer
+from tests.engine.conftest import run_now
+
+
+def asked(question) -> dict:
+    answered = answer(question.pk)
+    assert answered.state == "answered", answered.answer
+    return answered.answer
+
+
+def hits_of(flow) -> dict[str, dict]:
+    """Code -> its count; the last one where several findings have a code."""
+    found = asked(inspecting.count_hits(flow=flow, by=None, enqueue=False))["hits"]
+    return {key.partition(":")[0]: hit for key, hit in found.items()}
+
+
+def test_each_finding_says_how_many_records_of_the_live_system_it_would_hit(flow, pair):
+    asked(inspecting.read_schemas(flow=flow, by=None, enqueue=False))
+    for number, state in enumerate(("1", "8", "8")):
+        pair.servicenow.add("incident", short_description=f"Printer {number}", state=state)
+    FieldRow.objects.filter(mapping=flow, salesforce="Subject").update(
+        transform="truncate(short_description, 255)"
+    )
+    FieldRow.objects.filter(mapping=flow, salesforce="ServiceNow_Number__c").update(
+        servicenow="short_description"
+    )
+    pair.servicenow.add(
+        "incident", short_description="A very long story that does not fit into forty characters"
+    )
+    FieldRow.objects.filter(mapping=flow, salesforce="Description").update(
+        transform="datetime", servicenow="number"
+    )
+
+    hits = hits_of(flow)
+
+    assert hits["unmapped_value"] == {"records": 2, "of": None}
+    assert hits["length_loss"] == {"records": 1, "of": None}
+
+
+def test_a_scope_bounds_what_is_counted_and_combinations_of_columns_are_counted_together(flow, pair):
+    asked(inspecting.read_schemas(flow=flow, by=None, enqueue=False))
+    rows = FieldRow.objects.filter(mapping=flow)
+    rows.filter(salesforce="Priority").update(servicenow="impact, urgency")
+    for impact, urgency, place in (("1", "1", "here"), ("2", "3", "here"), ("2", "3", "elsewhere")):
+        pair.servicenow.add("incident", impact=impact, urgency=urgency, short_description=place)
+    Flow.objects.filter(pk=flow.pk).update(servicenow_scope="short_description=here")
+
+    hits = hits_of(Flow.objects.get(pk=flow.pk))
+
+    assert hits["unmapped_value"]["records"] == 2
+
+
+def test_what_an_administrator_changes_is_told_with_before_and_after_and_a_published_mapping_is_looked_at_again(
+    flow, pair
+):
+    asked(inspecting.read_schemas(flow=flow, by=None, enqueue=False))
+    assert LintReport.objects.get(flow=flow).errors == 0
+    (column,) = pair.servicenow.rows("sys_dictionary", name="task", element="short_description")
+    pair.servicenow.edit("sys_dictionary", column["sys_id"], by="admin", max_length="300")
+    (closed,) = pair.servicenow.rows("sys_choice", name="incident", element="state", value="7")
+    pair.servicenow.edit("sys_choice", closed["sys_id"], by="admin", inactive="true")
+    pair.servicenow.add("sys_choice", name="incident", element="state", value="9", label="Parked")
+
+    told = asked(inspecting.read_schemas(connection=flow.servicenow_connection, by=None, enqueue=False))
+
+    assert told["read"] == [{"connection": "acme-servicenow", "name": "incident", "fields": told["read"][0]["fields"], "changes": 2}]  # fmt: skip
+    changes = {
+        each.field: (each.what, each.before, each.after)
+        for each in flow.servicenow_connection.schema_changes.all()
+    }
+    assert changes == {"short_description": ("length", 160, 300), "state": ("choices", ["7"], ["9"])}
+    codes = {each["code"] for each in LintReport.objects.get(flow=flow).findings}
+    assert {"unmapped_value", "length_loss"} <= codes
+
+
+def test_a_run_that_meets_a_changed_schema_keeps_what_was_read_for_the_comparison(flow, pair):
+    assert run_now(flow).status == "succeeded"
+    held = CachedSchema.objects.get(connection=flow.salesforce_connection)
+
+    assert linting.lint_flow(flow).schemas["salesforce"].name == held.name == "Case"
+    assert not held.stale
