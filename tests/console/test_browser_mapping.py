@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from sync.models import Flow
-from tests.console.test_browser import WIDE, chromium, complaints, console, open_page, pytestmark
+from tests.console.browsing import in_browser
 from tests.console.test_fields import read
 
-__all__ = ["chromium", "complaints", "console", "open_page", "pytestmark"]
+pytestmark = in_browser
 
 
 def test_a_field_is_found_mapped_looked_at_published_and_rolled_back(open_page, console, complaints):
     from playwright.sync_api import expect
 
     read(console)
-    page = open_page(WIDE)
+    page = open_page()
     page.goto(f"/admin/sync/flow/{console.pk}/change/")
     page.get_by_role("link", name="Add fields").click()
     page.get_by_role("searchbox", name="Search fields").fill("imp")
