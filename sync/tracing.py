@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
@@ -82,7 +83,7 @@ class Traced:
 
 
 def trace(typed: str, *, letters: bool = True, waiting: bool = True) -> Traced:
-    """At most four queries, whatever is asked and however many records there are."""
+    """At most seven queries, whatever is asked and however many records there are."""
     asked = sought(typed)
     if not asked.name:
         return Traced(asked, [], [], [])
@@ -104,26 +105,35 @@ def _links(asked: Sought) -> list[RecordLink]:
     known = _known()
     exact = Q(servicenow_id=asked.sys_id) if asked.sys_id else Q()
     exact |= Q(salesforce_id=asked.salesforce_id) if asked.salesforce_id else Q()
-    exact |= _of_number(asked.number, asked.number) if asked.number else Q()
+    exact |= Q(servicenow_number=asked.number) | Q(salesforce_number=asked.number) if asked.number else Q()
     found = list(known.filter(exact)[:MOST])
     if found or len(asked.number) < SHORTEST_BEGINNING:
         return found
-    return list(known.filter(_of_number(asked.number, asked.number + _BEYOND))[:MOST])
+    return list(known.filter(begins(asked.number, MOST))[:MOST])
 
 
-def begins(typed: str) -> Q:
-    """Links of a list that are called so: of that id, or with a number or Id that begins so."""
+def begins(typed: str, most: int) -> Q:
+    """Links of a list that are called so: of that id, or with a number or Id that begins so, at most so many by each column."""
     asked = sought(typed)
-    found = Q(pk__in=())
+    found = Q(pk__in=_beginning("salesforce_number", asked.number, most))
+    found |= Q(pk__in=_beginning("servicenow_number", asked.number, most))
     if asked.sys_id:
         found |= Q(servicenow_id=asked.sys_id)
     if asked.salesforce_id:
         found |= Q(salesforce_id=asked.salesforce_id)
-    elif asked.text and "/" not in asked.text:
-        found |= Q(salesforce_id__range=(asked.text, asked.text + _BEYOND))
-    if asked.number:
-        found |= _of_number(asked.number, asked.number + _BEYOND)
+    elif "/" not in asked.text:
+        found |= Q(pk__in=_beginning("salesforce_id", asked.text, most))
     return found
+
+
+def _beginning(column: str, text: str, most: int) -> list[UUID]:
+    """Keys in the order of the column: its index ends the search after so many, whatever else the list is sorted by."""
+    if not text:
+        return []
+    rows = RecordLink.objects.filter(
+        **{f"{column}__range": (text, text + _BEYOND)}
+    )  # a range, not a pattern: every database finds it
+    return list(rows.order_by(column).values_list("pk", flat=True)[:most])
 
 
 def _known() -> QuerySet[RecordLink]:
@@ -131,13 +141,6 @@ def _known() -> QuerySet[RecordLink]:
     return links.defer(
         "base_sealed", "fields_sealed", "servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed"
     )  # fmt: skip
-
-
-def _of_number(first: str, last: str) -> Q:
-    """A range, not a pattern: every database finds it in the index."""
-    if first == last:
-        return Q(servicenow_number=first) | Q(salesforce_number=first)
-    return Q(servicenow_number__range=(first, last)) | Q(salesforce_number__range=(first, last))
 
 
 def _named(asked: Sought, id: str, number: str) -> Q:

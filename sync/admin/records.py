@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from integration_console.theme import present
 from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin, paged
+from integration_console.theme.paging import MOST
 from integration_console.theme.toolkit import PRIMARY
 from sync import handing, services
 from sync.admin.base import link_to, links_out, page_url, person, rules
@@ -106,7 +107,7 @@ class RecordLinkAdmin(ReadOnlyAdmin):
         )  # fmt: skip
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        return (queryset.filter(begins(search_term)) if search_term.strip() else queryset), False
+        return (queryset.filter(begins(search_term, MOST + 1)) if search_term.strip() else queryset), False
 
     def page_context(self, request: HttpRequest, obj: RecordLink) -> dict[str, Any]:
         nothing: dict[str, Any] = {"fields": [], "direction": "both"}
