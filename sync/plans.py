@@ -17,6 +17,7 @@ from sync.models.plan import ItemFate, PlanStage
 from sync.models.run import RunKind, RunStatus
 from sync.services import Refused, request_run, require
 
+WHOLE = (RunStatus.SUCCEEDED, RunStatus.PARTIAL)  # a run whose plan lacks nothing
 APPROVAL = "approval"  # option of a flow: its plans are approved before they are applied
 
 
@@ -39,7 +40,7 @@ def hindrance(plan: Plan) -> str:
     run = plan.run
     if run.is_unfinished:
         return f"{_name(run)} is not done yet: its plan is not whole."
-    if run.status not in (RunStatus.SUCCEEDED, RunStatus.PARTIAL):
+    if run.status not in WHOLE:
         return f"{_name(run)} did not come to its end, so its plan is not whole. Make a new dry run."
     if plan.stage == PlanStage.APPLIED:
         return "The plan was applied already. Make a new dry run."

@@ -27,6 +27,7 @@ from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
 from sync.admin.deletions import ALLOW, CONTROLS, DeletionsShown
 from sync.admin.flow_form import FlowForm
 from sync.admin.mend_form import MEND
+from sync.admin.plans import to_approve
 from sync.configuration.documents import GUARD
 from sync.configuration.rules import BULK, BULKS, GUARDS, KEY_PREFIXES
 from sync.cron import CronError, parse_cron
@@ -165,6 +166,7 @@ class FlowAdmin(
         context = (
             {
                 **flow_head(flow), **counts.last(flow), **looks.on_page(flow, person(request)), **linted.shown(request, flow),
+                **to_approve(flow),
             }
             if flow
             else {}

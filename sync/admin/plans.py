@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -16,11 +16,11 @@ from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ReadOnlyAdmin, paged
 from integration_console.theme.toolkit import PRIMARY
 from sync import plans
-from sync.admin.base import link_to, page_url, person, rules
+from sync.admin.base import link_to, list_url, page_url, person, rules
 from sync.admin.mapped import Names
 from sync.admin.record_fields import HIDDEN
 from sync.admin.values import opened
-from sync.models import Plan, PlanItem, Run
+from sync.models import Flow, Plan, PlanItem, Run
 from sync.models.plan import ItemFate, PlanStage
 
 ITEMS_A_PAGE = 50
@@ -157,6 +157,20 @@ def plan_of(run: Run) -> dict[str, Any]:
     if plan is None:
         return {}
     return {"plan": plan, "planned": plan.items.count()}
+
+
+def to_approve(flow: Flow) -> dict[str, Any]:
+    """What a flow's page says of its plans that wait for somebody to approve them."""
+    if not flow.options.get(plans.APPROVAL):
+        return {}
+    whole = Plan.objects.filter(
+        flow=flow, stage=PlanStage.PLANNED, run__revision=flow.revision, run__status__in=plans.WHOLE
+    )
+    waiting = whole.filter(
+        Exists(PlanItem.objects.filter(plan=OuterRef("pk"), fate=ItemFate.PLANNED))
+    ).count()
+    url = list_url(Plan, stage__exact=PlanStage.PLANNED, flow__mapping_ptr__exact=flow.pk)
+    return {"plans_waiting": waiting, "plans_url": url}
 
 
 def _operations(plan: Plan) -> list[tuple[str, str, int]]:

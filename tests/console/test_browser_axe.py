@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mappings.models import UserTable, ValueMap
-from sync.models import AuditEntry, Conflict, Connection, DeadLetter, RecordLink, RemoteCall, Run
+from sync.models import AuditEntry, Conflict, Connection, DeadLetter, Plan, RecordLink, RemoteCall, Run
 from tests.console.browsing import NARROW, WIDE, in_browser
 from tests.console.test_why import why_url, wrote
 
@@ -43,7 +43,7 @@ def lists() -> list[str]:
     names = (
         "sync_flow", "sync_run", "sync_recordlink", "sync_deadletter", "sync_conflict", "sync_remotecall",
         "sync_connection", "sync_auditentry", "mappings_valuemap", "mappings_usertable", "auth_user", "sync_waiting",
-        "sync_reconciliation", "sync_actionrun", "sync_worker",
+        "sync_reconciliation", "sync_actionrun", "sync_worker", "sync_plan",
     )  # fmt: skip
     return [
         reverse("admin:index"),
@@ -66,6 +66,7 @@ def pages(flow) -> list[str]:
         "sync_flow": flow,
         "sync_run": Run.objects.get(status="partial"),
         "sync_revision": flow.revision,
+        "sync_plan": Plan.objects.get(),
         "sync_recordlink": link,
         "sync_deadletter": DeadLetter.objects.first(),
         "sync_conflict": Conflict.objects.first(),
@@ -76,7 +77,7 @@ def pages(flow) -> list[str]:
         "mappings_usertable": UserTable.objects.first(),
         "auth_user": User.objects.first(),
     }
-    with_values = {"sync_recordlink", "sync_deadletter", "sync_conflict"}
+    with_values = {"sync_plan", "sync_recordlink", "sync_deadletter", "sync_conflict"}
     addresses = [
         reverse(f"admin:{name}_change", args=[row.pk]) + ("?values=1" if name in with_values else "")
         for name, row in one.items()

@@ -68,6 +68,8 @@ def test_a_viewer_sees_which_fields_and_no_value(as_role, asked):
 
 def test_who_asked_cannot_approve_and_somebody_else_can(as_role, careful):
     operator = as_role("operator")
+    flow_page = operator.get(reverse("admin:sync_flow_change", args=[careful.flow_id])).content.decode()
+    assert "1 plan to approve" in flow_page
     assert "You asked for it: somebody else" in text_of(page_of(operator, careful))
     assert "You asked for this plan" in press(operator, careful, "approve")
     assert "demands that somebody else approves it" in press(operator, careful, "apply")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db import connections
 
 from sync import plans, services
 from sync.actor import Actor, acting_as
@@ -17,7 +20,7 @@ from sync.models.run import RunMode
 from sync.sandbox.pair import Pair
 from tests.engine.both import make_both
 from tests.engine.conftest import run_now
-from tests.engine.killing import Worker, let_time_pass, worker_on_the_test_database
+from tests.engine.killing import Worker, await_that, let_time_pass, worker_on_the_test_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -173,6 +176,30 @@ def test_both_sides_of_a_pair_are_planned_and_written(transactional_db: None, pa
     assert set(plan.items.values_list("fate", flat=True)) == {"applied"}
     assert subjects(pair) == ["Printer is out"]
     assert pair.servicenow.rows("incident")[0]["state"] == "2"
+    assert not Waiting.objects.exists()
+
+
+def test_an_edit_between_the_look_and_the_write_is_not_overwritten(flow: Flow, pair: Pair) -> None:
+    [incident] = incidents(pair, 1)
+    run_now(flow)
+    pair.salesforce.skew_clock(timedelta(seconds=30))  # its stamps are old enough to be trusted
+    pair.servicenow.edit("incident", incident["sys_id"], short_description="Printer is out")
+    plan = dry(flow)
+    pair.salesforce.fault("delay", method="POST", path="composite$", seconds=1.0)
+
+    def work() -> None:
+        applied(plan)
+        connections.close_all()
+
+    apply = threading.Thread(target=work)
+    apply.start()
+    await_that(lambda: pair.salesforce.counters.faults > 0)
+    [case] = pair.salesforce.rows("Case")
+    pair.salesforce.edit("Case", case["Id"], by="abel.tuter", Subject="Theirs")
+    apply.join()
+
+    assert subjects(pair) == ["Theirs"]
+    assert fates(plan) == {incident["number"]: "stale"}
     assert not Waiting.objects.exists()
 
 
