@@ -173,7 +173,7 @@ def seed() -> dict[str, Any]:
 def _described(flow: Any) -> None:
     """What runs would have kept of both descriptions: labels, lengths, choices."""
     from sync.core.records import FieldSchema, Schema
-    from sync.engine.context import remember_schema
+    from sync.engine.schemas import remember_schema
 
     states = {"1": "New", "2": "In Progress", "3": "On Hold", "6": "Resolved", "7": "Closed", "8": "Canceled"}
     words = ("New", "Working", "On Hold", "Escalated", "Closed")
@@ -223,12 +223,12 @@ def served() -> Iterator[str]:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(ROOT / "manage.py"), "runserver", "--noreload", f"127.0.0.1:{port}"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = subprocess.Popen(  # noqa: S603  (our own command)
         command,
         cwd=ROOT,
         env={**os.environ, "ALLOWED_HOSTS": "127.0.0.1", "TRUSTED_PROXIES": "127.0.0.1"},
-        **quiet,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         for _ in range(300):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -74,7 +74,7 @@ class FieldRowInline(RowsInline):
     model = FieldRow
     formset = FieldRowFormSet
     verbose_name_plural = "mapping"
-    fields = ("servicenow", "direction", "salesforce", "transform", "value_map", "value", "default", "required",
+    fields: ClassVar[tuple[str, ...]] = ("servicenow", "direction", "salesforce", "transform", "value_map", "value", "default", "required",
               "conflict", "reverse", "position")  # fmt: skip
     ordering_field = "position"
     hide_ordering_field = True
