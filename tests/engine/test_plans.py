@@ -158,6 +158,41 @@ def test_a_record_that_somebody_made_or_took_away_meanwhile_is_left(flow: Flow, 
     assert pair.salesforce.counters.duplicates == 0
 
 
+def test_a_record_that_exists_already_is_adopted_as_planned(flow: Flow, pair: Pair) -> None:
+    [incident] = incidents(pair, 1)
+    pair.salesforce.add("Case", Subject="Theirs", ServiceNow_Sys_Id__c=incident["sys_id"])
+    pair.salesforce.skew_clock(timedelta(seconds=30))
+    plan = dry(flow, kind="resync", ids=[incident["sys_id"]])
+    assert plan.items.get().operation == "adopt"
+
+    applied(plan)
+
+    assert fates(plan) == {incident["number"]: "applied"}
+    assert subjects(pair) == ["Printer 0"]
+
+
+def test_a_pair_whose_record_was_deleted_is_closed_as_planned_and_not_if_it_came_back(
+    transactional_db: None, pair: Pair
+) -> None:
+    closing = {"servicenow": "close", "close": {"salesforce": {"Status": "Closed"}}}
+    both = make_both(pair, servicenow_enter="impact=1", options={"deletions": closing})
+    one, two = incidents(pair, 2)
+    run_now(both)
+    pair.salesforce.skew_clock(timedelta(minutes=30))
+    for incident in (one, two):
+        pair.servicenow.delete("incident", incident["sys_id"])
+    ids = [case["Id"] for case in pair.salesforce.rows("Case")]
+    plan = dry(both, kind="resync", ids=ids)
+    assert set(plan.items.values_list("operation", "field_names")) == {("update", "Status")}
+    pair.servicenow.undelete("incident", two["sys_id"])
+
+    applied(plan)
+
+    closed = {case["ServiceNow_Sys_Id__c"]: case["Status"] for case in pair.salesforce.rows("Case")}
+    assert closed == {one["sys_id"]: "Closed", two["sys_id"]: "New"}
+    assert sorted(plan.items.values_list("fate", flat=True)) == ["applied", "stale"]
+
+
 def test_both_sides_of_a_pair_are_planned_and_written(transactional_db: None, pair: Pair) -> None:
     both = make_both(pair, servicenow_enter="impact=1")
     [incident] = incidents(pair, 1)
