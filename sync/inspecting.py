@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from sync import audit
+from sync.actor import NOBODY, current_actor
 from sync.models import Connection, Flow, Question
 from sync.models.question import QuestionKind, QuestionState
 from sync.services import RECENT, require, ring
@@ -40,7 +41,8 @@ def _ask(kind: QuestionKind, action: str, of: Any, by: User | None, enqueue: boo
         return waiting
     with transaction.atomic():
         question = Question.objects.create(kind=kind, asked_by=by, **about)
-        audit.record(action, of)
+        if current_actor() != NOBODY:  # the log is of people
+            audit.record(action, of)
         if enqueue:
             ring("sync.tasks.answer_question", question.pk)
     return question

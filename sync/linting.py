@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
 
+from mappings.cells import columns_of
 from mappings.linting import ERROR, End, Finding, Ground, Member, lint
 from mappings.models import UserTable
 from mappings.spec import Direction, MappingSpec
 from sync import people, revisions
 from sync.core.keys import INSTANCE, Keys
 from sync.core.records import Schema, Side
+from sync.core.schemas import ADDED, CHOICES, REMOVED
 from sync.engine.schemas import check_key, schema_of
 from sync.errors import SchemaError
-from sync.models import CachedSchema, Flow, LintReport, Revision
+from sync.models import CachedSchema, Flow, LintReport, Revision, SchemaChange
+
+OF_LATE = timedelta(days=7)  # how long a change over there is an alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,60 @@ def note(flow: Flow) -> LintReport | None:
         flow=flow,
         defaults={
             "findings": [each.to_json() for each in linted.findings],
+            "changes": [in_a_sentence(change) for change in _touching(flow)],
             "errors": len(linted.errors),
             "warnings": len(linted.warnings),
             "made_at": timezone.now(),
         },
     )
     return report
+
+
+def _touching(flow: Flow) -> list[SchemaChange]:
+    """Changes of fields that the published revision names, seen since it was published and within a week."""
+    revision = flow.revision
+    assert revision is not None
+    found: list[SchemaChange] = []
+    since = max(revision.created_at, timezone.now() - OF_LATE)
+    for side in Side:
+        connection = getattr(flow, f"{side}_connection_id")
+        name = name_of(revision.snapshot, side)
+        rows = SchemaChange.objects.filter(connection=connection, name=name, seen_at__gte=since)
+        named = named_by(revision.snapshot, side)
+        found += [row for row in rows.order_by("seen_at", "pk") if row.field in named]
+    return found
+
+
+def named_by(snapshot: Mapping[str, Any], side: Side) -> set[str]:
+    """The fields of its own table or object that a snapshot of a flow depends on."""
+    spec = revisions.mapping_spec(dict(snapshot))
+    named = {snapshot[f"{side}_key_field"]}
+    for field in spec.fields:
+        named |= {field.salesforce} if side is Side.SALESFORCE else {*columns_of(field)}
+    return {name.partition(".")[0] for name in named if name}
+
+
+def in_a_sentence(change: SchemaChange) -> str:
+    """What changed, for a person."""
+    where = f"{change.name}.{change.field}"
+    if change.what == ADDED:
+        return f"{where} was added ({change.after})."
+    if change.what == REMOVED:
+        return f"{where} is gone, or our user cannot see it any more (it was {change.before})."
+    if change.what == CHOICES:
+        gone, came = change.before or [], change.after or []
+        told = [f"no longer offers {', '.join(gone)}"] if gone else []
+        told += [f"offers {', '.join(came)} as well"] if came else []
+        return f"{where} {' and '.join(told)}."
+    return (
+        f"{where}: {change.what.replace('_', ' ')} was {_said(change.before)} and is {_said(change.after)}."
+    )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(map(str, value)) or "nothing") if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else str(value)  # fmt: skip
 
 
 def unargued(linted: Linted, published: Revision | None) -> list[Finding]:

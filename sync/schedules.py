@@ -15,7 +15,11 @@ logger = logging.getLogger(__name__)
 
 
 def tick(now: datetime) -> list[Run]:
-    """Queue a poll, and a reconciliation, of each flow that is due. Ticks missed while no worker ran count as one."""
+    """Queue a poll, and a reconciliation, of each flow that is due. Ticks missed while no worker ran count as one.
+
+    Schemas that are due are asked for as well.
+    """
+    nightly.tick_schemas(now)
     runs = []
     rows = Schedule.objects.filter(enabled=True, flow__enabled=True, flow__paused_reason="").exclude(cron="")
     for schedule in rows.select_related("flow__revision", "flow__mapping_ptr"):

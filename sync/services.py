@@ -254,6 +254,7 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
                 before=before.snapshot if before else None,
                 after={"revision": revision.number, **revision.snapshot},
             )
+            linting.note(Flow.objects.select_related("revision", "user_table").get(pk=flow.pk))
     return revision
 
 

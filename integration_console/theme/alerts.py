@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from integration_console.theme.flow_lines import silent_since
 
-_WORST_FIRST = ("failing", "in doubt", "silent", "behind", "paused")
+_WORST_FIRST = ("failing", "in doubt", "silent", "behind", "paused", "changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,20 @@ def _of_flows(flows: Iterable[Any], now: datetime) -> Iterator[Alert]:
             yield Alert(flow.health, flow.name, flow.health_message, url)
         if flow.deletions_paused:
             yield Alert("paused", flow.name, f"Deletions wait for a person. {flow.deletions_paused}", url)
+        yield from _of_mapping(flow, url)
         if since := silent_since(flow, now):
             text = "Three of its ticks and ten minutes passed without a finished poll."
             yield Alert("silent", flow.name, text, url, since)
+
+
+def _of_mapping(flow: Any, url: str) -> Iterator[Alert]:
+    """What the published mapping does not fit any more, and what changed over there of the fields that it names."""
+    report = getattr(flow, "lint", None)
+    if report is None or not (report.errors or report.changes):
+        return
+    told = [each["text"] for each in report.findings if each["severity"] == "error"] or report.changes
+    more = f" And {len(told) - 2:,} more." if len(told) > 2 else ""
+    yield Alert("changed", flow.name, f"Its mapping: {' '.join(told[:2])}{more}", url, report.made_at)
 
 
 def _of_the_rest(facts: Mapping[str, Any]) -> Iterator[Alert]:

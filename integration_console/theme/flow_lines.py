@@ -22,7 +22,7 @@ def flows() -> list[Any]:
     from sync.admin.flows import for_list
     from sync.models import Flow
 
-    found = for_list(Flow.objects.select_related("schedule", "revision").defer("revision__snapshot"))
+    found = for_list(Flow.objects.select_related("schedule", "revision", "lint").defer("revision__snapshot"))
     return list(found.annotate(servicenow_at=_read("servicenow"), salesforce_at=_read("salesforce")))
 
 

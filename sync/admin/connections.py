@@ -20,6 +20,7 @@ from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import ConfigurationAdmin
 from integration_console.theme.toolkit import DANGER, PRIMARY
 from sync import approval, services
+from sync.admin import schemas
 from sync.admin.base import page_url, person, rules
 from sync.admin.connection_form import SECRET_FIELDS, ConnectionForm, conditional_fields
 from sync.admin.limits import limits
@@ -91,7 +92,7 @@ class ConnectionAdmin(ConfigurationAdmin):
     conditional_fields = conditional_fields()
     actions_row = ("test",)
     actions_detail = ("test", "connect", "disconnect")
-    page_views = ("proved",)
+    page_views = ("proved", "schemas")
     change_form_outer_before_template = "console/connection_head.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
@@ -112,7 +113,7 @@ class ConnectionAdmin(ConfigurationAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
         connection = self.get_object(request, unquote(object_id))
-        context = proof(connection) if connection else {}
+        context = {**proof(connection), **schemas.shown(connection)} if connection else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def proved(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -121,6 +122,10 @@ class ConnectionAdmin(ConfigurationAdmin):
         return TemplateResponse(
             request, "console/connection_proved.html", {"original": connection, **proof(connection)}
         )
+
+    def schemas(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What was read of its tables or objects: POST asks a worker to read them anew, GET shows how things stand."""
+        return schemas.fragment(request, self.visible(request, object_id))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

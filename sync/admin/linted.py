@@ -74,7 +74,7 @@ class LintedRowInline(FieldRowInline):
     """The mapping with what the linter says of each row."""
 
     formset = LintedRowFormSet
-    fields = (*FieldRowInline.fields, "checked")
+    fields = (*FieldRowInline.fields, "checked")  # type: ignore[assignment]
     readonly_fields = ("checked",)
     linted: linting.Linted | None = None
 
@@ -129,6 +129,8 @@ def shown(request: HttpRequest, flow: Flow) -> dict[str, Any]:
             "lines": [Line(each, in_words(hits.get(each.key)), number_of(each)) for each in linted.findings],
             "errors": len(linted.errors),
             "warnings": len(linted.warnings),
+            "errors_told": _many(len(linted.errors), "error"),
+            "warnings_told": _many(len(linted.warnings), "warning"),
             "unread": [present.side_name(side) for side in linted.unread],
             "read": [(present.side_name(side), at) for side, at in linted.read_at.items() if at],
             "countable": any(each.hit for each in linted.findings),
@@ -143,16 +145,19 @@ def shown(request: HttpRequest, flow: Flow) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _many(count: int, noun: str) -> str:
+    return f"{present.number(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def in_words(hit: dict[str, Any] | None) -> str:
     """What a count says of one finding."""
     if not hit:
         return ""
     if hit["records"] is None:
         return f"not counted: {hit.get('trouble', '')}"
-    noun = "record" if hit["records"] == 1 else "records"
     if hit["of"]:
         return f"{present.number(hit['records'])} of the {present.number(hit['of'])} records updated last"
-    return f"{present.number(hit['records'])} {noun}"
+    return _many(hit["records"], "record")
 
 
 def fragment(request: HttpRequest, flow: Flow) -> HttpResponse:

@@ -80,6 +80,8 @@ class Connection(UUIDKey):
     )
     health_message = models.CharField(max_length=500, blank=True, editable=False)
     health_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When its tables or objects are described anew next: each night (sync.nightly).
+    schemas_due_at = models.DateTimeField(null=True, editable=False)
     calls_used = models.PositiveIntegerField(null=True, blank=True, editable=False)
     calls_allowed = models.PositiveIntegerField(null=True, blank=True, editable=False)
     calls_seen_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -53,10 +53,14 @@ class SchemaChange(models.Model):
 
 
 class LintReport(models.Model):
-    """What the linter said last of a flow's published revision. `findings`: mappings.linting.Finding as JSON."""
+    """What the linter said last of a flow's published revision. `findings`: mappings.linting.Finding as JSON.
+
+    `changes`: what changed over there of late, since it was published, of fields that it names; a sentence each.
+    """
 
     flow = models.OneToOneField(Flow, on_delete=models.CASCADE, related_name="lint")
     findings = models.JSONField(default=list)
+    changes = models.JSONField(default=list, db_default=[])
     errors = models.PositiveIntegerField(default=0)
     warnings = models.PositiveIntegerField(default=0)
     made_at = models.DateTimeField()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.urls import reverse
 
 from mappings.models import FieldRow
-from sync import inspecting, linting, mending, services
+from sync import inspecting, linting, mending, nightly, services
 from sync.core.records import FieldSchema, Schema
 from sync.engine.schemas import remember_schema
 from sync.models import AuditEntry, Question, Revision
@@ -205,3 +207,56 @@ def test_the_same_question_is_not_asked_twice_at_once(root, flow):
     first = inspecting.count_hits(flow=flow, by=None)
 
     assert inspecting.count_hits(flow=flow, by=None).pk == first.pk
+
+
+# What changed over there
+
+
+def changed(flow) -> None:
+    """Read once, published, and read again after an administrator took a status away and renamed nothing else."""
+    described(flow)
+    states = [each for each in SALESFORCE if each.name != "Status"]
+    described(flow, salesforce=[*states, choices("Status", "picklist", "New", "Working", "Done")])
+    linting.note(flow)
+
+
+def test_a_connections_page_tells_what_changed_there_since_the_time_before(root, flow):
+    changed(flow)
+    page = root.get(change_url(flow.salesforce_connection)).content.decode()
+
+    assert "Case.Status no longer offers Closed and offers Done as well." in page
+    url = reverse("admin:sync_connection_schemas", args=[flow.salesforce_connection.pk])
+    assert "asking" in root.post(url).content.decode()
+    assert Question.objects.get(connection=flow.salesforce_connection).kind == "schemas"
+
+
+def test_the_overview_alerts_where_a_published_mapping_depends_on_what_changed(root, flow):
+    changed(flow)
+
+    (alert,) = [each for each in root.get(reverse("admin:index")).context["alerts"] if each.word == "changed"]
+
+    assert alert.name == flow.name
+    assert "does not offer 'Closed'" in alert.text
+
+
+def test_a_change_of_a_field_that_no_row_names_alerts_nobody(root, flow):
+    described(flow)
+    described(flow, salesforce=[*SALESFORCE, text("Unused__c")])
+    linting.note(flow)
+
+    assert [
+        each for each in root.get(reverse("admin:index")).context["alerts"] if each.word == "changed"
+    ] == []
+
+
+def test_schemas_are_read_each_night_once_and_only_where_a_flow_uses_them(flow):
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    night = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
+    assert nightly.tick_schemas(noon) == []
+
+    asked = nightly.tick_schemas(night)
+
+    assert {each.connection for each in asked} == {flow.servicenow_connection, flow.salesforce_connection}
+    assert nightly.tick_schemas(night) == []
+    type(flow).objects.update(enabled=False)
+    assert nightly.tick_schemas(night + timedelta(days=1)) == []
