@@ -19,6 +19,8 @@ from django.utils import timezone
 from mappings.models import UserTable, ValueMap
 from sync.models import AuditEntry, Conflict, Connection, DeadLetter, Plan, RecordLink, RemoteCall, Run
 from tests.console.browsing import NARROW, WIDE, in_browser
+from tests.console.test_fields import read
+from tests.console.test_matching import answered
 from tests.console.test_why import why_url, wrote
 
 pytestmark = in_browser
@@ -61,6 +63,8 @@ def pages(flow) -> list[str]:
     """The page of one of each, with its values, and the dialogs of the most used buttons."""
     link, row = RecordLink.objects.get(servicenow_number="INC0010003"), flow.rows.get(salesforce="Status")
     wrote(link, row, "Working", source="2", under="New", minutes=3)
+    read(flow)
+    answered(flow, flow.user_table)
     RecordLink.objects.update(servicenow_read_at=timezone.now() - timedelta(minutes=3))
     one = {
         "sync_flow": flow,
@@ -87,6 +91,9 @@ def pages(flow) -> list[str]:
         f"{addresses[0]}#rows",
         why_url(link, row),
         reverse("compare_revisions", args=[flow.pk]),
+        reverse("add_fields", args=[flow.pk]),
+        reverse("sheet", args=["fields", flow.pk]),
+        reverse("match_people", args=[flow.user_table_id]),
         *(reverse(f"admin:sync_flow_{name}", args=[flow.pk]) for name in ("run_now", "resync", "pause")),
         reverse("admin:sync_deadletter_add_value", args=[one["sync_deadletter"].pk]),
         reverse("admin:sync_connection_add"),
