@@ -35,6 +35,10 @@ SALESFORCE = (
     FieldSchema("Subject", "string", "Subject", 255),
     FieldSchema("Status", "picklist", "Status", 255, restricted=True, choices=("New", "Working", "Closed", "Escalated")),
     FieldSchema("Impact__c", "string", "Impact", 40),
+    FieldSchema("Description", "textarea", "Description", 32_000),
+    FieldSchema("Origin", "picklist", "Origin", 255, choices=("ServiceNow", "Web")),
+    FieldSchema("ServiceNow_Number__c", "string", "ServiceNow Number", 40),
+    FieldSchema("ServiceNow_Sys_Id__c", "string", "ServiceNow Sys Id", 32, unique=True, external_id=True),
     FieldSchema("ContactId", "reference", "Contact ID", 18, reference_to=("Contact",)),
 )  # fmt: skip
 
