@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from html import unescape
 from typing import Any
 
@@ -38,8 +39,12 @@ def cell(value: Any) -> str:
 
 def spoken(value: Any) -> Any:
     """What a column says, without its looks: a moment in UTC instead of "3 min ago"."""
-    if not isinstance(value, SafeString):
-        return value
+    return _said(value) if isinstance(value, SafeString) else value
+
+
+@lru_cache(maxsize=2_000)
+def _said(value: str) -> str:
+    """Remembered, because flows, states and causes come again and again down a list of thousands."""
     said = _ORNAMENT.sub("", _TIME.sub(r"\1", value))
     return " ".join(unescape(strip_tags(_BLOCK.sub(r" <\1", said))).split())
 
