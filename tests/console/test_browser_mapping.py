@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from sync.core.records import FieldSchema
-from sync.models import CachedSchema, Flow
+from sync.models import Flow
 from tests.console.browsing import in_browser
 from tests.console.test_fields import read
 
 pytestmark = in_browser
 
 
-def complete(flow: Flow) -> None:
-    """What the flow maps besides, or it could not be published."""
-    key = FieldSchema(
-        "ServiceNow_Sys_Id__c", "string", "ServiceNow Sys Id", 80, unique=True, external_id=True
-    )
-    others = {
-        "incident": [FieldSchema("number", "string", "Number", 40), FieldSchema("description", "string", "Description", 4_000)],
-        "Case": [
-            key, FieldSchema("ServiceNow_Number__c", "string", "ServiceNow Number", 40),
-            FieldSchema("Description", "textarea", "Description", 32_000), FieldSchema("Origin", "picklist", "Case Origin"),
-        ],
-    }  # fmt: skip
-    for name, fields in others.items():
-        kept = CachedSchema.objects.get(name=name)
-        kept.fields = {**{field.name: asdict(field) for field in fields}, **kept.fields}
-        kept.save()
-
-
 def test_a_field_is_found_mapped_looked_at_published_and_rolled_back(open_page, console, complaints):
     from playwright.sync_api import expect
 
     read(console)
-    complete(console)
     page = open_page()
     page.goto(f"/admin/sync/flow/{console.pk}/change/")
     page.get_by_role("link", name="Add fields").click()
