@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -74,7 +74,7 @@ class LintedRowInline(FieldRowInline):
     """The mapping with what the linter says of each row."""
 
     formset = LintedRowFormSet
-    fields = (*FieldRowInline.fields, "checked")  # type: ignore[assignment]
+    fields: ClassVar[Any] = (*FieldRowInline.fields, "checked")
     readonly_fields = ("checked",)
     linted: linting.Linted | None = None
 
