@@ -302,7 +302,8 @@ def _platforms(run: Run, log: CallLog) -> Iterator[tuple[Context, Mapping[Side, 
 
 
 def _succeed(run: Run) -> None:
-    troubled = run.failed or run.conflicts or run.in_doubt or run.waiting or run.deferred or run.error_code
+    stale = run.kind == RunKind.APPLY and run.error_code  # what it left of its plan, and why
+    troubled = run.failed or run.conflicts or run.in_doubt or run.waiting or run.deferred or stale
     _end(run, RunStatus.PARTIAL if troubled else RunStatus.SUCCEEDED, None)
     Flow.objects.filter(pk=run.flow_id, paused_reason="").exclude(health=FlowHealth.HEALTHY).update(
         health=FlowHealth.HEALTHY, health_message=""

@@ -21,6 +21,7 @@ from sync.sandbox.pair import Pair
 from sync.sandbox.salesforce.dialect import ValidationRule
 from tests.engine.both import make_both
 from tests.engine.conftest import run_now
+from tests.engine.killing import let_time_pass
 from tests.engine.test_secrecy import stored
 
 CLOSE = {"salesforce": {"Status": "Closed"}}
@@ -141,6 +142,7 @@ def test_an_edit_of_the_record_that_is_left_goes_on_record_before_the_policy_act
     flow = both(options={"deletions": {"servicenow": policy, "close": CLOSE}})
     one = incident(pair)
     run_now(flow)
+    let_time_pass()  # what was made a moment ago is not deleted yet
     pair.salesforce.edit("Case", case_of(pair, one)["Id"], by="abel.tuter", Status="On Hold")
     pair.servicenow.delete("incident", one)
 
