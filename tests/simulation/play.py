@@ -119,6 +119,9 @@ class Play:
         self.acts = schedule.flow in ACTING
         self.deleted: dict[Side, list[str]] = {side: [] for side in Side}  # by people, and not restored
         self.named: set[str] = set()  # Cases that people made for an incident
+        self.late: set[str] = (
+            set()
+        )  # of the deleted, those that an earlier request of ours may make once more
         self.unmet = dict.fromkeys(Side, 0)  # of the deleted, those for which another one may stand later
         self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
         if self.deletes:
@@ -243,7 +246,9 @@ class Play:
         id = ids[index % len(ids)]
         self._as_person(side, lambda by: (self.bench.platforms.sides[side].delete(NAMES[side], id), id)[1])
         self.deleted[side].append(id)
-        self.unmet[side] += self._is_unmet(id) or self._may_come_late(side, id)
+        if self._may_come_late(side, id):
+            self.late.add(id)
+        self.unmet[side] += self._is_unmet(id) or id in self.late
         self.moved[id] = max(self.moved.values(), default=0) + 1
 
     def _is_unmet(self, case: str) -> bool:

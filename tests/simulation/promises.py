@@ -63,7 +63,8 @@ def _letters(play: Play) -> Iterator[str]:
         of_deleted = letter.code == "NAMED_RECORD_NOT_VISIBLE" and any(
             id in str(letter.content) for id in _deleted(play)
         )
-        if letter.code in NEVER and not of_deleted:
+        made_once_more = letter.code == "TWIN" and play.late
+        if letter.code in NEVER and not of_deleted and not made_once_more:
             yield f"dead letter {letter.code} for {letter.record_id}: {letter.content.get('message')}"
 
 
@@ -116,7 +117,9 @@ def _stay_deleted(play: Play) -> Iterator[str]:
     policy = play.settings["options"]["deletions"]["servicenow"]
     for side in Side:
         yield from (
-            f"{id} of {side} was deleted, and is back" for id in play.deleted[side] if id in rows[side]
+            f"{id} of {side} was deleted, and is back"
+            for id in play.deleted[side]
+            if id in rows[side] and id not in play.late
         )
     for link in RecordLink.objects.filter(flow=context.flow):
         ends = {side: link.end(side) in rows[side] for side in Side}
