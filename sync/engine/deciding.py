@@ -192,8 +192,8 @@ class Deciding(Meeting, Settling):
     def _tell_birth(item: Item) -> None:
         """A worker died between making the pair a link and telling that it was created: it is told now."""
         born = any(intent.operation == Operation.CREATE for intent in item.found)
-        if born and item.outcome in (Outcome.UNCHANGED, Outcome.ADOPTED):
-            item.operation = Operation.CREATE
+        if born and item.link is not None and item.outcome in (Outcome.UNCHANGED, Outcome.ADOPTED):
+            item.operation, item.to = Operation.CREATE, Side(item.link.born_in).other
             item.rest(Outcome.CREATED)
 
     def _read_again(self, items: Sequence[Item], doubts: Mapping[Side, Histories]) -> None:

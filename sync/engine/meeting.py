@@ -227,7 +227,7 @@ class Meeting(Planning):
         created = item.base_moved
         self._merge(item, looks)
         if created and item.outcome is Outcome.ADOPTED:
-            item.operation = Operation.CREATE
+            item.operation, item.to = Operation.CREATE, born_in.other
             item.rest(Outcome.CREATED)
 
     def _born_by(self, intent: Intent, record: Record, side: Side) -> bool:

@@ -19,6 +19,7 @@ from sync.engine import bulk
 from sync.engine.agenda import tally, tell_intended
 from sync.engine.bulk import chunks
 from sync.engine.context import Context
+from sync.engine.history import record_on
 from sync.engine.items import Batch, Item
 from sync.engine.store import Store
 from sync.models import ActionRun, Checkpoint, RecordLink, Watch
@@ -49,28 +50,29 @@ def plan(store: Store, batch: Batch) -> None:
 
 
 def _by_writes(context: Context, item: Item) -> list[Planned]:
-    record = item.source
-    if record is None:
-        return []
     return [
         Planned(
             Triggered(action, "created" if on is On.CREATED else f"updated {stamp(record)}"),
             record,
             item.link,
         )
-        for on in _written(item)
+        for on, to in _written(item)
+        if (record := record_on(item, to.other)) is not None
         for action in context.actions.actions
-        if action.trigger.on is on
-        and action.trigger.side is item.to
-        and meets(context, item.to.other, record)(action)
+        if action.trigger.on is on and action.trigger.side is to and meets(context, to.other, record)(action)
     ]
 
 
-def _written(item: Item) -> list[On]:
-    """What we have done to the counterpart. A birth may be found out later than it was, with a write that follows it."""
+def _written(item: Item) -> list[tuple[On, Side]]:
+    """What we have done, and on which side. A birth may be found out later than it was, from either record and with a write
+    that follows it: where the pair was born tells which of the two we made."""
+    found = []
     born = any(intent.operation == Operation.CREATE for intent in item.found) and item.link is not None
-    found = [On.CREATED] if item.outcome is Outcome.CREATED or (born and item.written) else []
-    return [*found, *([On.UPDATED] if item.outcome is Outcome.UPDATED else [])]
+    if item.outcome is Outcome.CREATED or (born and item.written):
+        found.append((On.CREATED, Side(item.link.born_in).other if item.link is not None else item.to))
+    if item.outcome is Outcome.UPDATED:
+        found.append((On.UPDATED, item.to))
+    return found
 
 
 # What was seen
