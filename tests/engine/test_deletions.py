@@ -120,8 +120,9 @@ def test_what_only_the_record_that_is_left_ever_held_is_on_record_before_it_is_d
 ) -> None:
     rows = (SUBJECT, {"servicenow": "description", "salesforce": "Description", "direction": "to_salesforce"})
     flow = both(
-        {"servicenow": "delete"}, rows=rows, create_in_servicenow=True, salesforce_enter="Subject != null"
-    )
+        {"servicenow": "delete"}, rows=rows, create_in_servicenow=True, salesforce_enter="Subject != null",
+        servicenow_enter="short_descriptionISNOTEMPTY",
+    )  # fmt: skip
     pair.salesforce.add("Case", Subject="Printer on fire", Description="Only in the Case", Status="New")
     run_now(flow)
     (incident,) = pair.servicenow.rows("incident")
