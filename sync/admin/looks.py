@@ -60,7 +60,7 @@ class LooksShown:
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What becomes of single records, field by field."""
         flow = self.visible(request, object_id)  # type: ignore[attr-defined]
-        names = list(filter(None, re.split(r"[\s,;]+", request.POST.get("names", ""))))
+        names = list(filter(None, re.split(r"[\s,;\x00]+", request.POST.get("names", ""))))
         of = looks.PUBLISHED if request.POST.get("of") == looks.PUBLISHED else looks.DRAFT
         return _fragment(
             request, flow, QuestionKind.PREVIEW, PREVIEW,

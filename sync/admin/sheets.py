@@ -138,15 +138,23 @@ def _sent(found: Preview) -> str:
     return json.dumps([[step.line, dict(step.after or {})] for step in found.plan.steps if step.line])
 
 
+def _storable(text: str) -> str:
+    """Raises ValueError for what no database takes, and no file was read with: zero bytes and halves of characters."""
+    if "\x00" in text:
+        raise ValueError("a zero byte")
+    text.encode()
+    return text
+
+
 def _take_over(request: HttpRequest, kind: Kind, owner: Any) -> HttpResponse:
     back = HttpResponseRedirect(sheet_url(kind.name, owner))
     try:
         sent = json.loads(request.POST["rows"])
         lines = [
-            Line(int(number), {name: str(cells[name]) for name in kind.sheet.columns})
+            Line(int(number), {name: _storable(str(cells[name])) for name in kind.sheet.columns})
             for number, cells in sent
         ]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         messages.error(request, "The preview did not arrive whole. Choose the file again.")
         return back
     try:

@@ -153,3 +153,10 @@ def test_the_impact_of_a_draft_is_counted_by_field_with_examples_and_goes_stale_
     row.value = "Question"
     row.save()
     assert "measure it again" in page_of(operator, both)
+
+
+def test_names_with_zero_bytes_are_asked_for_without_them(as_role, both):
+    """PostgreSQL keeps no zero byte, neither in a text nor in JSON."""
+    as_role("editor").post(reverse("admin:sync_flow_preview", args=[both.pk]), {"names": "INC1\x00INC2"})
+
+    assert Question.objects.get(kind="preview").params["names"] == ["INC1", "INC2"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -186,3 +188,17 @@ def test_a_long_table_is_edited_page_by_page_and_no_other_page_is_touched(as_rol
     assert states.entries.count() == 203
     assert [row.servicenow for row in states.entries.filter(salesforce="Elsewhere")] == ["v195"]
     assert [row.servicenow for row in states.entries.all()[:2]] == ["1", "2"]
+
+
+@pytest.mark.parametrize("text", ["New\x00", "New\ud83d"])
+def test_rows_with_what_no_database_takes_are_refused_however_they_arrive(as_role, states, text):
+    editor, address = as_role("mapping editor"), url("value-map", states)
+    seen = chosen(editor, address, "servicenow,salesforce\n9,New\n").context["seen"]
+    row = {"servicenow": "9", "salesforce": text, "direction": "to_salesforce", "along": ""}
+
+    reply = editor.post(
+        address, {"rows": json.dumps([[2, row]]), "seen": seen, "source": "t.csv"}, follow=True
+    )
+
+    assert "did not arrive whole" in text_of(reply)
+    assert not states.entries.filter(servicenow="9").exists()
