@@ -93,7 +93,7 @@ def test_what_a_write_would_refuse_is_refused_with_advice(
             salesforce="Nowhere"
         )
     if code == "STRING_TOO_LONG":
-        FieldRow.objects.filter(salesforce=field).update(servicenow="", transform="constant", value="x" * 300)
+        FieldRow.objects.filter(salesforce=field).update(servicenow="", transform="constant", value="x" * 250)
 
     question = previewed(flow, incident["number"])
 
@@ -234,7 +234,7 @@ def test_what_a_new_row_would_be_refused_is_counted_apart(flow: Flow, pair: Pair
     printer(pair)
     run_now(flow)
     FieldRow.objects.filter(salesforce="ServiceNow_Number__c").update(
-        servicenow="", transform="constant", value="x" * 300
+        servicenow="", transform="constant", value="x" * 250
     )
 
     [line] = measured(flow).answer["fields"]
