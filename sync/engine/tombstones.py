@@ -50,8 +50,10 @@ def may_be_back(store: Store, side: Side) -> Sequence[RecordLink] | None:
 def looked_for(store: Store, side: Side, links: Sequence[RecordLink]) -> None:
     """Whoever of these is back has been read. The next look goes on behind them, or begins anew."""
     last = links[-1].pk.hex if len(links) == MOST_LOOKED_AT else ""
-    kept = store.checkpoint(side, RETURNS)
-    Checkpoint.objects.filter(pk=kept.pk).update(poll_id=last, completed_at=store.now())
+    with transaction.atomic():
+        leases.renew(store.lease, store.now())
+        kept = store.checkpoint(side, RETURNS)
+        Checkpoint.objects.filter(pk=kept.pk).update(poll_id=last, completed_at=store.now())
 
 
 def pause(store: Store, side: Side, count: int, limit: int) -> None:
