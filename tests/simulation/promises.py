@@ -134,13 +134,18 @@ def _stay_deleted(play: Play) -> Iterator[str]:
                 yield f"{link.end(side)} of {side} was deleted, and its pair is said to live"
             # Of two that never met nobody knows what they had to do with each other.
             met = bool(link.base)
-            if survived and policy == "delete" and met and not _restored_since(play, link, side):
+            if survived and policy == "delete" and met and not _is_theirs_to_keep(play, link, side):
                 yield f"{link.end(side)} of {side} was deleted, and its counterpart was not"
 
 
-def _restored_since(play: Play, link: RecordLink, side: Side) -> bool:
-    """Whether people restored the other record after that of `side` was gone: then it is theirs to keep."""
-    return play.moved.get(link.end(side.other), 0) > play.moved[link.end(side)]
+def _is_theirs_to_keep(play: Play, link: RecordLink, side: Side) -> bool:
+    """Whether people restored the other record after that of `side` was gone.
+
+    So it is where the pair ended with the other one's deletion: both were gone when somebody looked, and whether the
+    restoration came before or after the deletion here no platform tells.
+    """
+    both_gone = link.state == TOMBSTONES[side.other]
+    return both_gone or play.moved.get(link.end(side.other), 0) > play.moved[link.end(side)]
 
 
 def _agree(play: Play) -> Iterator[str]:

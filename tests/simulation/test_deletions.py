@@ -23,7 +23,7 @@ def test_every_promise_holds_although_records_are_deleted_and_restored(bench: Be
 @pytest.mark.parametrize(
     ("flow", "seed"),
     [
-        *(("deletes", seed) for seed in (6, 21, 49, 77, 214)),
+        *(("deletes", seed) for seed in (6, 21, 49, 77, 214, 588)),
         *(("closes", seed) for seed in (21, 157, 193, 228)),
         ("unlinks", 158),
         ("talks-and-closes", 309),
