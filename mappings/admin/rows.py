@@ -18,17 +18,23 @@ from mappings.spec import Direction, Environment, MappingSpec
 
 
 class FieldRowFormSet(RevivingFormSet):
-    """Refuses rows that do not compile together, and a flow without any, before anything is saved."""
+    """Refuses rows that do not compile together, and a flow that does nothing without any, before anything is saved."""
 
     spec: MappingSpec | None = None  # of the rows as they would be saved, once they compile
+
+    def does_more(self) -> bool:
+        """Whether what the rows belong to does something beside carrying fields over."""
+        return False
 
     def clean(self) -> None:
         super().clean()
         rows = [form.instance for form in self._kept()]
         if any(self.errors) or not all(row.salesforce for row in rows):
             return  # the rows' own messages come first
-        if not rows:
-            raise ValidationError("A flow needs at least one field: add a row that carries one over.")
+        if not rows and not self.does_more():
+            raise ValidationError(
+                "A flow needs at least one field, or actions: add a row that carries one over."
+            )
         named = {name for row in rows for name in maps_of(row.spec())}
         maps = {
             each.name: each for each in ValueMap.objects.filter(name__in=named).prefetch_related("entries")

@@ -32,6 +32,10 @@ class LintedRowFormSet(FieldRowFormSet):
 
     publishes = True  # whether this person may
 
+    def does_more(self) -> bool:
+        """Of the actions that are sent with the rows: the flow's own form has been read before."""
+        return bool(self.instance.options.get("actions"))
+
     def clean(self) -> None:
         super().clean()
         flow = self.instance

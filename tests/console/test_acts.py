@@ -6,6 +6,9 @@ import pytest
 from django.urls import reverse
 
 from sync.models import ActionRun, AuditEntry, Flow
+from sync.recipes import shipped
+from sync.recipes.use import use_recipe
+from tests.console import seed
 from tests.console.test_configuration import change_url, form_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
@@ -58,3 +61,22 @@ def test_actions_are_edited_as_text_and_published_with_the_flow(as_role, busy) -
     flow.refresh_from_db()
     assert flow.revision.snapshot["options"]["actions"][0]["steps"][0]["to"] == "case_comment"
     assert "Seen as {servicenow.number}" in form_of(editor, change_url(flow))["acts"]
+
+
+def test_a_flow_that_does_nothing_but_act_is_published_from_its_page_and_not_without_its_actions(
+    as_role,
+) -> None:
+    servicenow, salesforce = seed.connections()
+    (flow,) = use_recipe(
+        recipe=shipped()["progress-notices"], name="notices", servicenow=servicenow, salesforce=salesforce, by=None
+    )  # fmt: skip
+    editor, url = as_role("mapping editor"), change_url(flow)
+    form = {**form_of(editor, url), "enabled": "on"}
+
+    refused = editor.post(url, {**form, "acts": ""}).content.decode()
+    assert "A flow needs at least one field, or actions" in refused
+    editor.post(url, form)
+
+    flow.refresh_from_db()
+    assert flow.enabled
+    assert flow.revision.snapshot["options"]["actions"]
