@@ -67,7 +67,9 @@ def configure(platforms: Platforms, size: int) -> None:
     parsed = parse(CONFIGURATION.read_text(), file=CONFIGURATION.name, known=known_names(), environ=environ)
     (flow,) = parsed.document.flows
     flow = replace(flow, comments=Comments(), attachments=Attachments(max_size=size))
-    apply(replace(parsed, document=replace(parsed.document, flows=(flow,))), environ=environ)
+    apply(
+        replace(parsed, document=replace(parsed.document, flows=(flow,))), environ=environ, reason="Measured"
+    )
 
 
 def put(flow: Flow, links: list[RecordLink], count: int, size: int) -> None:

@@ -50,7 +50,9 @@ def configure(platforms: Platforms, *, one_way: bool) -> None:
     if one_way:
         everything = replace(flow.servicenow, enter="")
         flow = replace(flow, direction="to_salesforce", create=Create(), servicenow=everything)
-    apply(replace(parsed, document=replace(parsed.document, flows=(flow,))), environ=environ)
+    apply(
+        replace(parsed, document=replace(parsed.document, flows=(flow,))), environ=environ, reason="Measured"
+    )
 
 
 def main() -> int:

@@ -43,7 +43,7 @@ def configured(pair: Pair) -> Flow:
     }  # fmt: skip
     parsed = parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=environ)
     assert check_live(parsed, environ) == []
-    assert apply(parsed, environ=environ).notices == []
+    assert apply(parsed, environ=environ, reason="A test wants it").notices == []
     return Flow.objects.get(name=FLOW)
 
 
@@ -152,7 +152,7 @@ def test_the_demos_file_comes_out_of_an_export_as_it_went_in(flow: Flow, pair: P
 
     parsed = parse(text, file="export.yaml", known=known_names(), environ={})
 
-    assert [str(change) for change in apply(parsed, environ={}).changes] == []
+    assert [str(change) for change in apply(parsed, environ={}, reason="A test wants it").changes] == []
     assert export() == text
 
 

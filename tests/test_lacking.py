@@ -33,7 +33,11 @@ def nothing_hidden(pair):
 @pytest.fixture
 def flow(db, pair) -> Flow:
     given = variables(describe(pair))
-    apply(parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=given), environ=given)
+    apply(
+        parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=given),
+        environ=given,
+        reason="A test wants it",
+    )
     return Flow.objects.get(name=FLOW)
 
 

@@ -11,13 +11,15 @@ from django.db import transaction
 
 from mappings.models import RoutingTable, UserTable, ValueMap
 from sync.configuration.documents import Known, MadeFlow
-from sync.configuration.flows import apply_flow, publish_changed
+from sync.configuration.flows import apply_flow, changed, lint_changed, publish
 from sync.configuration.parse import Parsed
 from sync.configuration.parts import apply_connection, apply_user_table, apply_value_map
 from sync.configuration.plan import Plan
+from sync.configuration.problems import InvalidConfiguration
 from sync.configuration.prune import prune
 from sync.configuration.routes import apply_routing_table
 from sync.models import Connection, Flow
+from sync.services import Refused
 
 
 def known_names() -> Known:
@@ -35,9 +37,18 @@ _MADE = ("name", "recipe", "servicenow_connection__name", "salesforce_connection
 
 
 def apply(
-    parsed: Parsed, *, environ: Mapping[str, str], dry_run: bool = False, pruning: bool = False
+    parsed: Parsed,
+    *,
+    environ: Mapping[str, str],
+    dry_run: bool = False,
+    pruning: bool = False,
+    reason: str = "",
 ) -> Plan:
-    """Apply the document, or with `dry_run` find out what would change. A changed flow publishes one revision."""
+    """Apply the document, or with `dry_run` find out what would change. A changed flow publishes one revision.
+
+    Raises InvalidConfiguration where the linter finds an error in such a flow, and Refused where it warns of what no revision was
+    given a reason for and `reason` gives none; then nothing was applied.
+    """
     plan = Plan(notices=[notice.at(parsed.file) for notice in parsed.notices])
     document = parsed.document
     with transaction.atomic():
@@ -51,7 +62,15 @@ def apply(
             apply_routing_table(routing, plan)
         for flow in document.flows:
             apply_flow(flow, plan)
-        publish_changed(document.flows, plan)
+        flows = changed(document.flows)
+        if problems := lint_changed(document.flows, flows, plan):
+            raise InvalidConfiguration(parsed.file, problems)
+        if plan.unargued and not (reason.strip() or dry_run):
+            raise Refused(
+                "\n".join(["Nothing was applied: there are warnings, so say with --reason why it is published all the same.",
+                           *plan.unargued])
+            )  # fmt: skip
+        publish(flows, plan, reason=reason)
         if pruning:
             prune(document, plan)
         # A dry run is the run itself, taken back: it cannot promise what applying would not do.

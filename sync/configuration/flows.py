@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mappings.linting import Finding
 from mappings.models import FieldRow, RoutingTable, UserTable, ValueMap
-from sync import revisions, services
+from sync import linting, revisions, services
 from sync.configuration import columns
 from sync.configuration.documents import FieldDoc, FlowDoc
 from sync.configuration.plan import Change, Plan, bring
+from sync.configuration.problems import Remark
 from sync.models import Connection, Flow, Schedule
 
 
@@ -19,12 +21,31 @@ def apply_flow(doc: FlowDoc, plan: Plan) -> None:
     brought.noted(plan, details)
 
 
-def publish_changed(flows: Iterable[FlowDoc], plan: Plan) -> None:
-    """Publish each of the file's flows whose revision would differ, be it through a value map alone."""
-    for flow in Flow.objects.filter(name__in=[doc.name for doc in flows]).order_by("name"):
-        if revisions.differs(flow):
-            revision = services.publish_flow(flow=flow, by=None, reason="Configuration file applied")
-            plan.changes.append(Change("publish", "flow", flow.name, (str(revision),)))
+def changed(flows: Iterable[FlowDoc]) -> list[Flow]:
+    """Those of the file's flows whose revision would differ, be it through a value map alone."""
+    held = revisions.with_drafts(Flow.objects.filter(name__in=[doc.name for doc in flows]).order_by("name"))
+    return [flow for flow in held if revisions.differs(flow)]
+
+
+def lint_changed(docs: Iterable[FlowDoc], flows: Iterable[Flow], plan: Plan) -> list[Remark]:
+    """What keeps these flows from being published; what the linter only warns of is noted in the plan."""
+    lines, problems = {doc.name: doc.line for doc in docs}, []
+    for flow in flows:
+        found = linting.lint_flow(flow)
+        problems += [Remark(lines[flow.name], f"flows[{flow.name}]", _said(each)) for each in found.errors]
+        plan.warnings += [f"{flow.name}: {_said(each)}" for each in found.warnings]
+        plan.unargued += [f"{flow.name}: {_said(each)}" for each in linting.unargued(found, flow.revision)]
+    return problems
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.text} {finding.advice}".strip()
+
+
+def publish(flows: Iterable[Flow], plan: Plan, *, reason: str) -> None:
+    for flow in flows:
+        revision = services.publish_flow(flow=flow, by=None, reason=reason or "Configuration file applied")
+        plan.changes.append(Change("publish", "flow", flow.name, (str(revision),)))
 
 
 def _wanted(doc: FlowDoc) -> columns.Columns:

@@ -38,8 +38,12 @@ class Change:
 
 @dataclass(slots=True)
 class Plan:
+    """`warnings`: of the linter about the flows that are published; `unargued`: those that no revision has a reason for yet."""
+
     changes: list[Change] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    unargued: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ def demo_file(tmp_path, pair) -> Path:
 
 
 def test_a_file_is_applied_and_exported_again(command, demo_file):
-    assert command("config", "apply", str(demo_file), "--offline").status == 0
+    assert command("config", "apply", str(demo_file), "--offline", "--reason", "It begins").status == 0
     exported = command("config", "export").data["configuration"]
     demo_file.write_text(exported)
 
@@ -55,8 +55,25 @@ def test_a_dry_run_lists_the_changes_and_makes_none(command, demo_file):
     assert not Flow.objects.exists()
 
 
+def test_what_the_linter_warns_of_is_listed_and_applied_with_a_reason_alone(command, demo_file):
+    shown = command("config", "diff", str(demo_file), "--offline")
+    assert (shown.status, shown.data["needs_reason"]) == (0, True)
+    assert f"Warning: {shown.data['warnings'][0]}" in shown.told
+
+    ended = command("config", "apply", str(demo_file), "--offline")
+    assert (ended.status, ended.data["code"]) == (2, "refused")
+    assert shown.data["warnings"][0] in ended.told
+    assert not Flow.objects.exists()
+
+    long = command("config", "apply", str(demo_file), "--offline", "--reason", "because " * 40)
+    assert (long.status, long.data["code"]) == (2, "usage")
+    assert command("config", "apply", str(demo_file), "--offline", "--reason", "It begins").status == 0
+    flow = Flow.objects.get(name="incidents-to-cases")
+    assert (flow.revision.author_name.endswith("(command line)"), flow.revision.reason) == (True, "It begins")
+
+
 def test_a_diff_shows_what_differs(command, demo_file):
-    command("config", "apply", str(demo_file), "--offline")
+    command("config", "apply", str(demo_file), "--offline", "--reason", "It begins")
     demo_file.write_text(demo_file.read_text().replace("table: incident,", "table: problem,"))
 
     ended = command("config", "diff", str(demo_file), "--offline")

@@ -33,9 +33,14 @@ def bring_in(db) -> Callable[..., Plan]:
     """Parse and apply a text."""
 
     def bring_in(
-        text: str, *, environ: dict[str, str] = ENVIRON, dry_run: bool = False, pruning: bool = False
+        text: str,
+        *,
+        environ: dict[str, str] = ENVIRON,
+        dry_run: bool = False,
+        pruning: bool = False,
+        reason: str = "A test wants it",
     ) -> Plan:
         parsed = parse(text, file="acme.yaml", known=known_names(), environ=environ)
-        return apply(parsed, environ=environ, dry_run=dry_run, pruning=pruning)
+        return apply(parsed, environ=environ, dry_run=dry_run, pruning=pruning, reason=reason)
 
     return bring_in

@@ -8,7 +8,10 @@ from django.utils import timezone
 from mappings.models import FieldRow, UserTable, ValueMap
 from sync.configuration.export import export
 from sync.configuration.problems import InvalidConfiguration
+from sync.core.records import FieldSchema, Schema
+from sync.engine.schemas import remember_schema
 from sync.models import AuditEntry, Connection, Flow, Revision, Run, Schedule
+from sync.services import Refused
 
 pytestmark = pytest.mark.django_db
 
@@ -276,3 +279,59 @@ def test_bulk_is_a_setting_of_the_revision_and_is_exported_as_it_was_said(bring_
     assert Flow.objects.get().revision.snapshot["options"].get("bulk") == kept
     assert (f"bulk: {said}" in export()) == (kept is not None)
     assert bring_in(export()).changes == []
+
+
+# What the linter says of a flow that is published
+
+
+def offers(*states: str) -> None:
+    """Both sides as they were read, where ServiceNow's state holds these values."""
+    fields = {
+        "acme-servicenow": ("incident", [
+            FieldSchema("short_description", "string", length=160), FieldSchema("sys_id", "string", length=32),
+            FieldSchema("state", "integer", length=40, restricted=True, choices=states),
+            FieldSchema("assigned_to", "reference", length=32), FieldSchema("assignment_group", "reference", length=32),
+        ]),
+        "acme-salesforce": ("Case", [
+            FieldSchema("Subject", "string", length=255), FieldSchema("Status", "picklist", length=40, choices=("New", "No")),
+            FieldSchema("OwnerId", "reference", length=18), FieldSchema("Origin", "picklist", length=40, choices=("ServiceNow",)),
+            FieldSchema("ServiceNow_Sys_Id__c", "string", length=80, unique=True, external_id=True),
+        ]),
+    }  # fmt: skip
+    for name, (table, described) in fields.items():
+        schema = Schema(table, {each.name: each for each in described})
+        remember_schema(Connection.objects.get(name=name), schema)
+
+
+def test_a_warning_is_listed_beforehand_takes_a_reason_once_and_is_kept_with_it(bring_in, acme):
+    bring_in(acme)
+    offers("1", "3", "9")
+    edited = acme.replace("bulk: 5000", "bulk: 6000")
+
+    shown = bring_in(edited, dry_run=True)
+    [parked] = [each for each in shown.warnings if "9" in each]
+    assert parked.startswith("incidents-to-cases: ")
+    assert shown.unargued == shown.warnings
+    with pytest.raises(Refused, match="say with --reason why"):
+        bring_in(edited, reason="")
+    assert Flow.objects.get().options == {"bulk": 5000}
+
+    assert bring_in(edited, reason="Nobody parks here").warnings == shown.warnings
+    revision = Flow.objects.get().revision
+    assert (revision.number, revision.reason) == (2, "Nobody parks here")
+    again = bring_in(acme, reason="")
+    assert (again.warnings, again.unargued) == (shown.warnings, [])
+    assert Flow.objects.get().revision.reason == "Configuration file applied"
+
+
+def test_an_error_stops_the_file_at_the_line_of_its_flow_whatever_the_reason(bring_in, acme):
+    bring_in(acme)
+    offers("1", "3")
+    edited = acme.replace("salesforce: Origin", "salesforce: Orign")
+
+    for dry_run in (True, False):
+        with pytest.raises(InvalidConfiguration, match="acme.yaml:23, .*Orign.*Origin"):
+            bring_in(edited, reason="Because", dry_run=dry_run)
+
+    assert Flow.objects.get().revision.number == 1
+    assert FieldRow.objects.filter(salesforce="Origin").exists()

@@ -170,7 +170,11 @@ def test_use_makes_every_part_disabled_and_bound_to_the_names_that_were_made(pai
     assert ValueMap.objects.get().name == "customers-types"
     text = export()
     again = parse(text, file="export.yaml", known=known_names(), environ={}, recipes=SHELF)
-    assert [str(change) for change in apply(again, environ={}).changes if change.action != "publish"] == []
+    assert [
+        str(change)
+        for change in apply(again, environ={}, reason="A test wants it").changes
+        if change.action != "publish"
+    ] == []
 
 
 def test_a_recipe_that_stands_on_another_ones_flows_says_so_until_they_are_there(pair):

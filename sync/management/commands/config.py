@@ -15,6 +15,7 @@ from sync.configuration.parse import Parsed, parse
 from sync.configuration.plan import Plan
 from sync.configuration.problems import InvalidConfiguration
 from sync.management.base import CannotRun, ConsoleCommand, Status
+from sync.models import Revision
 
 
 class Command(ConsoleCommand):
@@ -38,6 +39,10 @@ class Command(ConsoleCommand):
                 )
             if name == "apply":
                 deed.add_argument("--dry-run", action="store_true", help="the same as diff")
+                deed.add_argument(
+                    "--reason", default="", metavar="TEXT",
+                    help="why it is published, which the revisions keep; needed where the linter warns of something new",
+                )  # fmt: skip
             _accept_json(deed)
         deed = deeds.add_parser("export", help="print the configuration, without secrets")
         deed.add_argument(
@@ -57,7 +62,8 @@ class Command(ConsoleCommand):
                 plan = Plan(notices=[notice.at(parsed.file) for notice in parsed.notices])
             else:
                 dry = deed == "diff" or options["dry_run"]
-                plan = apply(parsed, environ=os.environ, dry_run=dry, pruning=options["prune"])
+                reason = _reason(options.get("reason", ""))
+                plan = apply(parsed, environ=os.environ, dry_run=dry, pruning=options["prune"], reason=reason)
         except InvalidConfiguration as invalid:
             return self._refuse(invalid if options["offline"] else _with_names_asked(invalid))
         plan.notices += notices
@@ -87,6 +93,10 @@ class Command(ConsoleCommand):
             self.say(f"Notice: {notice}")
         for change in plan.changes:
             self.say(f"{'would ' if dry else ''}{change}")
+        for warning in plan.warnings:
+            self.say(f"Warning: {warning}")
+        if dry and plan.unargued:
+            self.say("Applying it takes --reason, as there are warnings that nobody gave a reason for yet.")
         if deed == "validate":
             self.say("The file is valid.")
         elif not plan.changes:
@@ -106,6 +116,8 @@ class Command(ConsoleCommand):
                 "applied": deed == "apply" and not dry,
                 "changes": changes,
                 "notices": plan.notices,
+                "warnings": plan.warnings,
+                "needs_reason": bool(plan.unargued),
             }
         )
 
@@ -114,6 +126,14 @@ class Command(ConsoleCommand):
         self.stdout.write(text, ending="")
         self.result({"configuration": text})
         return Status.DONE
+
+
+def _reason(text: str) -> str:
+    """As a revision keeps it. Raises CannotRun."""
+    most = Revision._meta.get_field("reason").max_length or 0
+    if len(text) > most:
+        raise CannotRun(f"--reason is longer than {most} characters.", code="usage")
+    return text.encode(errors="replace").decode()  # bytes of the command line that are no text
 
 
 def _with_names_asked(invalid: InvalidConfiguration) -> InvalidConfiguration:

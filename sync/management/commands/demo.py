@@ -99,7 +99,7 @@ class Command(ConsoleCommand):
     def _configure(self, variables: Mapping[str, str]) -> None:
         parsed = parse(FILE.read_text(), file=FILE.name, known=known_names(), environ=variables)
         notices = check_live(parsed, variables)
-        plan = apply(parsed, environ=variables)
+        plan = apply(parsed, environ=variables, reason="The demo's own file")
         for notice in [*plan.notices, *notices]:
             self.say(f"Notice: {notice}")
         self.say(
