@@ -13,5 +13,7 @@ DEMONSTRATION = Tools(
     },
     people=PeopleSpec({"62826bf03710200044e0bfc8bcbe5df1": "005000000000001AAA"}),
     counterpart=lambda flow, to, id: _LINKED.get((flow, to, id), ""),
+    key_of="acme:{}".format,
+    sys_id_of=lambda key: key.removeprefix("acme:") if key.startswith("acme:") else "",
     record_url="https://acme.service-now.com/nav_to.do?uri=incident.do?sys_id={id}",
 )

@@ -126,7 +126,8 @@ class Environment:
 
     `lengths`: greatest number of characters of a target field, by Salesforce or ServiceNow field name; absent = no limit known.
     `servicenow_record_url`: format string with {id}. `counterpart`: (flow, to which side, id) -> the id on that side of
-    the record which the flow has linked, or "".
+    the record which the flow has linked, or "". `key_of`: sys_id -> the key by which Salesforce names that record;
+    `sys_id_of`: the way back, "" for what is no key of this instance.
     """
 
     people: PeopleSpec = field(default_factory=PeopleSpec)
@@ -135,3 +136,5 @@ class Environment:
     servicenow_record_url: str = "{id}"
     counterpart: Callable[[str, str, str], str] = no_counterpart
     picture: Callable[[str], str] = reference  # where Salesforce shows a picture of ServiceNow, by its sys_id
+    key_of: Callable[[str], str] = str
+    sys_id_of: Callable[[str], str] = str

@@ -15,6 +15,7 @@ class Tools:
 
     `counterpart`: (flow, to which side, id) -> the id on that side of the record which the flow has linked, or "".
     `record_url`: format string with {id}. `picture`: where Salesforce shows a picture of ServiceNow, by its sys_id.
+    `key_of`, `sys_id_of`: the key by which Salesforce names a record of ServiceNow, and the way back.
     `longest`: characters of the Salesforce field that the value goes to; 0 = no limit known.
     """
 
@@ -23,6 +24,8 @@ class Tools:
     counterpart: Callable[[str, str, str], str] = no_counterpart
     record_url: str = "{id}"
     picture: Callable[[str], str] = reference
+    key_of: Callable[[str], str] = str
+    sys_id_of: Callable[[str], str] = str
     time_zone: str = "UTC"
     longest: int = 0
     to: str = "salesforce"
@@ -35,6 +38,8 @@ class Tools:
             env.counterpart,
             env.servicenow_record_url,
             env.picture,
+            env.key_of,
+            env.sys_id_of,
             mapping.time_zone,
         )
 

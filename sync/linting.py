@@ -18,10 +18,10 @@ from mappings.linting import ERROR, End, Finding, Ground, Member, lint
 from mappings.models import UserTable
 from mappings.spec import Direction, MappingSpec
 from sync import people, revisions
-from sync.core.keys import INSTANCE, Keys
 from sync.core.records import Schema, Side
 from sync.core.schemas import ADDED, CHOICES, REMOVED
 from sync.engine.schemas import check_key, schema_of
+from sync.engine.sharing import known_keys
 from sync.errors import SchemaError
 from sync.models import CachedSchema, Flow, LintReport, Revision, SchemaChange
 
@@ -202,9 +202,7 @@ def _key(flow: Flow, settings: Mapping[str, Any], schema: Schema | None) -> Iter
     options = settings["options"] or {}
     if schema is None or (not settings["fields"] and options.get("actions")):
         return
-    prefixed = options.get("key_prefix") == INSTANCE
-    keys = Keys(flow.servicenow_connection.org_id if prefixed else "")
     try:
-        check_key(dict(settings), schema, keys)
+        check_key(dict(settings), schema, known_keys(flow, options))
     except SchemaError as error:
         yield Finding(error.code, ERROR, error.message, error.advice, side=Side.SALESFORCE)

@@ -5,9 +5,10 @@ What they look in is handed to them (`Tools`); where a value goes the other way 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from mappings.registry import Display, Value, function
+from mappings.registry import Display, Text, Value, function
 from mappings.spec import ValueMapSpec
 from mappings.text import shown
 from mappings.tools import Tools
@@ -141,6 +142,37 @@ def record_url(sys_id: Value, *, tools: Tools) -> Value:
     """
     id = as_text(sys_id)
     return tools.record_url.format(id=id) if id else None
+
+
+def _each(text: str, way: Callable[[str], str]) -> str:
+    """Each part of a list with commas between; what has nothing on the other side is left out."""
+    return ",".join(found for part in text.split(",") if (found := part.strip() and way(part.strip())))
+
+
+@function("key in Salesforce", fits=False)
+def key_of(sys_id: Text, *, tools: Tools) -> Text:
+    """The key by which Salesforce names a record of ServiceNow: its sys_id, or with `key_prefix: instance` the instance's id and the sys_id.
+
+    To be compared with a field that holds keys. Of a list with commas between, such as `steps.NAME.ids`, each; empty stays empty.
+
+    >>> key_of("57af7aec73d423002728660c4cf6a71c")
+    "acme:57af7aec73d423002728660c4cf6a71c"
+    >>> key_of("57af7aec73d423002728660c4cf6a71c,81fbfe03ac1d55eb286d832de58ae1fd")
+    "acme:57af7aec73d423002728660c4cf6a71c,acme:81fbfe03ac1d55eb286d832de58ae1fd"
+    """
+    return _each(sys_id, tools.key_of)
+
+
+@function("sys_id behind a key", fits=False)
+def sys_id_of(key: Text, *, tools: Tools) -> Value:
+    """The sys_id of the record of ServiceNow that a key in Salesforce names; empty where it names one of another instance.
+
+    >>> sys_id_of("acme:57af7aec73d423002728660c4cf6a71c")
+    "57af7aec73d423002728660c4cf6a71c"
+    >>> sys_id_of("clone:57af7aec73d423002728660c4cf6a71c")
+    ""
+    """
+    return _each(key, tools.sys_id_of)
 
 
 @function("display value")

@@ -17,9 +17,8 @@ from sync.admin.files import FilesForm
 from sync.configuration.columns import with_approval, with_bulk, with_guard, with_key_prefix
 from sync.configuration.documents import GUARD
 from sync.configuration.rules import BULK, BULK_PROBLEM, GUARDS, KEY_PREFIXES, bulk_of, flow_problems
-from sync.core.keys import INSTANCE
 from sync.cron import CronError, parse_cron
-from sync.engine.sharing import Claim, Clash, clashes, moved_keys
+from sync.engine.sharing import Claim, Clash, clashes, keyed_of, moved_keys
 from sync.models import Flow
 from sync.models.flow import Adopt, KeyStrategy
 
@@ -81,8 +80,8 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
         choices=list(KEY_PREFIXES.items()),
         required=False,
         widget=Select(),
-        help_text="Where several ServiceNow instances fill this field, all flows but the first say instance: a clone has the "
-        "sys_ids of its original. Once there are pairs it stays.",
+        help_text="Where several ServiceNow instances fill this field, all flows but those of the first say instance: a clone has "
+        "the sys_ids of its original. Flows whose actions look records up by key say it, too. Once there are pairs it stays.",
     )
     reason = forms.CharField(
         required=False, max_length=255, widget=TextInput(), help_text=f"Why you change it. {PUBLISHES}"
@@ -173,9 +172,9 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
         if "guard" not in data or servicenow is None or salesforce is None:
             return
         claim = Claim(
-            self.instance.pk, servicenow, salesforce, data.get("salesforce_object") or "", data.get("salesforce_key_field") or "",
-            data["options"].get("key_prefix") == INSTANCE, data.get("user_table"),
-            data.get("routing_table"),
+            self.instance.pk, servicenow, salesforce,
+            keyed_of(data.get("salesforce_object") or "", data.get("salesforce_key_field") or "", data["options"]),
+            data.get("user_table"), data.get("routing_table"),
         )  # fmt: skip
         published = self.instance.revision.snapshot if self.instance.revision else None
         if moved := moved_keys(claim, published):

@@ -15,6 +15,7 @@ from sync import people, revisions
 from sync.admin.mapped import Names
 from sync.admin.record_fields import WROTE
 from sync.engine.references import References
+from sync.engine.sharing import known_keys
 from sync.errors import ConfigurationError
 from sync.models import Event, Flow, RecordLink, Revision
 
@@ -99,10 +100,12 @@ class _Book:
     def of(cls, flow: Flow, raw: Iterable[_Raw]) -> _Book:
         """A fixed number of queries: the revisions, the people, the value maps."""
         wanted = {each.event.revision_id for each in raw if each.event.revision_id is not None}
-        references = References(flow)
+        references, keys = References(flow), known_keys(flow, flow.options)
         environment = Environment(
             people=people.people_spec(flow.user_table),
             counterpart=lambda *key: _counterpart(references, *key),
+            key_of=keys.of,
+            sys_id_of=keys.sys_id,
         )
         found = Revision.objects.filter(pk__in=wanted)
         compiled = {one.pk: made for one in found if (made := _compiled(one, environment)) is not None}

@@ -6,7 +6,9 @@ Where several instances feed one org, a clone's sys_ids are those of its origina
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SYS_ID = 32  # characters
 INSTANCE = "instance"  # the value of a flow's option `key_prefix`
@@ -49,3 +51,47 @@ class Keys:
 
 
 PLAIN = Keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """What a flow has to do with keys: `field` of `object` is what it fills ("": none); `asks`: objects by whose keys its actions
+    look, each with the text that names the field."""
+
+    object: str
+    field: str
+    prefixed: bool
+    asks: frozenset[tuple[str, str]] = frozenset()
+
+    def asks_for(self, other: Keyed) -> bool:
+        """Whether its actions look records up by the keys that another flow fills. In its own field its own form holds."""
+        if not other.field or (other.object, other.field) == (self.object, self.field):
+            return False
+        return any(object == other.object and other.field in text for object, text in self.asks)
+
+    def misses(self, other: Keyed, *, same_instance: bool) -> bool:
+        """Whether it asks for the keys that another flow fills, and would find none by them, or those of another instance."""
+        unlike = self.prefixed != other.prefixed if same_instance else not (self.prefixed or other.prefixed)
+        return unlike and self.asks_for(other)
+
+
+_ASKS = re.compile(r"\b(?:key_of|sys_id_of)\(")
+
+
+def asked_by_key(actions: Any, own: str) -> frozenset[tuple[str, str]]:
+    """(object, text) of each text of declared actions that deals with keys: of the object that a step is about, else of the flow's
+    own. A draft's declaration may be unsound: what is no action is passed over."""
+    steps = [
+        step
+        for action in (actions if isinstance(actions, Sequence) else ())
+        if isinstance(action, Mapping)
+        for step in (action.get("steps") or ())
+        if isinstance(step, Mapping)
+    ]
+    return frozenset(
+        (str(step.get("table")) if step.get("in") == "salesforce" and step.get("table") else own, text)
+        for step in steps
+        for value in step.values()
+        for text in (value.values() if isinstance(value, Mapping) else (value,))
+        if isinstance(text, str) and _ASKS.search(text)
+    )

@@ -254,6 +254,8 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
         salesforce_lengths=_lengths(schema),
         servicenow_lengths=_lengths(here) if here else {},
         servicenow_record_url=servicenow.record_url(data["servicenow_table"], "{id}"),
+        key_of=keys.of,
+        sys_id_of=keys.sys_id,
     )
     try:
         spec = mapping_spec(data)

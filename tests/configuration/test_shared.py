@@ -55,6 +55,30 @@ def test_a_second_instance_says_its_prefix(read):
     ))  # fmt: skip
 
 
+ASKS = (
+    "create: {salesforce: false}, start: now, actions: [{name: tell, on: {entered: servicenow}, steps: [{name: case, do: look_up, in: salesforce, table: Case, "
+    "query: \"Key__c = '{key_of(servicenow.sys_id)}'\"}]}], "
+)
+
+
+def asking(here: str, prefix: str = "") -> str:
+    """A flow that only acts, and looks Cases up by key."""
+    key = f"key_prefix: {prefix}" if prefix else 'scope: ""'
+    return flow("asks", here, "org", key=key, more=ASKS).replace(FIELDS, "fields: []")
+
+
+def test_who_looks_for_keys_asks_for_those_of_its_own_instance(read):
+    both = flow("one", "acme", "org"), flow("two", "clone", "org", key=PREFIXED)
+    for here, prefix in (("acme", ""), ("clone", "instance")):
+        read(TEXT + "".join(both) + asking(here, prefix))
+    for here, prefix, whose in (("acme", "instance", "one"), ("clone", "", "one")):
+        (text, *_) = told(read, *both, asking(here, prefix))
+        assert (
+            f"salesforce.key_prefix: {whose} fills Case.Key__c, and the actions of asks look for keys" in text
+        )
+    read(TEXT + "".join(both) + asking("clone").replace("Key__c", "Other__c"))
+
+
 def test_two_orgs_have_a_user_table_each(read):
     people = "user_table: people, "
     found = told(read, flow("one", "acme", "org", more=people), flow("two", "acme", "other-org", more=people))

@@ -14,8 +14,11 @@ from sync import services
 from sync.engine.context import derived_sys_id
 from sync.engine.execute import execute
 from sync.models import CachedSchema, Connection, Flow, Reconciliation
+from sync.recipes import shipped
+from sync.recipes.use import use_recipe
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.engine.conftest import connection, people, run_now, salesforce, servicenow
+from tests.engine.customers import change, user_of
 
 CLONE = "clone-of-acme"
 ROWS = (
@@ -242,3 +245,143 @@ def test_one_instance_feeds_two_orgs_with_people_of_their_own(transactional_db, 
     assert len(pair.servicenow.rows("incident")) == 3
     assert keys(pair) == keys(other)
     assert [reconciled(flow) for flow in (first, second)] == [(3, 3, 0, 0, 0, 0)] * 2
+
+
+# Recipes that look records up by key
+
+
+def used(recipe: str, here: Connection, there: Connection, *, prefixed: bool) -> Flow:
+    """As its user has it after Use: enabled, and begun."""
+    name = f"{recipe}-of-{here.name}"
+    (made,) = use_recipe(
+        recipe=shipped()[recipe], name=name, servicenow=here, salesforce=there, by=None, share=True
+    )
+    prefix = {"key_prefix": "instance"} if prefixed else {}
+    Flow.objects.filter(pk=made.pk).update(enabled=True, options={**made.options, **prefix})
+    services.publish_flow(flow=Flow.objects.get(pk=made.pk), by=None)
+    run_now(made)
+    return made
+
+
+@pytest.fixture
+def both(transactional_db, pair, other, clone):
+    """Make a recipe's flow for the original and one for its clone, whose keys are prefixed."""
+
+    def make_both(recipe: str) -> tuple[Flow, Flow]:
+        org = salesforce(pair)
+        return (
+            used(recipe, servicenow(pair), org, prefixed=False),
+            used(recipe, clone, org, prefixed=True),
+        )
+
+    return make_both
+
+
+SYS_ID = "0123456789abcdef" * 2
+
+
+def twins(pair: Pair, other: Pair, **fields: str) -> tuple[str, str]:
+    """An incident in the original and in its clone, of one sys_id; the Case of each, the original's first."""
+    subjects = "Printer on fire", "Only a drill"
+    for each, subject in zip((pair, other), subjects, strict=True):
+        each.servicenow.add("incident", short_description=subject, sys_id=SYS_ID, state="1", **fields)
+    first, second = (
+        pair.salesforce.add("Case", Subject=subject, ServiceNow_Sys_Id__c=key)["Id"]
+        for subject, key in zip(subjects, (SYS_ID, f"{CLONE}:{SYS_ID}"), strict=True)
+    )
+    return first, second
+
+
+def test_a_progress_notice_reaches_the_case_of_its_own_instance(pair, other, both):
+    first, second = twins(pair, other)
+    flows = both("progress-notices")
+
+    def told() -> tuple[int, int]:
+        for flow in (*flows, *flows):
+            assert run_now(flow).failed == 0
+        return tuple(len(pair.salesforce.rows("FeedItem", ParentId=case)) for case in (first, second))
+
+    def notes() -> tuple[int, int]:
+        rows = {"element_id": SYS_ID, "element": "work_notes"}
+        return tuple(len(each.servicenow.rows("sys_journal_field", **rows)) for each in (pair, other))
+
+    for state, posts in (("2", (0, 1)), ("3", (0, 2))):
+        other.servicenow.edit("incident", SYS_ID, by="fred.luddy", state=state)
+        assert told() == posts
+    pair.servicenow.edit("incident", SYS_ID, by="fred.luddy", state="2")
+    assert told() == (1, 2)
+    # And back: a Case that is escalated is noted on its own incident.
+    pair.salesforce.edit("Case", second, by="abel.tuter", IsEscalated=True)
+    assert (told(), notes()) == ((1, 2), (0, 1))
+    pair.salesforce.edit("Case", first, by="abel.tuter", IsEscalated=True)
+    assert (told(), notes()) == ((1, 2), (1, 1))
+
+
+def test_a_case_is_enriched_from_its_own_instance_and_with_that_ones_articles(pair, other, both):
+    texts = "Put the printer out", "What to do in a drill"
+    for each, text in zip((pair, other), texts, strict=True):
+        each.servicenow.add(
+            "kb_knowledge", short_description=text, text=f"<p>{text}: printer, fire, drill.</p>",
+            workflow_state="published", article_id=SYS_ID,
+        )  # fmt: skip
+    both("knowledge")
+    flows = both("enrichment")
+    (abel,) = pair.servicenow.rows("sys_user", user_name="abel.tuter")
+    first, second = twins(pair, other, description="Printer, fire, drill", caller_id=abel["sys_id"])
+
+    def enriched() -> list[tuple[str, list[str]]]:
+        for flow in (*flows, *flows):
+            assert run_now(flow).failed == 0
+        titles = {row["KnowledgeArticleId"]: row["Title"] for row in pair.salesforce.rows("Knowledge__kav")}
+        attached = {case: pair.salesforce.rows("CaseArticle", CaseId=case) for case in (first, second)}
+        return [
+            (pair.salesforce.rows("Case", Id=case)[0]["ServiceNow_Context__c"].split("\n")[1],
+             [titles[row["KnowledgeArticleId"]] for row in rows])
+            for case, rows in attached.items()
+        ]  # fmt: skip
+
+    assert enriched() == [("Configuration item: none", [title]) for title in texts]
+    item = other.servicenow.add("cmdb_ci", name="drill-gw-1")["sys_id"]
+    other.servicenow.edit("incident", SYS_ID, by="fred.luddy", cmdb_ci=item)
+    assert [item for item, _ in enriched()] == ["Configuration item: none", "Configuration item: drill-gw-1"]
+
+
+def test_a_change_is_told_to_the_customer_of_its_own_instance(pair, other, both):
+    owner = user_of(pair, "joe.employee")
+    accounts = {}
+    for each, name, key in ((pair, "Acme", SYS_ID), (other, "Acme Drill", f"{CLONE}:{SYS_ID}")):
+        each.servicenow.add("customer_account", by="admin", name=name, sys_id=SYS_ID)
+        made = pair.salesforce.add("Account", Name=name, ServiceNow_Sys_Id__c=key, OwnerId=owner)
+        accounts[made["Id"]] = name
+    member = {"UserId": user_of(pair, "beth.anglin"), "TeamMemberRole": "Account Manager"}
+    pair.salesforce.add("AccountTeamMember", AccountId=next(iter(accounts)), **member)
+    switches = [change(each, "Replace the core switch", company=SYS_ID) for each in (pair, other)]
+    flows = both("change-notifications")
+
+    def told() -> list[str]:
+        for flow in (*flows, *flows):
+            assert run_now(flow).failed == 0
+        return [accounts[row["WhatId"]] for row in pair.salesforce.rows("Task")]
+
+    # Of the clone's customer its owner is told, of the original's its team.
+    switches[1].approve()
+    assert told() == ["Acme Drill"]
+    switches[0].approve()
+    assert told() == ["Acme Drill", "Acme"]
+
+
+def test_a_flow_that_looks_for_keys_of_another_form_than_its_instance_writes_is_refused(
+    transactional_db, pair, clone
+):
+    make("first", servicenow(pair), salesforce(pair))
+    make("second", clone, salesforce(pair), **prefixed())
+
+    with pytest.raises(services.Refused, match="this flow's actions look for keys without prefix") as told:
+        used("progress-notices", clone, salesforce(pair), prefixed=False)
+    assert "Say key_prefix: instance in this flow, too." in str(told.value)
+    with pytest.raises(services.Refused, match="look for keys that begin with the instance's id"):
+        used("progress-notices", servicenow(pair), salesforce(pair), prefixed=True)
+    Flow.objects.filter(name__startswith="progress").delete()
+
+    used("progress-notices", clone, salesforce(pair), prefixed=True)
+    used("progress-notices", servicenow(pair), salesforce(pair), prefixed=False)
