@@ -11,7 +11,7 @@ from mappings.spec import FieldSpec
 from sync.connectors.base import Connector
 from sync.core.records import ChangeQuery, FieldSchema, Finding, Probe, Schema, Side
 from sync.engine.context import number_column
-from sync.engine.schemas import remember_schema
+from sync.engine.schemas import read_schema
 from sync.errors import SyncError
 from sync.models import Connection, Flow
 from sync.recipes.shelf import shipped
@@ -38,7 +38,7 @@ class _Asker:
     def schema(self, name: str) -> Schema | None:
         if name not in self.seen:
             try:
-                self.seen[name] = remember_schema(self.connection, self.connector.describe(name))
+                self.seen[name] = read_schema(self.connection, self.connector, name)
             except SyncError:
                 self.seen[name] = None
         return self.seen[name]

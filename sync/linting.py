@@ -14,12 +14,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mappings.cells import columns_of
-from mappings.linting import ERROR, End, Finding, Ground, Member, lint
-from mappings.models import UserTable
+from mappings.linting import ERROR, End, Finding, Ground, Member, Way, lint, written
+from mappings.models import FieldRow, UserTable
 from mappings.spec import Direction, MappingSpec
 from sync import people, revisions
-from sync.core.records import Schema, Side
-from sync.core.schemas import ADDED, CHOICES, REMOVED
+from sync.core.records import RECORD_TYPE, Schema, Side
+from sync.core.schemas import ADDED, CHOICES, DEFAULT, REMOVED
 from sync.engine.schemas import check_key, schema_of
 from sync.engine.sharing import known_keys
 from sync.errors import SchemaError
@@ -96,6 +96,8 @@ def _touching(flow: Flow) -> list[SchemaChange]:
         name = name_of(revision.snapshot, side)
         rows = SchemaChange.objects.filter(connection=connection, name=name, seen_at__gte=since)
         named = named_by(revision.snapshot, side)
+        if side is Side.SALESFORCE and revision.snapshot["create_in_salesforce"]:
+            named.add(RECORD_TYPE)  # what its new records get
         found += [row for row in rows.order_by("seen_at", "pk") if row.field in named]
     return found
 
@@ -112,18 +114,34 @@ def named_by(snapshot: Mapping[str, Any], side: Side) -> set[str]:
 def in_a_sentence(change: SchemaChange) -> str:
     """What changed, for a person."""
     where = f"{change.name}.{change.field}"
+    if change.record_type or change.what == DEFAULT:
+        return _of_record_type(change, where)
     if change.what == ADDED:
         return f"{where} was added ({change.after})."
     if change.what == REMOVED:
         return f"{where} is gone, or our user cannot see it any more (it was {change.before})."
     if change.what == CHOICES:
-        gone, came = change.before or [], change.after or []
-        told = [f"no longer offers {', '.join(gone)}"] if gone else []
-        told += [f"offers {', '.join(came)} as well"] if came else []
-        return f"{where} {' and '.join(told)}."
+        return f"{where} {_offers(change)}."
     return (
         f"{where}: {change.what.replace('_', ' ')} was {_said(change.before)} and is {_said(change.after)}."
     )
+
+
+def _of_record_type(change: SchemaChange, where: str) -> str:
+    if change.what == DEFAULT:
+        got, gets = (_said(names) if names else "none" for names in (change.before, change.after))
+        return f"{change.name}: the record type of a new record was {got} and is {gets}."
+    if change.what == CHOICES:
+        return f"{where} {_offers(change)} for the record type {change.record_type}."
+    became = "can be given to records" if change.what == ADDED else "cannot be given to records any more"
+    return f"{change.name}: the record type {change.record_type} {became}."
+
+
+def _offers(change: SchemaChange) -> str:
+    gone, came = change.before or [], change.after or []
+    told = [f"no longer offers {', '.join(gone)}"] if gone else []
+    told += [f"offers {', '.join(came)} as well"] if came else []
+    return " and ".join(told)
 
 
 def _said(value: Any) -> str:
@@ -175,6 +193,19 @@ def ground_of(
     )
 
 
+def ways_of(flow: Flow, known: Mapping[Side, Schema | None]) -> tuple[Way, ...]:
+    """The record types that records of the flow may have, by its draft; () where nothing narrows them. Two queries at most."""
+    schema = known[Side.SALESFORCE]
+    if schema is None or not schema.record_types:
+        return ()
+    rows = FieldRow.objects.filter(mapping=flow, salesforce=RECORD_TYPE).select_related("value_map")
+    maps = {row.value_map.name: row.value_map.spec() for row in rows if row.value_map is not None}
+    spec = MappingSpec(Direction(flow.direction), tuple(row.spec() for row in rows), maps)
+    settings = {name: getattr(flow, name) for name in revisions.SETTINGS}
+    here, there = (_end(settings, spec, side, known[side]) for side in (Side.SERVICENOW, Side.SALESFORCE))
+    return written(Ground(spec, here, there))
+
+
 def _end(settings: Mapping[str, Any], spec: MappingSpec, side: Side, schema: Schema | None) -> End:
     writes = spec.direction.writes_salesforce if side is Side.SALESFORCE else spec.direction.writes_servicenow
     own = {settings[f"{side}_key_field"], "sys_id", "correlation_id"} - {""}
@@ -184,6 +215,7 @@ def _end(settings: Mapping[str, Any], spec: MappingSpec, side: Side, schema: Sch
         creates=bool(settings[f"create_in_{side}"]) and writes,
         enter=settings[f"{side}_enter"],
         filled=frozenset(own),
+        record_types=schema.record_types if schema else (),
     )
 
 

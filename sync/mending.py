@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -88,6 +89,8 @@ def _constant(flow: Flow, fix: Fix, chosen: dict[str, str]) -> tuple[Any, dict[s
     value = chosen.get("", "")
     if not value or (fix.choices and value not in fix.choices):
         raise Refused("Choose the value that is to be written.")
+    if fix.row:
+        return _change(flow, replace(fix, changes={"value": value}), chosen)
     last = flow.rows.aggregate(last=Max("position"))["last"] or 0
     row = FieldRow(
         mapping=flow, position=last + 1, salesforce=fix.column, transform="constant", value=value,

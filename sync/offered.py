@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from typing import Any
 from django.db.models import Q
 
 from integration_console.theme.present import SIDES
+from mappings.linting import Way
 from mappings.models import FieldRow, ValueMap
+from sync.core.records import RECORD_TYPE, FieldSchema, Schema, Side
+from sync.engine.schemas import schema_of
+from sync.linting import ways_of
 from sync.models import CachedSchema, Flow
 
 CHOICES = 6  # that the words of a field name
@@ -25,19 +30,28 @@ class Offer:
     name: str
     label: str
     words: str  # type, length, choices, where it leads
+    values: Sequence[tuple[str, str]] = ()  # that it may be given, with what people read for each
 
     @classmethod
-    def of(cls, held: Mapping[str, Any]) -> Offer:
-        choices, tables = held.get("choices") or (), held.get("reference_to") or ()
-        more = f" and {len(choices) - CHOICES:,} more" if len(choices) > CHOICES else ""
+    def of(cls, field: FieldSchema, values: Mapping[str, str]) -> Offer:
+        """`values`: what its list offers the records of the flow, with what people read for each."""
+        named = list(values.values() if field.name == RECORD_TYPE else values)
+        more = f" and {len(named) - CHOICES:,} more" if len(named) > CHOICES else ""
         parts = (
-            f"{held['type']} {held['length']:,}" if held.get("length") else str(held["type"]),
-            f"to {', '.join(tables)}" if tables else "",
-            f"{', '.join(choices[:CHOICES])}{more}" if choices else "",
-            "required" if held.get("required") else "",
-            "" if held.get("createable", True) or held.get("updateable", True) else "read only",
+            f"{field.type} {field.length:,}" if field.length else field.type,
+            f"to {', '.join(field.reference_to)}" if field.reference_to else "",
+            f"{', '.join(named[:CHOICES])}{more}" if named else "",
+            "required" if field.required else "",
+            "" if field.createable or field.updateable else "read only",
         )
-        return cls(held["name"], held.get("label") or held["name"], " · ".join(filter(None, parts)))
+        return cls(
+            field.name, field.label or field.name, " · ".join(filter(None, parts)), list(values.items())
+        )
+
+    @property
+    def pairs(self) -> str:
+        """`values` as JSON, for the page's script."""
+        return json.dumps(list(self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,50 @@ class Offered:
 def fields_of(flow: Flow) -> list[Offered]:
     """The fields of the flow's table and of its object, two queries at most."""
     held = _schemas([flow])
-    return [_of_side(flow, side, held) for side in SIDES]
+    lists = Lists.of(flow, held)
+    return [_of_side(flow, side, held, lists) for side in SIDES]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the lists of both ends offer. `ways`: the record types that the flow's records may have."""
+
+    known: Mapping[Side, Schema | None]
+    ways: Sequence[Way]
+
+    @classmethod
+    def of(cls, flow: Flow, held: Mapping[tuple[Any, str], CachedSchema]) -> Lists:
+        rows = {side: held.get(_end(flow, side)) for side in Side}
+        known = {side: schema_of(row) if row else None for side, row in rows.items()}
+        return cls(known, ways_of(flow, known))
+
+    def all(self, side: Side, name: str) -> dict[str, str]:
+        """Every value of a list, with what people read for it."""
+        schema = self.known[side]
+        if schema is None or name not in schema.fields:
+            return {}
+        if name == RECORD_TYPE and side is Side.SALESFORCE:
+            return {each.id: each.label or each.name for each in schema.record_types}
+        field = schema.fields[name]
+        return dict(zip(field.choices, field.labels or field.choices, strict=False))
+
+    def offered(self, side: Side, name: str) -> dict[str, str]:
+        """Those that a record of the flow may be given; beside one that not all of its record types have, which do."""
+        found = self.all(side, name)
+        if side is Side.SERVICENOW or not self.ways or name == RECORD_TYPE:
+            return found
+        having = {
+            value: [
+                way for way in self.ways if way.type is None or value in way.type.choices.get(name, found)
+            ]
+            for value in found
+        }
+        return {value: _with_types(found[value], of, self.ways) for value, of in having.items() if of}
+
+
+def _with_types(label: str, of: Sequence[Way], ways: Sequence[Way]) -> str:
+    names = [way.type.label or way.type.name for way in of if way.type is not None]
+    return label if len(of) == len(ways) or not names else f"{label} · {', '.join(names)} only"
 
 
 def _schemas(flows: Sequence[Flow]) -> dict[tuple[Any, str], CachedSchema]:
@@ -70,9 +127,13 @@ def _end(flow: Flow, side: str) -> tuple[Any, str]:
     return getattr(flow, f"{side}_connection_id"), name
 
 
-def _of_side(flow: Flow, side: str, held: Mapping[tuple[Any, str], CachedSchema]) -> Offered:
+def _of_side(flow: Flow, side: str, held: Mapping[tuple[Any, str], CachedSchema], lists: Lists) -> Offered:
     row = held.get(_end(flow, side))
-    offers = [Offer.of(field) for field in row.fields.values()] if row else []
+    schema = lists.known[Side(side)]
+    offers = [
+        Offer.of(field, lists.offered(Side(side), name))
+        for name, field in (schema.fields if schema else {}).items()
+    ]
     offers.sort(key=lambda offer: (offer.label.casefold(), offer.name))
     return Offered(side, _end(flow, side)[1], offers, row.fetched_at if row else None)
 
@@ -102,9 +163,9 @@ def _plain(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the fields of one side that a value map stands between may hold: value -> what people read for it.
+    """What the fields of one side that a value map stands between may be given: value -> what people read for it.
 
-    `missing`: what the map has no entry for.
+    `missing`: what may come and the map has no entry for.
     """
 
     side: str
@@ -127,17 +188,29 @@ def values_of(value_map: ValueMap) -> list[Values]:
     rows = {row.pk: row for row in (*beside, *value_map.named_by())}.values()
     flows = {flow.pk: flow for flow in Flow.objects.filter(pk__in={row.mapping_id for row in rows})}
     held = _schemas(list(flows.values()))
+    of = {pk: Lists.of(flow, held) for pk, flow in flows.items()}
     spec = value_map.spec()
     mapped = {"servicenow": spec.to_salesforce, "salesforce": spec.to_servicenow}
     found = []
     for side in SIDES:
-        lists = [_choices(flows[row.mapping_id], row, side, held) for row in rows if row.mapping_id in flows]
-        values = {value: label for _, choices in lists for value, label in choices.items()}
-        if not values:
+        lists = [
+            (f"{_end(flows[row.mapping_id], side)[1]}.{name}", name, of[row.mapping_id])
+            for row in rows
+            if row.mapping_id in flows
+            for name in (row.columns if side == "servicenow" else (row.salesforce,))
+            if side != "servicenow" or len(row.columns) == 1
+        ]
+        every = {
+            value: label for _, name, each in lists for value, label in each.all(Side(side), name).items()
+        }
+        if not every:
             continue
-        names = ", ".join(dict.fromkeys(name for name, choices in lists if choices))
+        values = {
+            value: label for _, name, each in lists for value, label in each.offered(Side(side), name).items()
+        }
+        names = ", ".join(dict.fromkeys(told for told, name, each in lists if each.all(Side(side), name)))
         goes = any(_goes(flows[row.mapping_id], row, side) for row in rows if row.mapping_id in flows)
-        missing = {value: label for value, label in values.items() if goes and value not in mapped[side]}
+        missing = {value: label for value, label in every.items() if goes and value not in mapped[side]}
         found.append(Values(side, names, values, missing))
     return found
 
@@ -145,15 +218,3 @@ def values_of(value_map: ValueMap) -> list[Values]:
 def _goes(flow: Flow, row: FieldRow, side: str) -> bool:
     """Whether values of this side are looked up at all."""
     return (row.direction or flow.direction) in ("both", "to_salesforce" if side == "servicenow" else "to_servicenow")  # fmt: skip
-
-
-def _choices(
-    flow: Flow, row: FieldRow, side: str, held: Mapping[tuple[Any, str], CachedSchema]
-) -> tuple[str, Mapping[str, str]]:
-    schema = held.get(_end(flow, side))
-    names = row.columns if side == "servicenow" else (row.salesforce,)
-    if schema is None or len(names) != 1:
-        return "", {}
-    field = schema.fields.get(names[0]) or {}
-    choices = field.get("choices") or ()
-    return f"{schema.name}.{names[0]}", dict(zip(choices, field.get("labels") or choices, strict=False))

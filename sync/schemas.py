@@ -12,7 +12,7 @@ from django.utils import timezone
 from sync import linting
 from sync.core.records import Schema, Side
 from sync.engine.connect import CallLog, open_connector
-from sync.engine.schemas import remember_schema
+from sync.engine.schemas import read_schema
 from sync.models import Connection, Flow, Question, SchemaChange
 
 
@@ -68,6 +68,6 @@ def read(connection: Connection, names: Iterable[str]) -> list[Schema]:
     log = CallLog(None, {Side(connection.system): connection}, background=True)
     try:
         with closing(open_connector(connection, log)) as connector:
-            return [remember_schema(connection, connector.describe(name)) for name in names]
+            return [read_schema(connection, connector, name) for name in names]
     finally:
         log.save()

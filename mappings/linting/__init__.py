@@ -6,9 +6,9 @@ something, or break what depends on a value. The codes are listed in docs/linter
 
 from __future__ import annotations
 
-from mappings.linting.ground import End, FieldFacts, Ground, Member
+from mappings.linting.ground import End, FieldFacts, Ground, Member, Way
 from mappings.linting.report import ERROR, WARNING, Finding, Fix, Hit
-from mappings.linting.rules import BOTH_CREATE, lint
+from mappings.linting.rules import BOTH_CREATE, lint, written
 
 __all__ = [
     "BOTH_CREATE",
@@ -21,5 +21,7 @@ __all__ = [
     "Ground",
     "Hit",
     "Member",
+    "Way",
     "lint",
+    "written",
 ]

@@ -37,12 +37,38 @@ class FieldFacts(Protocol):
     def reference_to(self) -> tuple[str, ...]: ...
 
 
+class TypeFacts(Protocol):
+    """A record type of a Salesforce object that our user may give its records; see sync.core.records.RecordType."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def default(self) -> bool: ...
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A record type that records of the flow may have; None: one that narrows nothing.
+
+    `when`: alternatives of what the ServiceNow columns hold (column -> value) of which it comes; () or {} where anything may.
+    """
+
+    type: TypeFacts | None
+    when: tuple[Mapping[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """One side. `fields` None: nobody has read them yet, and nothing is said of them.
 
     `creates`: whether the flow makes records here. `enter`: which of its records get a counterpart over there.
-    `filled`: fields that the flow itself fills, beside its rows.
+    `filled`: fields that the flow itself fills, beside its rows. `record_types`: () where there is but one way to use it.
     """
 
     name: str
@@ -50,6 +76,7 @@ class End:
     creates: bool = False
     enter: str = ""
     filled: frozenset[str] = frozenset()
+    record_types: tuple[TypeFacts, ...] = ()
 
     def get(self, name: str) -> FieldFacts | None:
         return self.fields.get(name) if self.fields is not None else None
@@ -76,7 +103,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`members` None: the flow names no user table. `fallbacks`: sides that have a name to fall back on."""
+    """`members` None: the flow names no user table. `fallbacks`: sides that have a name to fall back on.
+
+    `ways`: the record types that the flow's records may have, which follow from its rows (mappings.linting.recordtypes).
+    """
 
     spec: MappingSpec
     servicenow: End
@@ -84,6 +114,7 @@ class Ground:
     members: tuple[Member, ...] | None = None
     people: PeopleSpec = field(default_factory=PeopleSpec)
     fallbacks: frozenset[str] = frozenset()
+    ways: tuple[Way, ...] = ()
 
     def end(self, side: str) -> End:
         return self.servicenow if side == SERVICENOW else self.salesforce

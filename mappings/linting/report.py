@@ -37,7 +37,8 @@ class Fix:
 
     row: the row takes `changes` (attribute -> value). remove: the row goes. entry: `values` of `side` get an entry in
     `value_map` that leads to one of `choices`, which a person takes. constant: a row that writes one of `choices` (any
-    text if there are none) to the field `column`.
+    text if there are none) to the field `column`; `row`, if it is named, else a new one. `labels`: what people read for
+    each of the choices, where that is another word.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Fix:
     side: str = ""
     values: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     column: str = ""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from mappings.apply import MappingError, compile_mapping
 from mappings.cells import columns_of, maps_of
-from mappings.linting import fields, people, trips, values
+from mappings.linting import fields, people, recordtypes, trips, values
 from mappings.linting.families import calls
-from mappings.linting.ground import SALESFORCE, SERVICENOW, SYSTEMS, End, Ground, Line
+from mappings.linting.ground import SALESFORCE, SERVICENOW, SYSTEMS, End, Ground, Line, Way
 from mappings.linting.report import ERROR, WARNING, Finding, Fix, Hit
 from mappings.spec import FieldSpec
 
@@ -25,12 +26,15 @@ _OF_ROWS = (
     fields.may_be_empty,
     values.unmapped,
     values.refused,
+    recordtypes.unknown,
+    recordtypes.refused,
     trips.round_trips,
 )
 
 
 def lint(ground: Ground) -> tuple[Finding, ...]:
     """All that is wrong, errors first, then as the rows stand. Raises nothing, whatever the mapping and the schemas say."""
+    ground = replace(ground, ways=written(ground))
     found: list[Finding] = [*_both_create(ground)]
     lines = []
     for row in ground.spec.fields:
@@ -48,6 +52,16 @@ def lint(ground: Ground) -> tuple[Finding, ...]:
     found += people.missing(ground, [line for line in lines if calls(line.field, "user")])
     once = {each.key: each for each in found}
     return tuple(sorted(once.values(), key=lambda each: each.severity != ERROR))
+
+
+def written(ground: Ground) -> tuple[Way, ...]:
+    """The record types that records of the flow may have, by the row that says so."""
+    lines = []
+    for row in ground.spec.fields:
+        if row.salesforce == recordtypes.TYPE:
+            with suppress(MappingError):  # told of the row itself
+                lines.append(_line(ground, row))
+    return recordtypes.ways(ground, lines)
 
 
 def _line(ground: Ground, row: FieldSpec) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mappings.linting.families import family, made
@@ -19,7 +19,7 @@ def unmapped(line: Line) -> Iterator[Finding]:
     for side in (SERVICENOW, SALESFORCE):
         if not line.writes(other(side)):
             continue
-        unknown = [value for value in enumerated(line, side) if _sent(line, side, value) is None]
+        unknown = [value for value in enumerated(line, side) if sent(line, side, value) is None]
         if unknown:
             names = line.compiled.columns if side == SERVICENOW else (line.field.salesforce,)
             yield Finding(
@@ -35,7 +35,7 @@ def _knower(line: Line) -> str:
     return f"the value map {line.maps[0]}" if line.maps else "the row"
 
 
-def _sent(line: Line, side: str, value: Any) -> tuple[Any] | None:
+def sent(line: Line, side: str, value: Any) -> tuple[Any] | None:
     """What the value becomes; None if it is refused."""
     try:
         row = line.compiled
@@ -51,18 +51,18 @@ def refused(line: Line) -> Iterator[Finding]:
         if not targets or not any(each.choices for each in targets):
             continue
         wrong: dict[str, tuple[FieldFacts, list[Any]]] = {}
-        for source in _sources(line, other(side)):
-            sent = _sent(line, other(side), source)
-            for facts, part in _parts(line, side, targets, sent[0] if sent else None):
-                if not _offered(part, facts):
+        for source in sources(line, other(side)):
+            made = sent(line, other(side), source)
+            for facts, part in parts(line, side, targets, made[0] if made else None):
+                if not offered(part, facts.choices, facts):
                     wrong.setdefault(f"{facts.name} {part}", (facts, []))[1].append(source)
-        for key, (facts, sources) in wrong.items():
-            yield _not_offered(line, side, facts, key.removeprefix(f"{facts.name} "), sources)
+        for key, (facts, froms) in wrong.items():
+            yield _not_offered(line, side, facts, key.removeprefix(f"{facts.name} "), froms)
         if side == SALESFORCE:
             yield from _any_text(line, targets[0])
 
 
-def _sources(line: Line, side: str) -> list[Any]:
+def sources(line: Line, side: str) -> list[Any]:
     """What may be sent, as far as it is listed: by the field, by the value map, or because it is always the same."""
     if not line.facts(side):
         return [line.field.value]
@@ -82,7 +82,7 @@ def as_key(value: Any) -> str:
     return "\0".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _parts(line: Line, side: str, targets: list[FieldFacts], sent: Any) -> Iterator[tuple[FieldFacts, str]]:
+def parts(line: Line, side: str, targets: list[FieldFacts], sent: Any) -> Iterator[tuple[FieldFacts, str]]:
     for facts in targets:
         part = sent
         if isinstance(sent, list):
@@ -93,21 +93,23 @@ def _parts(line: Line, side: str, targets: list[FieldFacts], sent: Any) -> Itera
             yield facts, as_text(part)
 
 
-def _offered(part: str, facts: FieldFacts) -> bool:
+def offered(part: str, choices: Sequence[str], facts: FieldFacts) -> bool:
     pieces = part.split(";") if facts.type == "multipicklist" else [part]
-    return all(piece in facts.choices for piece in pieces)
+    return all(piece in choices for piece in pieces)
 
 
-def _not_offered(line: Line, side: str, facts: FieldFacts, part: str, sources: list[Any]) -> Finding:
+def _not_offered(line: Line, side: str, facts: FieldFacts, part: str, froms: list[Any]) -> Finding:
     end = line.ground.end(side)
     meant = f" The value map {line.maps[0]} sends it." if line.maps else ""
-    fix = entry(line, other(side), sources) if line.maps else one_way(line, side)
+    fix = (
+        entry(line, other(side), froms) if line.maps else another(line, facts.choices) or one_way(line, side)
+    )
     return Finding(
         # A list of ServiceNow binds its forms; what becomes of another value that a request sends depends on the instance.
         "value_refused", ERROR if facts.restricted and side == SALESFORCE else WARNING,
         f"{end.name}.{facts.name} of {SYSTEMS[side]} does not offer {part!r}.{meant}",
         "Add the value over there, or send one that is offered.",
-        line.field.id, side, holding(line, other(side), sources), fix,
+        line.field.id, side, holding(line, other(side), froms), fix,
     )  # fmt: skip
 
 
@@ -125,13 +127,31 @@ def _any_text(line: Line, facts: FieldFacts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def entry(line: Line, side: str, values: list[Any]) -> Fix | None:
-    """Give these values an entry each in the row's value map; a person chooses where they lead."""
+def entry(
+    line: Line,
+    side: str,
+    values: list[Any],
+    choices: tuple[str, ...] | None = None,
+    labels: tuple[str, ...] = (),
+) -> Fix | None:
+    """Give these values an entry each in the row's value map; a person chooses where they lead, of what is offered there."""
     there = line.targets(other(side))
-    if not line.maps or len(there) != 1 or not there[0].choices:
+    if choices is None:
+        choices = there[0].choices if there else ()
+    if not line.maps or len(there) != 1 or not choices:
         return None
     told = tuple(",".join(map(str, value)) if isinstance(value, list) else as_text(value) for value in values)
     return Fix(
         "entry", "Add to the value map", line.field.id, value_map=line.maps[0], side=side, values=told[:50],
-        choices=there[0].choices,
+        choices=choices, labels=labels,
     )  # fmt: skip
+
+
+def another(line: Line, choices: tuple[str, ...], labels: tuple[str, ...] = ()) -> Fix | None:
+    """A row that writes the same to each record writes another of these."""
+    if line.facts(SERVICENOW) or line.field.transform != "constant" or not choices:
+        return None
+    column = line.field.salesforce
+    return Fix(
+        "constant", "Write another value", line.field.id, column=column, choices=choices, labels=labels
+    )

@@ -40,20 +40,24 @@ class MendForm(ActionForm):
         return data
 
 
-def _asked(finding: Finding) -> list[tuple[str, tuple[str, ...], str]]:
+Choices = list[tuple[str, str]]  # value, what people read for it
+
+
+def _asked(finding: Finding) -> list[tuple[str, Choices, str]]:
     """(value, what it may lead to, label) of each field of the form."""
     fix = finding.fix
     if fix is None or fix.kind not in ("entry", "constant"):
         return []
+    choices = list(zip(fix.choices, fix.labels or fix.choices, strict=True))
     if fix.kind == "constant":
-        return [("", fix.choices, f"What is written to {fix.column}")]
-    return [(value, fix.choices, f"{value or 'nothing'} becomes") for value in fix.values]
+        return [("", choices, f"What is written to {fix.column}")]
+    return [(value, choices, f"{value or 'nothing'} becomes") for value in fix.values]
 
 
-def _field(value: str, choices: tuple[str, ...], label: str) -> forms.Field:
+def _field(value: str, choices: Choices, label: str) -> forms.Field:
     if not choices:
         return forms.CharField(label=label, max_length=255, widget=TextInput())
-    offered = [("", "leave it as it is" if value else "choose"), *((each, each) for each in choices)]
+    offered = [("", "leave it as it is" if value else "choose"), *choices]
     return forms.ChoiceField(label=label, choices=offered, required=not value, widget=Select())
 
 
@@ -75,7 +79,11 @@ def _does(finding: Finding) -> str:
         others = f", which {len(flows):,} flows use" if len(flows) > 1 else ""
         return f"Adds entries of this direction to the value map {fix.value_map}{others}."
     if fix.kind == "constant":
-        return f"Adds a row that writes a constant to {fix.column}."
+        return (
+            f"Has the row write it to {fix.column}."
+            if fix.row
+            else f"Adds a row that writes a constant to {fix.column}."
+        )
     if fix.kind == "remove":
         return "Takes the row out."
     return f"Changes the row: {', '.join(f'{name} becomes {value}' for name, value in fix.changes.items())}."

@@ -298,7 +298,13 @@ class Connector(Protocol):
         """Jobs that create records told apart by `key_field`; None where the platform has none."""
         ...
 
-    def describe(self, name: str) -> Schema: ...
+    def describe(self, name: str) -> Schema:
+        """One look at a table or object. Its record types come without the values that they offer: `narrowed` asks."""
+        ...
+
+    def narrowed(self, schema: Schema) -> Schema:
+        """With what each of its record types offers: a call each. As it is where there are none."""
+        ...
 
     def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
         """Users or groups by their key (user_name, group name, Username, queue DeveloperName)."""

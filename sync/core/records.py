@@ -239,9 +239,41 @@ class FieldSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordType:
+    """One way to use an object of Salesforce, among those that our user may give its records.
+
+    `default`: what a new record of ours gets that names none. `choices`: field -> the values that records of the type
+    may have, of the lists that it narrows; any other list offers all of its values.
+    """
+
+    id: str  # 18 characters
+    name: str  # as code names it
+    label: str = ""
+    default: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def offers(self, name: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+        """Of all `choices` of the field those that its records may have."""
+        return self.choices.get(name, choices)
+
+
+RECORD_TYPE = "RecordTypeId"  # the field by which a record has its type
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
+    """`record_types`: () where there is but one way to use it, or no such thing. Without a type a record may have all values."""
+
     name: str
     fields: Mapping[str, FieldSchema]
+    record_types: tuple[RecordType, ...] = ()
+
+    def record_type(self, id: str) -> RecordType | None:
+        """By its id of 15 or 18 characters; of "" the one that a new record gets. None: no type narrows the record."""
+        wanted = id[:15]
+        return next(
+            (each for each in self.record_types if (each.id[:15] == wanted if wanted else each.default)), None
+        )
 
 
 @dataclass(frozen=True, slots=True)

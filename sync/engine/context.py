@@ -23,11 +23,11 @@ from sync.core.keys import INSTANCE, PLAIN, Keys
 from sync.core.merge import Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
-from sync.core.records import Schema, Side
+from sync.core.records import RECORD_TYPE, Schema, Side
 from sync.engine.pictures import Pictures
 from sync.engine.placing import routing_of
 from sync.engine.references import References
-from sync.engine.schemas import check_key, known_schema, remember_schema
+from sync.engine.schemas import check_key, known_schema, look, read_schema, remember_schema
 from sync.engine.sharing import check_clashes
 from sync.errors import ConfigurationError, SchemaError
 from sync.models import Connection, Flow, Revision
@@ -72,6 +72,7 @@ class Context:
     pictures: Pictures | None = None  # where Salesforce shows pictures that its texts show
     spec: MappingSpec | None = None  # of what `mapping` was compiled, and
     environment: Environment = field(default_factory=Environment)  # against what
+    judging: bool = False  # whether writes are held against the schemas, as none is sent
 
     @property
     def table(self) -> str:
@@ -114,6 +115,8 @@ class Context:
         else:
             key = (self.key_field,) if self.key_field and Side.SALESFORCE in self.reads else ()
             named = (*self.mapping.salesforce_fields, *routed, *key, *self.actions.columns(side))
+            if self.judging and any(each.choices for each in self.salesforce_schema.record_types):
+                named = tuple(dict.fromkeys((*named, RECORD_TYPE)))
         return tuple(dict.fromkeys(named)) if routed else named
 
     def tools(self, to: Side) -> Tools:
@@ -229,8 +232,10 @@ def derived_sys_id(org_id: str, record_id: str) -> str:
     return hashlib.sha256(f"{org_id}:{record_id}".encode()).hexdigest()[:32]
 
 
-def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Connector) -> Context:
-    """Compile the revision against who is who and what Salesforce allows.
+def build(
+    flow: Flow, revision: Revision, servicenow: Connector, salesforce: Connector, *, judging: bool = False
+) -> Context:
+    """Compile the revision against who is who and what Salesforce allows. `judging`: see Context.
 
     Raises ConfigurationError or SchemaError, naming what to change, for a flow that must not start.
     """
@@ -272,7 +277,7 @@ def build(flow: Flow, revision: Revision, servicenow: Connector, salesforce: Con
     context = Context(
         flow, revision, data, mapping, schema, here, org, keys, exchange, routing, references, actions,
         {to: Tools.of(spec, environment).towards(to) for to in Side} if actions else {}, pictures, spec,
-        environment,
+        environment, judging,
     )  # fmt: skip
     _check_routed(context)
     _check_creation(context)
@@ -332,7 +337,7 @@ def _ask_both(
     if known is not None and key and key not in known.fields:
         known = None  # the admin may have made it since
     with ThreadPoolExecutor(1) as side_by_side:
-        asked = None if known else side_by_side.submit(salesforce.describe, name)
+        asked = None if known else side_by_side.submit(look, salesforce, name)
         people_known = _people(flow, servicenow, salesforce)
         schema = remember_schema(flow.salesforce_connection, asked.result()) if asked else known
     assert schema is not None
@@ -340,7 +345,7 @@ def _ask_both(
 
 
 def _schema(connection: Connection, name: str, connector: Connector) -> Schema:
-    return known_schema(connection, name) or remember_schema(connection, connector.describe(name))
+    return known_schema(connection, name) or read_schema(connection, connector, name)
 
 
 def _people(flow: Flow, servicenow: Connector, salesforce: Connector) -> PeopleSpec:

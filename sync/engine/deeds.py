@@ -23,7 +23,7 @@ from sync.engine import mailing, ranking
 from sync.engine.agenda import Agenda, Work
 from sync.engine.asking import encoded_query, soql_condition
 from sync.engine.context import NUMBER_FIELDS, Context, number_column
-from sync.engine.schemas import known_schema, remember_schema
+from sync.engine.schemas import known_schema, read_schema
 from sync.errors import AuthenticationError, ConfigurationError, SchemaError, SyncError
 from sync.models import ActionStep
 
@@ -325,9 +325,7 @@ class Deeds:
             flow = self.context.flow
             connection = flow.servicenow_connection if side is Side.SERVICENOW else flow.salesforce_connection
             try:
-                found = known_schema(connection, name) or remember_schema(
-                    connection, self.connectors[side].describe(name)
-                )
+                found = known_schema(connection, name) or read_schema(connection, self.connectors[side], name)
             except (AuthenticationError, SchemaError):
                 raise
             except ConfigurationError:

@@ -291,7 +291,8 @@ def _platforms(run: Run, log: CallLog) -> Iterator[tuple[Context, Mapping[Side, 
         try:
             for side in log.circuit.trying:
                 opened[side].server_now()  # one cheap call tells whether the platform is back
-            yield build(run.flow, run.revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE]), opened
+            here, there = opened[Side.SERVICENOW], opened[Side.SALESFORCE]
+            yield build(run.flow, run.revision, here, there, judging=run.mode == RunMode.DRY), opened
         except (TransientError, OutcomeUnknownError) as error:
             log.circuit.save()
             if circuit_open := log.circuit.is_open(error.system):

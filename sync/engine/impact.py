@@ -110,8 +110,9 @@ class Impact:
 
     def _add_writes(self, to: Side, writes: Sequence[FieldWrite], item: Item) -> None:
         schema = self.looking.context.schema(to)
+        over = item.servicenow if to is Side.SERVICENOW else item.salesforce
         broken = (
-            {each.field: each.message for each in violations(writes, {}, schema, creating=False)}
+            {each.field: each.message for each in violations(writes, {}, schema, creating=False, over=over)}
             if schema is not None
             else {}
         )

@@ -93,7 +93,7 @@ def looking(flow: Flow, revision: Revision) -> Iterator[Looking]:
                 side: stack.enter_context(closing(open_connector(connection, log)))
                 for side, connection in connections.items()
             }
-            context = build(flow, revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE])
+            context = build(flow, revision, opened[Side.SERVICENOW], opened[Side.SALESFORCE], judging=True)
             # Of the backfill lane: in the live one, what was edited this very second is left to the next look.
             run = Run(flow=flow, revision=revision, kind=RunKind.RESYNC, mode=RunMode.DRY, lane=Lane.BACKFILL)
             lease = Lease(flow.pk, Lane.BACKFILL, NOBODY)

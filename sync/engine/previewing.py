@@ -129,7 +129,8 @@ def _broken(looking: Looking, item: Item, plan: Plan) -> dict[str, Failure]:
         extra = item.extra
         if creating and not extra:
             extra = looking.context.born_with(to, item.record.id)
-        for failure in violations(writes, extra, schema, creating=creating):
+        over = item.servicenow if to is Side.SERVICENOW else item.salesforce
+        for failure in violations(writes, extra, schema, creating=creating, over=over):
             found.setdefault(failure.field, failure)
     return found
 

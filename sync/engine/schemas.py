@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from sync.connectors.base import Connector
 from sync.core.keys import Keys
-from sync.core.records import FieldSchema, Schema
+from sync.core.records import FieldSchema, RecordType, Schema
 from sync.core.schemas import differences
 from sync.errors import SchemaError
 from sync.models import CachedSchema, Connection, SchemaChange
@@ -26,7 +28,19 @@ def known_schema(connection: Connection, name: str) -> Schema | None:
 
 
 def schema_of(row: CachedSchema) -> Schema:
-    return Schema(row.name, {key: FieldSchema(**_tuples(value)) for key, value in row.fields.items()})
+    fields = {key: FieldSchema(**_tuples(value)) for key, value in row.fields.items()}
+    types = (RecordType(**{**each, "choices": _tuples(each["choices"])}) for each in row.record_types or ())
+    return Schema(row.name, fields, tuple(types))
+
+
+def look(connector: Connector, name: str) -> Schema:
+    """All that a mapping is held against: a call or two, and one for each record type."""
+    return connector.narrowed(connector.describe(name))
+
+
+def read_schema(connection: Connection, connector: Connector, name: str) -> Schema:
+    """Look at it now, and keep what is seen. Raises SyncError."""
+    return remember_schema(connection, look(connector, name))
 
 
 def remember_schema(connection: Connection, schema: Schema) -> Schema:
@@ -40,15 +54,16 @@ def remember_schema(connection: Connection, schema: Schema) -> Schema:
             SchemaChange.objects.bulk_create(
                 SchemaChange(
                     connection=connection, name=schema.name, field=each.field, what=each.what, before=each.before,
-                    after=each.after, seen_at=now, read_before=before.fetched_at,
+                    after=each.after, record_type=each.record_type, seen_at=now, read_before=before.fetched_at,
                 )
-                for each in differences(schema_of(before), schema)
+                for each in differences(_seen_before(before, schema), schema)
             )  # fmt: skip
         CachedSchema.objects.update_or_create(
             connection=connection,
             name=schema.name,
             defaults={
-                "fields": {key: _field_json(field) for key, field in schema.fields.items()},
+                "fields": {key: _json(field) for key, field in schema.fields.items()},
+                "record_types": [_json(each) for each in schema.record_types],
                 "fetched_at": now,
                 "stale": False,
             },
@@ -56,13 +71,19 @@ def remember_schema(connection: Connection, schema: Schema) -> Schema:
     return schema
 
 
+def _seen_before(row: CachedSchema, now: Schema) -> Schema:
+    """Of what was not looked at then, nothing has changed."""
+    before = schema_of(row)
+    return before if row.record_types is not None else replace(before, record_types=now.record_types)
+
+
 def forget_schema(connection: Connection) -> None:
     """What is kept is not believed any more. It stays for the comparison with what is read next."""
     CachedSchema.objects.filter(connection=connection).update(stale=True)
 
 
-def _field_json(field: FieldSchema) -> dict[str, Any]:
-    return {name: getattr(field, name) for name in FieldSchema.__dataclass_fields__}
+def _json(told: FieldSchema | RecordType) -> dict[str, Any]:
+    return {name: getattr(told, name) for name in told.__dataclass_fields__}
 
 
 def _tuples(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sync.models.flow import Flow
 
 
 class CachedSchema(models.Model):
-    """`fields`: field name -> FieldSchema as JSON, as visible to the connection's user.
+    """`fields`: field name -> FieldSchema as JSON, as visible to the connection's user. `record_types`: RecordType as JSON.
 
     `stale`: a request has failed in a way that speaks against it; it is read again before anything is built on it.
     """
@@ -17,6 +17,7 @@ class CachedSchema(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="schemas")
     name = models.CharField(max_length=80)
     fields = models.JSONField(default=dict)
+    record_types = models.JSONField(null=True)  # None: from before they were read
     fetched_at = models.DateTimeField()
     stale = models.BooleanField(default=False, db_default=False)
 
@@ -31,7 +32,7 @@ class CachedSchema(models.Model):
 class SchemaChange(models.Model):
     """What was not as before when a schema was read again: by a platform's upgrade, an administrator, or access control.
 
-    `what`, `before` and `after`: see sync.core.schemas.Difference. It happened between `read_before` and `seen_at`.
+    `what`, `before`, `after` and `record_type`: see sync.core.schemas.Difference. It happened between `read_before` and `seen_at`.
     """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="schema_changes")
@@ -40,6 +41,7 @@ class SchemaChange(models.Model):
     what = models.CharField(max_length=20)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+    record_type = models.CharField(max_length=80, blank=True, db_default="")
     read_before = models.DateTimeField()
     seen_at = models.DateTimeField()
 

@@ -203,6 +203,22 @@ def test_a_description_tells_what_a_mapping_must_respect(salesforce: SalesforceC
     assert set(fields["OwnerId"].reference_to) == {"User", "Group"}
 
 
+def test_record_types_that_our_user_may_give_are_told_with_what_they_offer_a_call_each(
+    pair: Pair, salesforce: SalesforceConnector
+) -> None:
+    described = salesforce.describe("Case")
+    before = pair.salesforce.counters.calls
+
+    types = {each.name: each for each in salesforce.narrowed(described).record_types}
+
+    assert pair.salesforce.counters.calls - before == len(types) == 2
+    assert types["Incident"].choices["Type"] == ("Problem",)
+    assert types["Service_Request"].choices["Priority"] == ("Medium", "Low")
+    assert "Origin" not in types["Service_Request"].choices  # of which it offers all
+    assert not any(each.default for each in types.values())
+    assert salesforce.narrowed(salesforce.describe("Asset")).record_types == ()
+
+
 def test_people_are_found_by_user_name_and_queue_name(salesforce: SalesforceConnector) -> None:
     users = salesforce.people("user", ["Abel.Tuter@acme.example", "nobody@acme.example"])
     queues = salesforce.people("group", ["Hardware_Queue", "None_Queue"])

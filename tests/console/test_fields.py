@@ -63,7 +63,7 @@ def known(flow) -> Flow:
 def offered(page: str, name: str) -> dict[str, str]:
     listed = re.search(rf'<datalist id="{name}">(.*?)</datalist>', page, re.S)
     assert listed, name
-    return dict(re.findall(r'<option value="([^"]*)"(?: label="([^"]*)")?>', listed[1]))
+    return dict(re.findall(r'<option value="([^"]*)"(?: label="([^"]*)")?[^>]*>', listed[1]))
 
 
 def test_a_field_row_offers_names_labels_types_lengths_choices_and_references_of_both_sides(as_role, known):
@@ -147,3 +147,37 @@ def test_values_that_nobody_looks_up_need_no_entry(as_role, known):
     Flow.objects.update(direction="both")
     told = as_role("administrator").get(change_url(ValueMap.objects.get())).content.decode()
     assert "Escalated" in told.partition("Case.Status")[2][:600]
+
+
+INCIDENT = {
+    "id": "012000000000001AAA",
+    "name": "Incident",
+    "label": "Incident",
+    "default": False,
+    "choices": {"Status": ["New", "Working"]},
+}
+REQUEST = {
+    "id": "012000000000002AAA",
+    "name": "Request",
+    "label": "Request",
+    "default": True,
+    "choices": {"Status": ["New", "Closed"]},
+}
+
+
+def test_lists_offer_what_the_record_types_have_that_the_flows_records_may_get(as_role, known):
+    CachedSchema.objects.filter(name="Case").update(record_types=[INCIDENT, REQUEST])
+    Flow.objects.update(create_in_salesforce=True)
+    editor, states = as_role("mapping editor"), change_url(ValueMap.objects.get())
+
+    assert list(offered(editor.get(states).content.decode(), "salesforce-values")) == ["New", "Closed"]
+    assert offered(editor.get(change_url(known)).content.decode(), "salesforce-fields")["Status"].endswith(
+        "· New, Closed"
+    )
+    Flow.objects.update(create_in_salesforce=False)  # what it finds may be of either type
+    told = re.search(
+        r'<datalist id="salesforce-values">(.*?)</datalist>', editor.get(states).content.decode()
+    )
+    assert told is not None
+    assert 'value="Working" label="Working · Incident only"' in told[1]
+    assert "Escalated" not in told[1]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mappings.models import FieldRow
 from sync import inspecting, linting
-from sync.models import CachedSchema, Flow, LintReport
+from sync.models import CachedSchema, DeadLetter, Flow, LintReport
 from sync.questions import answer
 from tests.engine.conftest import run_now
 
@@ -86,3 +88,53 @@ def test_a_run_that_meets_a_changed_schema_keeps_what_was_read_for_the_compariso
 
     assert linting.lint_flow(flow).schemas["salesforce"].name == held.name == "Case"
     assert not held.stale
+
+
+REFUSED = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+
+
+def test_a_record_type_refuses_a_dry_run_as_it_refuses_a_write_and_the_linter_says_so_before(flow, pair):
+    pair.salesforce.set_up(default_record_types=["Case.Service_Request"])
+    new = pair.servicenow.add("incident", short_description="Printer", state="1", impact="3", urgency="2")
+    pair.servicenow.add("incident", short_description="Parked", state="3", impact="3", urgency="2")
+
+    dry = run_now(flow, mode="dry")
+    written = run_now(flow)
+
+    assert (dry.created, dry.failed) == (written.created, written.failed) == (1, 1)
+    assert DeadLetter.objects.get().code == REFUSED
+    pair.servicenow.edit("incident", new["sys_id"], state="3")
+    dry, written = run_now(flow, mode="dry"), run_now(flow)
+    assert (dry.updated, dry.failed) == (written.updated, written.failed) == (0, 1)
+    (case,) = pair.salesforce.rows("Case")
+    assert (
+        pair.salesforce.rows("RecordType", Id=case["RecordTypeId"])[0]["DeveloperName"] == "Service_Request"
+    )
+    hits = asked(inspecting.count_hits(flow=flow, by=None, enqueue=False))["hits"]
+    (parked,) = [hit for key, hit in hits.items() if "does not offer 'On Hold' for the record type" in key]
+    assert parked == {"records": 2, "of": None}
+    assert linting.lint_flow(flow).errors
+
+
+def test_what_a_record_type_loses_is_told_and_alerts_whose_mapping_sends_it(flow, pair):
+    row = pair.salesforce.rows("RecordType", DeveloperName="Incident")[0]
+    FieldRow.objects.create(
+        mapping=flow, position=98, salesforce="RecordTypeId", transform="constant", value=row["Id"]
+    )
+    asked(inspecting.read_schemas(connection=flow.salesforce_connection, by=None, enqueue=False))
+    assert not linting.lint_flow(flow).errors
+    types = pair.salesforce.platform.org.record_types
+    types[row["Id"]] = replace(types[row["Id"]], offers={"Status": ("New", "Working")})
+    pair.salesforce.set_up(default_record_types=["Case.Service_Request"])
+
+    asked(inspecting.read_schemas(connection=flow.salesforce_connection, by=None, enqueue=False))
+
+    told = [linting.in_a_sentence(each) for each in flow.salesforce_connection.schema_changes.order_by("pk")]
+    assert told == [
+        "Case.Status no longer offers On Hold, Resolved, Closed for the record type Incident.",
+        "Case.Type offers Question, Feature Request as well for the record type Incident.",
+        "Case: the record type of a new record was none and is Service_Request.",
+    ]
+    told = [each.text for each in linting.lint_flow(flow).findings if each.code == "record_type_refuses"]
+    assert any("does not offer 'On Hold' for the record type Incident" in each for each in told)
+    assert len(LintReport.objects.get(flow=flow).changes) == 2  # its rows name no Type

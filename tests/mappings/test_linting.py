@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,27 @@ CASE = end(
     listed("Status", "picklist", "New", "Working", "Closed"),
     listed("Priority", "picklist", "High", "Low"),
 )
+
+
+@dataclass(frozen=True)
+class Type:
+    id: str
+    name: str
+    label: str = ""
+    default: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+INCIDENTS = Type("012A00000000001AAA", "Incident", "Incident")
+REQUESTS = Type("012A00000000002AAA", "Request", "Service Request", choices={"Status": ("New", "Closed")})
+TYPED = replace(
+    CASE,
+    fields={
+        **CASE.fields,
+        "RecordTypeId": Facts("RecordTypeId", "reference", 18, reference_to=("RecordType",)),
+    },
+    record_types=(INCIDENTS, REQUESTS),
+)
 STATES = ValueMapSpec(
     "states", {"1": "New", "2": "Working", "6": "Closed"}, {"New": "1", "Working": "2", "Closed": "6"}
 )
@@ -129,6 +151,12 @@ def mapped(name: str) -> FieldSpec:
     return row("state", "Status", transform="value_map", value_map=name)
 
 
+def typed(id: str = "", **given: Any) -> FieldSpec:
+    return row(
+        "" if id else "priority", "RecordTypeId", **({"transform": "constant", "value": id} if id else given)
+    )
+
+
 # One broken mapping for each code: the rows, what else is given, and how bad it is.
 BROKEN: dict[str, tuple[tuple[FieldSpec, ...], dict[str, Any], str]] = {
     "unknown_field": ((row("shrt_description"),), {}, ERROR),
@@ -150,6 +178,8 @@ BROKEN: dict[str, tuple[tuple[FieldSpec, ...], dict[str, Any], str]] = {
         WARNING,
     ),  # fmt: skip
     "value_refused": ((mapped("wide"),), {}, ERROR),
+    "record_type_refuses": ((mapped("states"),), {"salesforce": TYPED}, WARNING),
+    "unknown_record_type": ((typed("012A00000000009AAA"),), {"salesforce": TYPED}, ERROR),
     "unmapped_value": ((mapped("states"),), {}, WARNING),
     "read_only_target": ((row("number", "Formula__c"),), {}, ERROR),
     "create_only_target": ((row("number", "Once__c"),), {"salesforce": replace(CASE, creates=True)}, WARNING),
@@ -208,6 +238,64 @@ def test_unmapped_states_say_which_and_how_their_records_are_counted_and_where_t
     )
 
 
+KINDS = ValueMapSpec("kinds", {"1": INCIDENTS.id, "2": REQUESTS.id[:15]}, {})
+BY_PRIORITY = typed(transform="value_map", value_map="kinds")
+
+
+def of_types(*rows: FieldSpec, **given: Any) -> list[tuple[str, str, Any]]:
+    """Of what is said of record types: how bad it is, which values, and what the records hold that it hits."""
+    ends = {"servicenow": INCIDENT, "salesforce": replace(TYPED, **given)}
+    told = lint(ground(*rows, maps=(*MAPS, KINDS), **ends))
+    return [
+        (each.severity, ", ".join(sorted(word for word in ("Working", "Incident", "Service Request") if word in each.text)),
+         each.hit and each.hit.any_of)
+        for each in told if each.code == "record_type_refuses"
+    ]  # fmt: skip
+
+
+def test_a_value_is_held_against_the_record_type_that_the_flow_writes():
+    told = "Service Request, Working"
+
+    assert of_types(mapped("states"), typed(REQUESTS.id)) == [(ERROR, told, ((("state", "2"),),))]
+    assert of_types(mapped("states"), typed(REQUESTS.id[:15])) == [(ERROR, told, ((("state", "2"),),))]
+    assert of_types(mapped("states"), typed(INCIDENTS.id)) == []
+
+
+def test_records_of_one_type_among_several_are_warned_of_and_counted_by_what_makes_them_so():
+    (told,) = of_types(mapped("states"), BY_PRIORITY)
+
+    assert told == (WARNING, "Service Request, Working", ((("priority", "2"), ("state", "2")),))
+
+
+def test_one_column_that_says_both_never_meets_the_other_type():
+    kinds = ValueMapSpec(
+        "kinds", {"1": REQUESTS.id, "2": INCIDENTS.id, "6": REQUESTS.id, "8": REQUESTS.id}, {}
+    )
+    by_state = row("state", "RecordTypeId", transform="value_map", value_map="kinds")
+    rows = ground(by_state, mapped("states"), maps=(STATES, kinds), salesforce=TYPED)
+
+    assert "record_type_refuses" not in {each.code for each in lint(rows)}
+
+
+def test_a_record_that_names_no_type_gets_the_default_and_one_that_is_found_has_any():
+    default = (INCIDENTS, replace(REQUESTS, default=True))
+
+    assert [told[0] for told in of_types(mapped("states"), creates=True, record_types=default)] == [ERROR]
+    assert of_types(mapped("states"), creates=True) == []  # the master's, which offers all
+    assert [told[0] for told in of_types(mapped("states"))] == [WARNING]
+
+
+def test_a_constant_and_a_default_that_the_type_lacks_are_refused_and_others_are_offered():
+    constant = row("", "Status", transform="constant", value="Working")
+    (finding,) = lint(ground(typed(REQUESTS.id), constant, salesforce=TYPED))
+
+    assert finding.fix is not None
+    assert (finding.severity, finding.fix.kind, finding.fix.choices) == (ERROR, "constant", ("New", "Closed"))
+    assert finding.hit is not None
+    assert finding.hit.kind == "all"
+    assert of_types(typed(REQUESTS.id), replace(mapped("lossy"), default="Working"))[0][0] == ERROR
+
+
 def test_where_nobody_has_read_the_fields_nothing_is_said_of_them():
     assert (
         lint(ground(row("nothing", "Nowhere__c"), servicenow=End("incident"), salesforce=End("Case"))) == ()
@@ -238,7 +326,8 @@ def test_people_are_not_called_missing_before_anybody_looked_them_up():
 # Laws
 
 anything = st.one_of(
-    st.sampled_from(["", "state", "Status", "number", "caller_id.name", "a b", "{x}"]), st.text(max_size=12)
+    st.sampled_from(["", "state", "Status", "RecordTypeId", "number", "caller_id.name", "a b", "{x}"]),
+    st.text(max_size=12),
 )
 hows = st.one_of(
     st.sampled_from(
@@ -257,7 +346,7 @@ facts_of = st.builds(
 )  # fmt: skip
 ends_of = st.builds(
     End, anything, st.one_of(st.none(), st.dictionaries(anything, facts_of, max_size=6), st.sampled_from([INCIDENT.fields, CASE.fields])),
-    st.booleans(), anything, st.frozensets(anything, max_size=2),
+    st.booleans(), anything, st.frozensets(anything, max_size=2), st.sampled_from([(), (INCIDENTS, REQUESTS)]),
 )  # fmt: skip
 
 

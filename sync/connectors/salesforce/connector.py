@@ -173,6 +173,9 @@ class SalesforceConnector:
     def describe(self, name: str) -> Schema:
         return metadata.describe(self._org, name)
 
+    def narrowed(self, schema: Schema) -> Schema:
+        return metadata.narrowed(self._org, schema)
+
     def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
         return metadata.people(self._org, self._workers, kind, keys)
 

@@ -67,7 +67,7 @@ def widened(schema: Schema) -> Schema:
     if STATUS in fields:
         fields[STATUS] = replace(fields[STATUS], createable=True, updateable=True, restricted=True)
     fields[CATEGORIES] = FieldSchema(CATEGORIES, "multipicklist", label="Data Categories")
-    return Schema(schema.name, fields)
+    return replace(schema, fields=fields)
 
 
 @dataclass

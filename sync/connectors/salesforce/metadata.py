@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sync.connectors.parallel import Workers
@@ -10,8 +11,12 @@ from sync.connectors.salesforce import soql
 from sync.connectors.salesforce.knowledge import holds_articles, widened
 from sync.connectors.salesforce.org import Org
 from sync.connectors.salesforce.reading import rows_by_key
-from sync.core.records import FieldSchema, Person, Schema
-from sync.errors import SchemaError, TransientError
+from sync.core.records import FieldSchema, Person, RecordType, Schema
+from sync.errors import AuthenticationError, ConfigurationError, RefusedError, SchemaError, TransientError
+
+MOST_RECORD_TYPES = (
+    50  # of an object that are asked for their values, a call each; nothing is said of any further one
+)
 
 
 def describe(org: Org, name: str) -> Schema:
@@ -27,8 +32,51 @@ def describe(org: Org, name: str) -> Schema:
     if not isinstance(data, dict) or not isinstance(data.get("fields"), list):
         raise TransientError(f"Salesforce described {name} in no known form.", code="bad_answer")
     fields = map(_field, data["fields"])
-    schema = Schema(name, {field.name: field for field in fields})
+    types = filter(None, map(_record_type, data.get("recordTypeInfos") or ()))
+    schema = Schema(name, {field.name: field for field in fields}, tuple(types)[:MOST_RECORD_TYPES])
     return widened(schema) if holds_articles(name) else schema
+
+
+def _record_type(data: Mapping[str, Any]) -> RecordType | None:
+    """None for one that our user cannot give a record, and for the master, which every object has and narrows nothing."""
+    if not (data.get("active") and data.get("available")) or data.get("master"):
+        return None
+    label = str(data.get("name") or "")
+    default = bool(data.get("defaultRecordTypeMapping"))
+    return RecordType(data["recordTypeId"], str(data.get("developerName") or label), label, default)
+
+
+def narrowed(org: Org, schema: Schema) -> Schema:
+    """With the values that each record type offers, of the lists that it narrows.
+
+    Where the User Interface API does not serve the object, or not our user, nothing is said of values: all are offered.
+    Source: User Interface API guide, "Get Values for All Picklist Fields of a Record Type" (a GET for each record type;
+    values of `picklistFieldValues` by field). It tells of active values alone, as `FieldSchema.choices` does.
+    """
+    try:
+        types = [replace(each, choices=_narrowed(org, schema, each)) for each in schema.record_types]
+    except AuthenticationError:
+        raise
+    except (ConfigurationError, RefusedError):
+        return schema
+    return replace(schema, record_types=tuple(types))
+
+
+def _narrowed(org: Org, schema: Schema, record_type: RecordType) -> dict[str, tuple[str, ...]]:
+    data = org.read(f"ui-api/object-info/{soql.name(schema.name)}/picklist-values/{record_type.id}")
+    told = data.get("picklistFieldValues") if isinstance(data, dict) else None
+    if not isinstance(told, dict):
+        raise TransientError(
+            f"Salesforce told the values of {record_type.name} in no known form.", code="bad_answer"
+        )
+    found = {}
+    for name, field in schema.fields.items():
+        if name in told and field.choices:
+            offered = {str(entry["value"]) for entry in told[name].get("values") or ()}
+            values = tuple(value for value in field.choices if value in offered)
+            if values != field.choices:
+                found[name] = values
+    return found
 
 
 def _field(data: Mapping[str, Any]) -> FieldSchema:

@@ -167,6 +167,9 @@ class ServiceNowConnector:
     def describe(self, name: str) -> Schema:
         return metadata.describe(self._instance, name)
 
+    def narrowed(self, schema: Schema) -> Schema:
+        return schema
+
     def people(self, kind: str, keys: Sequence[str]) -> Mapping[str, Person]:
         return metadata.people(self._instance, self._workers, kind, keys)
 

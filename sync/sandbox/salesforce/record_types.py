@@ -1,7 +1,9 @@
 """Record types of Case and Account, and which values of each picklist they offer.
 
 Source: Help, "Record Types"; Object Reference, "RecordType". A restricted picklist refuses through the API too what
-the row's record type does not offer; a row without a record type has the master's: every value.
+the row's record type does not offer (INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST): Gearset, "Data deployments and picklist
+errors"; Salesforce Stack Exchange 9322. A row without a record type has the master's: every value. A new row that
+names none gets the default one of the user's profile.
 """
 
 from __future__ import annotations

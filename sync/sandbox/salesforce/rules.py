@@ -55,6 +55,18 @@ def _check_owner(org: Org, view: View, table: Table, owner: Row) -> None:
         )
 
 
+def default_record_type(org: Org, name: str) -> str | None:
+    """The id of the record type that a new row gets which names none; None: the master's."""
+    return next(
+        (
+            id
+            for id, each in org.record_types.items()
+            if each.sobject == name and f"{name}.{each.developer_name}" in org.settings.default_record_types
+        ),
+        None,
+    )
+
+
 def check_record_type(org: Org, view: View, values: Values, fields: list[Field]) -> None:
     """Refuse a record type of another object, and values that the row's record type does not offer."""
     slot = view.table.slots.get(record_types.FIELD)

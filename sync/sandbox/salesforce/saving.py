@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sync.sandbox.salesforce import rules, tracking
+from sync.sandbox.salesforce import record_types, rules, tracking
 from sync.sandbox.salesforce.automating import automate
 from sync.sandbox.salesforce.duplicates import DuplicateHeader, refuse_duplicate
 from sync.sandbox.salesforce.org import Org, View
@@ -95,6 +95,9 @@ class Writer:
         now = self.org.now()
         if rules.OWNER in view.table.slots and values[view.slot(rules.OWNER)] is None:
             values[view.slot(rules.OWNER)] = self._user_id
+        if self.org.settings.default_record_types and record_types.FIELD in view.table.slots:
+            slot = view.slot(record_types.FIELD)
+            values[slot] = values[slot] or rules.default_record_type(self.org, view.name)
         self._check(view, values, None, fields, now)
         same = self._same(view, values)
         if same is not None:

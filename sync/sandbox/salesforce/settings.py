@@ -43,7 +43,8 @@ class Automation:
 class Settings:
     """`bulk_hard_delete` is a permission of the integration user. The two spans are those of every bulk job:
     in the state UploadComplete and in InProgress, by the org's clock; a job writes at the end of the second.
-    `tracked_fields`, such as Case.Status, have a field history. `daily_emails`: how many the org sends in 24 hours.
+    `default_record_types`, such as Case.Incident, are what the users' profile gives a new row that names none; otherwise it
+    has the master's. `tracked_fields`, such as Case.Status, have a field history. `daily_emails`: how many the org sends in 24 hours.
     """
 
     duplicate_rules: tuple[DuplicateRule, ...] = ()
@@ -51,5 +52,6 @@ class Settings:
     bulk_hard_delete: bool = False
     bulk_queued_seconds: float = 0.0
     bulk_running_seconds: float = 0.0
+    default_record_types: frozenset[str] = frozenset()  # object and DeveloperName
     tracked_fields: frozenset[str] = frozenset()
     daily_emails: int = 5000

@@ -2,10 +2,31 @@
 (() => {
     "use strict";
 
-    const said = (input) => {
-        const list = document.getElementById(input.getAttribute("list"));
-        const name = input.value.split(",").pop().trim();
-        return [...(list ? list.options : [])].find((option) => option.value === name)?.label || "";
+    const option = (input) => {
+        const list = document.getElementById(input?.getAttribute("list"));
+        const name = input?.value.split(",").pop().trim();
+        return [...(list ? list.options : [])].find((each) => each.value === name);
+    };
+
+    const said = (input) => option(input)?.label || "";
+
+    // A constant and a default are offered the values of the field that they are written to.
+    const offer = (input) => {
+        const there = document.getElementById(input.id.replace(/-(value|default)$/, "-salesforce"));
+        const values = JSON.parse(option(there)?.dataset.values || "[]");
+        let list = document.getElementById("constant-values");
+        if (!list) {
+            list = document.createElement("datalist");
+            list.id = "constant-values";
+            document.body.append(list);
+        }
+        list.replaceChildren(...values.map(([value, label]) => {
+            const made = document.createElement("option");
+            made.value = value;
+            if (label !== value) made.label = label;
+            return made;
+        }));
+        input.setAttribute("list", list.id);
     };
 
     const tell = (input) => {
@@ -24,6 +45,10 @@
     document.addEventListener("input", (event) => {
         if (event.target.matches(fields)) tell(event.target);
         if (event.target.matches("[data-narrows]")) narrow(event.target);
+    });
+
+    document.addEventListener("focusin", (event) => {
+        if (event.target.matches("input[id^='id_rows-'][id$='-value'], input[id^='id_rows-'][id$='-default']")) offer(event.target);
     });
 
     const narrow = (box) => {

@@ -7,6 +7,7 @@ from typing import Any
 from sync.sandbox.salesforce.conditional import header_time
 from sync.sandbox.salesforce.record_types import MASTER_ID
 from sync.sandbox.salesforce.routing import Call, api
+from sync.sandbox.salesforce.rules import default_record_type
 from sync.sandbox.salesforce.schema import SOAP_TYPES, Field, OnDelete, SObject
 from sync.sandbox.salesforce.soql.children import CHILD_NAMES
 from sync.sandbox.wire import Response
@@ -203,25 +204,35 @@ def _children(call: Call, name: str) -> list[dict[str, Any]]:
 
 
 def _record_types(call: Call, name: str) -> list[dict[str, Any]]:
-    """Return the object's record types and the master, which is what rows get by default."""
-    infos = [
-        _record_type(call, name, record_type_id, each.name, each.developer_name, active=each.active)
+    """Return the object's record types and the master, which is what rows get unless a profile names another default."""
+    default = default_record_type(call.org, name) or MASTER_ID
+    told = [
+        (record_type_id, each.name, each.developer_name, each.active)
         for record_type_id, each in call.org.record_types.items()
         if each.sobject == name
     ]
-    return [*infos, _record_type(call, name, MASTER_ID, "Master", "Master", active=True)]
+    return [
+        _record_type(call, name, *each, default=each[0] == default)
+        for each in (*told, (MASTER_ID, "Master", "Master", True))
+    ]
 
 
 def _record_type(
-    call: Call, sobject: str, record_type_id: str, name: str, developer_name: str, *, active: bool
+    call: Call,
+    sobject: str,
+    record_type_id: str,
+    name: str,
+    developer_name: str,
+    active: bool,
+    *,
+    default: bool,
 ) -> dict[str, Any]:
-    is_master = record_type_id == MASTER_ID
     return {
         "active": active,
         "available": active,
-        "defaultRecordTypeMapping": is_master,
+        "defaultRecordTypeMapping": default,
         "developerName": developer_name,
-        "master": is_master,
+        "master": record_type_id == MASTER_ID,
         "name": name,
         "recordTypeId": record_type_id,
         "urls": {"layout": f"{call.base}/sobjects/{sobject}/describe/layouts/{record_type_id}"},
