@@ -7,12 +7,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from sync import audit
 from sync.actor import current_actor
-from sync.models import Plan, PlanItem, Run
+from sync.models import Flow, Plan, PlanItem, Run
 from sync.models.plan import ItemFate, PlanStage
 from sync.models.run import RunKind, RunStatus
 from sync.services import Refused, request_run, require
@@ -27,6 +27,25 @@ def needs_approval(plan: Plan) -> bool:
     held: list[Mapping[str, Any]] = [flow.options]
     held += [revision.snapshot.get("options", {}) for revision in (flow.revision, planned) if revision]
     return any(options.get(APPROVAL) for options in held)
+
+
+def lacks_approval(plan: Plan) -> bool:
+    """Whether somebody else has to approve it first, also where a run that applies it has ended early meanwhile."""
+    return plan.approved_at is None and needs_approval(plan)
+
+
+def awaiting_approval() -> QuerySet[Plan]:
+    """Those that stand and lack an approval: what `lacks_approval` and `hindrance` tell of one, in one query."""
+    demanded = Q(flow__options__approval=True) | Q(flow__revision__snapshot__options__approval=True)
+    unfinished = Run.objects.active() | Run.objects.deferred()
+    return Plan.objects.filter(
+        demanded,
+        Exists(PlanItem.objects.filter(plan=OuterRef("pk"), fate=ItemFate.PLANNED)),
+        ~Exists(unfinished.filter(pk=OuterRef("applying"))),
+        approved_at=None,
+        run__status__in=WHOLE,
+        run__revision=F("flow__revision"),
+    ).exclude(stage=PlanStage.APPLIED)
 
 
 def counts(plan: Plan) -> dict[str, int]:
@@ -60,20 +79,26 @@ def is_own(plan: Plan, by: User) -> bool:
     )
 
 
-def approve(*, plan: Plan, by: User) -> None:
-    """Raises Refused for who asked for it, and for a plan that does not stand any more."""
+def approve(*, plan: Plan, by: User, account: str = "") -> None:
+    """Raises Refused for who asked for it, and for a plan that does not stand any more.
+
+    `account`: the one at whose command line `by` is only named; what it asked for there itself it cannot approve either.
+    """
     require(by, "sync.approve_plan")
     with transaction.atomic():
         held = _locked(plan)
         if is_own(held, by):
             raise Refused("You asked for this plan: somebody else approves it.")
+        if account and held.run.asked_by_id is None and held.run.asked_by_name == account:
+            raise Refused(f"{account} asked for this plan: somebody else approves it, in the console.")
         if why := hindrance(held):
             raise Refused(why)
-        if held.stage != PlanStage.PLANNED:
+        if held.approved_at is not None:
             raise Refused(f"{held.approved_by_name or 'Somebody'} has approved it already.")
+        actor = current_actor()
         Plan.objects.filter(pk=held.pk).update(
-            stage=PlanStage.APPROVED, approved_by=by, approved_by_name=current_actor().name or by.get_username(),
-            approved_at=timezone.now(),
+            stage=PlanStage.APPROVED, approved_by=by, approved_at=timezone.now(),
+            approved_by_name=actor.name if actor.user_id == by.pk else by.get_username(),
         )  # fmt: skip
         audit.record("plan.approved", held, after=_told(held))
 
@@ -85,7 +110,7 @@ def apply_plan(*, plan: Plan, by: User | None, enqueue: bool = True) -> Run:
         held = _locked(plan)
         if why := hindrance(held):
             raise Refused(why)
-        if held.stage == PlanStage.PLANNED and needs_approval(held):
+        if lacks_approval(held):
             raise Refused(f"{held.flow.name} demands that somebody else approves it first.")
         run = request_run(flow=held.flow, by=by, kind=RunKind.APPLY, plan=held, enqueue=enqueue)
         Plan.objects.filter(pk=held.pk).update(stage=PlanStage.APPLYING, applying=run)
@@ -94,10 +119,10 @@ def apply_plan(*, plan: Plan, by: User | None, enqueue: bool = True) -> Run:
 
 
 def _locked(plan: Plan) -> Plan:
-    rows = Plan.objects.select_for_update(of=("self",)).select_related(
-        "run__revision", "flow__revision", "applying"
-    )
-    return rows.get(pk=plan.pk)
+    """The plan as it is once nobody else decides of it, or publishes its flow; locked first and then looked at."""
+    Flow.objects.select_for_update(of=("self",)).get(pk=plan.flow_id)
+    Plan.objects.select_for_update(of=("self",)).get(pk=plan.pk)
+    return Plan.objects.select_related("run__revision", "flow__revision", "applying").get(pk=plan.pk)
 
 
 def _told(plan: Plan) -> dict[str, Any]:

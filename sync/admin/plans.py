@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -21,19 +21,16 @@ from sync.admin.mapped import Names
 from sync.admin.record_fields import HIDDEN
 from sync.admin.values import opened
 from sync.models import Flow, Plan, PlanItem, Run
-from sync.models.plan import ItemFate, PlanStage
+from sync.models.plan import ItemFate
 
 ITEMS_A_PAGE = 50
+WAITS = "waits"  # in the address of the list: those that wait for approval
 WHY: dict[str, str] = {
     "MOVED": "What it was planned on has changed since; nothing was overwritten.",
     "NOTHING_TO_WRITE": "There is nothing to write any more: both sides agree, or the record does not enter now.",
     "NOT_SHOWN": "The record is not shown any more.",
     "BUSY": "Somebody else held the record all the time.",
 }
-
-
-def _waits(plan: Plan) -> bool:
-    return plan.stage == PlanStage.PLANNED
 
 
 APPROVE = rules(
@@ -44,7 +41,7 @@ APPROVE = rules(
         "Whoever may apply plans can then have exactly these written; what has moved meanwhile is left."
     ),
     submit="Approve",
-    when=lambda plan: _waits(plan) and plans.needs_approval(plan) and not plans.hindrance(plan),
+    when=lambda plan: plans.lacks_approval(plan) and not plans.hindrance(plan),
 )
 APPLY = rules(
     permission="sync.apply_plan",
@@ -54,13 +51,24 @@ APPLY = rules(
         "in the backfill lane, what has moved is left and named. Nothing else is written."
     ),
     submit="Apply",
-    when=lambda plan: not plans.hindrance(plan) and not (_waits(plan) and plans.needs_approval(plan)),
+    when=lambda plan: not plans.hindrance(plan) and not plans.lacks_approval(plan),
 )
 
 
 def _writes(plan: Plan) -> str:
     count = plans.counts(plan).get(ItemFate.PLANNED, 0)
     return f"{count:,} write" if count == 1 else f"{count:,} writes"
+
+
+class WaitsFilter(admin.SimpleListFilter):
+    title = "approval"
+    parameter_name = WAITS
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("yes", "waits for a second person"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Plan]) -> QuerySet[Plan]:
+        return queryset.filter(pk__in=plans.awaiting_approval()) if self.value() == "yes" else queryset
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class FieldShown:
 class PlanAdmin(ReadOnlyAdmin):
     list_display = ("of_run", "of_flow", "stage_badge", "writes", "who", "approved", "when")
     list_display_links = ("of_run",)
-    list_filter = ("stage", "flow")
+    list_filter = (WaitsFilter, "stage", "flow")
     search_fields = ("=run__id", "flow__name", "run__asked_by_name")
     actions_detail = ("approve", "apply")
     page_template = "console/plan.html"
@@ -107,7 +115,7 @@ class PlanAdmin(ReadOnlyAdmin):
             "page": page,
             "lines": [(item, each, WHY.get(item.code, "")) for item, each in zip(page, lines, strict=True)],
             "hindrance": plans.hindrance(obj),
-            "needs_approval": plans.needs_approval(obj),
+            "lacks_approval": plans.lacks_approval(obj),
             "own": plans.is_own(obj, person(request)),
             **seen,
         }
@@ -161,16 +169,13 @@ def plan_of(run: Run) -> dict[str, Any]:
 
 def to_approve(flow: Flow) -> dict[str, Any]:
     """What a flow's page says of its plans that wait for somebody to approve them."""
-    if not flow.options.get(plans.APPROVAL):
-        return {}
-    whole = Plan.objects.filter(
-        flow=flow, stage=PlanStage.PLANNED, run__revision=flow.revision, run__status__in=plans.WHOLE
-    )
-    waiting = whole.filter(
-        Exists(PlanItem.objects.filter(plan=OuterRef("pk"), fate=ItemFate.PLANNED))
-    ).count()
-    url = list_url(Plan, stage__exact=PlanStage.PLANNED, flow__mapping_ptr__exact=flow.pk)
-    return {"plans_waiting": waiting, "plans_url": url}
+    waiting = plans.awaiting_approval().filter(flow=flow).count()
+    return {"plans_waiting": waiting, "plans_url": list_url(Plan, **{WAITS: "yes"}, flow__mapping_ptr__exact=flow.pk)}  # fmt: skip
+
+
+def all_to_approve() -> dict[str, Any]:
+    """What the Overview says of all that wait."""
+    return {"plans_waiting": plans.awaiting_approval().count(), "plans_url": list_url(Plan, **{WAITS: "yes"})}
 
 
 def _operations(plan: Plan) -> list[tuple[str, str, int]]:

@@ -28,7 +28,8 @@ from sync.engine.items import Batch, Item
 from sync.engine.planning import FRESH
 from sync.engine.runner import Runner
 from sync.engine.store import Store
-from sync.models import Intent, Plan, PlanItem
+from sync.errors import RunAborted
+from sync.models import Flow, Intent, Plan, PlanItem
 from sync.models.plan import ItemFate, PlanStage
 
 AT_ONCE = 500
@@ -125,6 +126,7 @@ class Applier(Runner):
     def _steps(self) -> None:
         self._step("applying the plan")
         plan = Plan.objects.get(pk=self.run.params["plan"])
+        self._refuse_another_mapping()
         items = PlanItem.objects.filter(plan=plan, fate=ItemFate.PLANNED)
         if self.run.expected is None:
             self.run.expected = items.count()
@@ -149,6 +151,7 @@ class Applier(Runner):
 
     def _apply_page(self, to: Side, read: Side, page: Sequence[PlanItem]) -> None:
         self._safe_point()
+        self._refuse_another_mapping()
         connector = self._connectors[read]
         self._asked = self._connectors[Side.SALESFORCE].server_now()
         self._side, self._due = to, {each.end(read): each for each in page}
@@ -162,6 +165,15 @@ class Applier(Runner):
         self._leave([each for id, each in self._due.items() if id not in found], GONE)
         self._flying.append(self._begin(read, list(found.values()), look, entered=False, look_up=True))
         self._drain()
+
+    def _refuse_another_mapping(self) -> None:
+        """A plan stands as long as its revision is the published one, also while it waits for a worker, and between pages."""
+        flow = self.context.flow
+        if not Flow.objects.filter(pk=flow.pk, revision=self.run.revision_id).exists():
+            raise RunAborted(
+                f"{flow.name} was published anew since this was planned: the rest is not written.",
+                code="published_anew", advice="Make a new dry run. What is written already stays.",
+            )  # fmt: skip
 
     def _decided(self, side: Side, records: Sequence[Record], look: Look, **how: Any) -> list[Item]:
         """What the ordinary plan would do with them now, cut to what was planned then; the rest is left as it is."""

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db import connections
 
-from sync import plans, services
+from sync import drafts, plans, services
 from sync.actor import Actor, acting_as
 from sync.engine.execute import execute
 from sync.models import AuditEntry, Flow, Intent, Plan, PlanItem, Run, Waiting
@@ -280,6 +280,116 @@ def test_killed_between_a_write_and_its_record_it_goes_on_and_doubles_nothing(
     assert (after.created, after.updated) == (0, 0)
 
 
+@pytest.mark.parametrize("fault", ["reset_after", "execute_late"])
+@pytest.mark.parametrize("create", [True, False])
+def test_an_answer_that_is_lost_doubles_nothing_and_what_became_of_it_is_found_out(
+    flow: Flow, pair: Pair, create: bool, fault: str
+) -> None:
+    [incident] = incidents(pair, 1)
+    if not create:
+        run_now(flow)
+        pair.salesforce.skew_clock(timedelta(seconds=30))
+        pair.servicenow.edit("incident", incident["sys_id"], short_description="Printer is out")
+    plan = dry(flow)
+    pair.salesforce.fault(
+        fault, method="POST", path="composite/sobjects$" if create else "composite$", seconds=0.3, times=1
+    )
+
+    run = applied(plan)
+
+    assert fates(plan)[incident["number"]] in ("applied", "in_doubt")
+    assert (run.status == "partial") == ("in_doubt" in fates(plan).values())
+    let_time_pass()
+    run_now(flow)
+    after = run_now(flow)
+    assert (after.created, after.updated, after.in_doubt) == (0, 0, 0)
+    assert subjects(pair) == ["Printer 0" if create else "Printer is out"]
+    assert pair.salesforce.counters.duplicates == 0
+
+
+def test_a_record_that_was_deleted_where_it_would_be_written_does_not_come_back(
+    flow: Flow, pair: Pair
+) -> None:
+    one, two = incidents(pair, 2)
+    run_now(flow)
+    for incident in (one, two):
+        pair.servicenow.edit("incident", incident["sys_id"], short_description=f"{incident['number']} is out")
+    plan = dry(flow)
+    case = next(c for c in pair.salesforce.rows("Case") if c["ServiceNow_Sys_Id__c"] == one["sys_id"])
+    pair.salesforce.delete("Case", case["Id"])
+
+    run = applied(plan)
+
+    assert fates(plan) == {one["number"]: "stale", two["number"]: "applied"}
+    assert subjects(pair) == [f"{two['number']} is out"]
+    assert run.status == "partial"
+
+
+def beside_each_other(count: int, deed: Any) -> list[Any]:
+    """What each of so many threads got, or was refused with."""
+    got: list[Any] = []
+    ready = threading.Barrier(count)
+
+    def one() -> None:
+        try:
+            ready.wait()
+            got.append(deed())
+        except services.Refused as refused:
+            got.append(refused)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return got
+
+
+def test_of_two_who_apply_at_once_one_does(flow: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    plan = dry(flow)
+
+    got = beside_each_other(2, lambda: plans.apply_plan(plan=plan, by=None, enqueue=False))
+
+    [run] = [each for each in got if isinstance(each, Run)]
+    [refused] = [each for each in got if isinstance(each, services.Refused)]
+    assert str(refused) == f"Run {run.pk:,} is applying it."
+    execute(run.pk)
+    assert subjects(pair) == ["Printer 0"]
+
+
+def test_published_anew_while_it_waits_for_a_worker_nothing_of_it_is_written(flow: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    plan = dry(flow)
+    run = plans.apply_plan(plan=plan, by=None, enqueue=False)
+    flow.rows.filter(salesforce="Origin").update(value="Acme")
+    services.publish_flow(flow=Flow.objects.get(pk=flow.pk), by=None)
+
+    run = execute(run.pk)
+
+    assert (run.status, run.error_code) == ("cancelled", "published_anew")
+    assert subjects(pair) == []
+    assert set(fates(plan).values()) == {"planned"}
+    flow.refresh_from_db()
+    assert (flow.paused_reason, flow.health) == ("", "healthy")  # it is the plan that is out of date
+    with pytest.raises(services.Refused, match="published anew"):
+        plans.apply_plan(plan=plan, by=None)
+
+
+def test_a_plan_of_a_revision_that_was_rolled_back_stands_no_more(flow: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    flow.rows.filter(salesforce="Origin").update(value="Acme")
+    services.publish_flow(flow=Flow.objects.get(pk=flow.pk), by=None)
+    plan = dry(flow)
+    first = flow.revisions.get(number=1)
+    drafts.roll_back(revision=first, by=None, reason="Back", seen=drafts.way_back(first).digest)
+
+    with pytest.raises(services.Refused, match="published anew"):
+        plans.apply_plan(plan=plan, by=None)
+
+
 # Approval
 
 
@@ -354,3 +464,47 @@ def test_a_plan_of_an_older_mapping_and_one_that_was_applied_stand_no_more(flow:
     with pytest.raises(services.Refused, match="published anew"):
         plans.apply_plan(plan=second, by=None)
     assert Run.objects.filter(kind="apply").count() == 1
+
+
+def test_what_was_begun_before_anybody_demanded_approval_is_not_gone_on_with_without_it(
+    flow: Flow, pair: Pair
+) -> None:
+    incidents(pair, 1)
+    alice, bob = person("alice", "run_flow", "apply_plan", "cancel_run"), person("bob", "approve_plan")
+    plan = asked_by(flow, alice)
+    services.cancel_run(run=plans.apply_plan(plan=plan, by=alice, enqueue=False), by=alice)
+    Flow.objects.filter(pk=flow.pk).update(options={**flow.options, plans.APPROVAL: True})
+
+    assert list(plans.awaiting_approval()) == [plan]
+    with pytest.raises(services.Refused, match="demands that somebody else approves"):
+        plans.apply_plan(plan=plan, by=alice, enqueue=False)
+    plans.approve(plan=plan, by=bob)
+    assert not plans.awaiting_approval()
+
+    execute(plans.apply_plan(plan=plan, by=alice, enqueue=False).pk)
+    assert subjects(pair) == ["Printer 0"]
+
+
+def test_those_that_wait_are_the_ones_that_somebody_could_approve(careful: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    alice, bob = person("alice", "run_flow"), person("bob", "approve_plan")
+    first, second = asked_by(careful, alice), asked_by(careful, alice)
+    assert set(plans.awaiting_approval()) == {first, second}
+
+    plans.approve(plan=first, by=bob)
+    assert list(plans.awaiting_approval()) == [second]
+    Flow.objects.filter(pk=careful.pk).update(options={})  # the published revision still demands it
+    assert list(plans.awaiting_approval()) == [second]
+    services.publish_flow(flow=Flow.objects.get(pk=careful.pk), by=None)
+    assert not plans.awaiting_approval()
+
+
+def test_of_two_who_approve_at_once_one_is_noted(careful: Flow, pair: Pair) -> None:
+    incidents(pair, 1)
+    plan = asked_by(careful, person("alice", "run_flow"))
+    bob = person("bob", "approve_plan")
+
+    got = beside_each_other(2, lambda: plans.approve(plan=plan, by=bob))
+
+    assert sorted(str(each) for each in got) == ["None", "bob has approved it already."]
+    assert AuditEntry.objects.filter(action="plan.approved").count() == 1
