@@ -45,7 +45,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = "Overview"
     if not request.user.has_perm("sync.view_flow"):
         return {**context, "no_role": True}
-    return {**context, "steps": first_steps(request), **_everything(timezone.now())}
+    return {**context, "steps": first_steps(request), **_everything(timezone.now(), request)}
 
 
 def fragment(request: HttpRequest) -> HttpResponse:
@@ -55,7 +55,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
     """
     known = admin.site.has_permission(request)
     if known and request.user.has_perm("sync.view_flow"):
-        return render(request, "console/overview.html", _everything(timezone.now()))
+        return render(request, "console/overview.html", _everything(timezone.now(), request))
     if "HX-Request" in request.headers:
         return HttpResponse(status=403, headers={"HX-Refresh": "true"})
     if known:
@@ -63,7 +63,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.get_full_path(), reverse("admin:login"))
 
 
-def _everything(now: datetime) -> dict[str, Any]:
+def _everything(now: datetime, request: HttpRequest) -> dict[str, Any]:
     flows = all_flows()
     facts = _facts(now)
     keys = [flow.pk for flow in flows]
@@ -82,6 +82,7 @@ def _everything(now: datetime) -> dict[str, Any]:
         "more_alerts": max(0, len(found) - ALERTS),
         "causes": facts["causes"],
         "oldest_conflict": facts["oldest_conflict"],
+        **_plans(request),
         "as_of": now,
     }
 
@@ -96,6 +97,13 @@ def _statements() -> dict[str, Any]:
 
     found = latest()
     return {"shown": found[:STATEMENTS], "more": len(found) - STATEMENTS, "url": _list("reconciliation")}
+
+
+def _plans(request: HttpRequest) -> dict[str, Any]:
+    """Plans that wait for approval, for those who may see them."""
+    from sync.admin.plans import all_to_approve
+
+    return all_to_approve() if request.user.has_perm("sync.view_plan") else {}
 
 
 def _facts(now: datetime) -> dict[str, Any]:

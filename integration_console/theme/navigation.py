@@ -54,6 +54,12 @@ def _open_dead_letters() -> QuerySet[Any]:
     return DeadLetter.objects.filter(state="open")
 
 
+def _plans_to_approve() -> QuerySet[Any]:
+    from sync.plans import awaiting_approval
+
+    return awaiting_approval()
+
+
 def _doubtful_actions() -> QuerySet[Any]:
     from sync.models import ActionRun
 
@@ -94,6 +100,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "danger",
                 "admin:sync_deadletter_causes",
             ),
+            Entry("Plans", "approval", "sync.plan", _plans_to_approve, "warning"),
             Entry("Actions", "bolt", "sync.actionrun", _doubtful_actions, "warning"),
             Entry("Waiting", "hourglass_empty", "sync.waiting"),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -82,6 +82,29 @@ def test_who_asked_cannot_approve_and_somebody_else_can(as_role, careful):
     press(operator, careful, "apply")
     run = Run.objects.get(kind="apply")
     assert (run.lane, run.params["plan"], run.asked_by_name) == ("backfill", careful.pk, "operator")
+
+
+def test_the_overview_and_the_menu_say_how_many_plans_wait_to_who_may_see_them(as_role, careful):
+    def menu(client: Client) -> list[str]:
+        groups = client.get(reverse("admin:sync_plan_changelist")).context["sidebar_navigation"]
+        return [item.get("badge", "") for group in groups for item in group["items"] if item["title"] == "Plans"]  # fmt: skip
+
+    operator = as_role("operator")
+    overview = text_of(operator.get(reverse("admin:index")).content.decode())
+    assert "1 plan waits for approval Look" in overview
+    assert menu(operator) == ["1"]
+    waiting = reverse("admin:sync_plan_changelist") + "?waits=yes"
+    assert waiting in operator.get(reverse("overview")).content.decode()
+    assert f"run {careful.run_id:,}" in text_of(operator.get(waiting).content.decode())
+
+    Group.objects.get(name="viewer").permissions.remove(Permission.objects.get(codename="view_plan"))
+    viewer = as_role("viewer")
+    assert "for approval" not in viewer.get(reverse("admin:index")).content.decode()
+
+    press(as_role("administrator"), careful, "approve")
+    assert "for approval" not in operator.get(reverse("admin:index")).content.decode()
+    assert menu(operator) == [""]
+    assert f"run {careful.run_id:,}" not in text_of(operator.get(waiting).content.decode())
 
 
 def test_a_plan_that_needs_nobody_is_applied_at_once_and_not_twice(as_role, asked):
