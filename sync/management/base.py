@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError, connection
 
@@ -60,7 +61,7 @@ class ConsoleCommand(BaseCommand):
             logging.getLogger("sync").setLevel(logging.WARNING)
         self._result: Mapping[str, Any] = {}
         try:
-            with readable_failures(), acting_as(Actor(name=_who())):
+            with readable_failures(), acting_as(Actor(name=account())):
                 keyring()  # before anything is begun: without keys that open, nothing can be done
                 if self.opens_database:
                     check_keys()
@@ -80,6 +81,21 @@ class ConsoleCommand(BaseCommand):
     def about(self, **options: Any) -> dict[str, Any]:
         """What the JSON of a command that could not run says it was about."""
         return {}
+
+    @contextmanager
+    def as_person(self, name: str) -> Iterator[User | None]:
+        """Act as the person of this user name, asked for their permissions; as the command line for an empty one.
+
+        The audit log keeps both: whoever holds the shell holds the database, and could name anybody. Raises CannotRun.
+        """
+        if not name:
+            yield None
+            return
+        user = User.objects.filter(username=name, is_active=True).first()
+        if user is None:
+            raise CannotRun(f"There is no active user {name!r}.", code="unknown_user")
+        with acting_as(Actor(user_id=user.pk, name=f"{user.username}, by {account()}"[:150])):
+            yield user
 
     def say(self, text: str) -> None:
         """For people: on stdout, or on stderr where stdout is to end in JSON."""
@@ -113,6 +129,8 @@ def readable_failures() -> Iterator[None]:
         yield
     except Refused as error:
         raise CannotRun(str(error), code="refused") from error
+    except PermissionDenied as error:
+        raise CannotRun(str(error), code="permission") from error
     except (ImproperlyConfigured, DecryptionError) as error:
         raise CannotRun(str(error), code="configuration") from error
     except BackupError as error:
@@ -160,7 +178,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _who() -> str:
+def account() -> str:
     """The account at the command line, as the audit log shows it."""
     try:
         name = getpass.getuser()

@@ -43,13 +43,13 @@ class Command(ConsoleCommand):
                     "--reason", default="", metavar="TEXT",
                     help="why it is published, which the revisions keep; needed where the linter warns of something new",
                 )  # fmt: skip
-            _accept_json(deed)
+            accept_json(deed)
         deed = deeds.add_parser("export", help="print the configuration, without secrets")
         deed.add_argument(
             "--without-connections", action="store_true",
             help="for another installation, whose connections of the same names are used as they are",
         )  # fmt: skip
-        _accept_json(deed)
+        accept_json(deed)
 
     def run(self, **options: Any) -> Status:
         deed = options["deed"]
@@ -144,7 +144,7 @@ def _with_names_asked(invalid: InvalidConfiguration) -> InvalidConfiguration:
     return InvalidConfiguration(invalid.file, [*invalid.problems, *problems])
 
 
-def _accept_json(parser: Any) -> None:
+def accept_json(parser: Any) -> None:
     """`--json` after the deed as well; a default here would undo the one given before it."""
     import argparse
 
