@@ -60,6 +60,13 @@ def _plans_to_approve() -> QuerySet[Any]:
     return awaiting_approval()
 
 
+def _unfit_mappings() -> QuerySet[Any]:
+    """Flows whose published mapping has errors as both sides were last read; nothing is looked at here."""
+    from sync.models import Flow
+
+    return Flow.objects.filter(enabled=True, lint__errors__gt=0)
+
+
 def _doubtful_actions() -> QuerySet[Any]:
     from sync.models import ActionRun
 
@@ -82,7 +89,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Synchronise",
         (
-            Entry("Flows", "sync_alt", "sync.flow"),
+            Entry("Flows", "sync_alt", "sync.flow", _unfit_mappings, "danger"),
             Entry("Runs", "play_circle", "sync.run", _running, "info"),
             Entry("Records", "link", "sync.recordlink"),
             Entry("Reconciliations", "fact_check", "sync.reconciliation"),

@@ -90,7 +90,7 @@ class FlowAdmin(
     inlines = (linted.LintedRowInline, ScheduleInline, RevisionInline)
     list_display = ("titled", "health_badge", "last_run", "next_run", "dead_letters", "draft", "enabled")
     list_display_links = ("titled",)
-    list_filter = ("health", "enabled", "direction")
+    list_filter = ("health", linted.ErrorsFilter, "enabled", "direction")
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
     change_form_outer_after_template = "console/flow_below.html"
@@ -140,8 +140,8 @@ class FlowAdmin(
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
         return super().get_queryset(request).select_related(
-            "revision", "schedule", "user_table", "routing_table", "servicenow_connection", "salesforce_connection"
-        ).defer("servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed")  # fmt: skip
+            "revision", "schedule", "lint", "user_table", "routing_table", "servicenow_connection", "salesforce_connection"
+        ).defer("servicenow_connection__secrets_sealed", "salesforce_connection__secrets_sealed", "lint__findings", "lint__changes")  # fmt: skip
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list's own columns are fetched with the page's rows: a fixed number of queries."""
@@ -269,9 +269,14 @@ class FlowAdmin(
     def draft(self, obj: Flow) -> SafeString:
         if obj.revision is None:
             return present.badge("warning", "not published")
-        if revisions.differs(obj):
-            return present.badge("warning", "draft differs")
-        return format_html("revision {}", f"{obj.revision.number:,}")
+        told = [
+            present.badge("warning", "draft differs")
+            if revisions.differs(obj)
+            else format_html("revision {}", f"{obj.revision.number:,}")
+        ]
+        if errors := linted.errors_noted(obj):
+            told.append(present.badge("error", f"{errors:,} mapping error{'' if errors == 1 else 's'}"))
+        return format_html_join(" ", "{}", ((each,) for each in told))
 
     def _start(self, request: HttpRequest, flow: Flow, mode: str) -> Done:
         run = services.request_run(flow=flow, by=person(request), kind=RunKind.MANUAL, mode=mode)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html_join
@@ -68,6 +70,25 @@ class LintedRowFormSet(FieldRowFormSet):
                 f"Not published: {linting.in_words(told)} Mend it, keep it as a draft, or, if it was changed over there since, "
                 "have both schemas read again."
             )
+
+
+class ErrorsFilter(admin.SimpleListFilter):
+    """Of a list of flows: whose published mapping has errors, as it was last looked at."""
+
+    title = "mapping"
+    parameter_name = "mapping"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("errors", "has errors"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Flow]) -> QuerySet[Flow]:
+        return queryset.filter(lint__errors__gt=0) if self.value() == "errors" else queryset
+
+
+def errors_noted(flow: Flow) -> int:
+    """How many the published mapping was last found to have; what a list shows looks at no mapping itself."""
+    report = getattr(flow, "lint", None)
+    return report.errors if report is not None else 0
 
 
 def _has_ends(flow: Flow) -> bool:

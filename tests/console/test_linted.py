@@ -239,6 +239,29 @@ def test_the_overview_alerts_where_a_published_mapping_depends_on_what_changed(r
     assert "does not offer 'Closed'" in alert.text
 
 
+def test_the_menu_and_the_list_say_which_flows_have_errors_and_look_at_no_mapping_for_it(root, flow):
+    url = reverse("admin:sync_flow_changelist")
+
+    def badge() -> str:
+        groups = root.get(url).context["sidebar_navigation"]
+        return next(
+            item.get("badge", "") for group in groups for item in group["items"] if item["title"] == "Flows"
+        )
+
+    described(flow)
+    linting.note(flow)
+    assert badge() == ""
+    described(flow, salesforce=[each for each in SALESFORCE if each.name != "Origin"])
+    assert badge() == ""  # as it was looked at last
+    linting.note(flow)
+
+    assert badge() == "1"
+    assert "1 mapping error" in root.get(url, {"mapping": "errors"}).content.decode()
+    described(flow)
+    linting.note(flow)
+    assert "1 mapping error" not in root.get(url).content.decode()
+
+
 def test_a_change_of_a_field_that_no_row_names_alerts_nobody(root, flow):
     described(flow)
     described(flow, salesforce=[*SALESFORCE, text("Unused__c")])
