@@ -74,7 +74,8 @@ class FlowForm(ActsForm, FilesForm, DeletionsForm, CommentsForm):
         required=False,
         widget=Switch(),
         label="Plans need approval",
-        help_text="What a dry run planned is applied only after somebody else than who asked for it has approved it.",
+        help_text="What a dry run planned is applied only after somebody else than who asked for it has approved it. It is about plans "
+        "alone: publishing, the schedule and runs that people start take their own permissions and wait for nobody.",
     )
     key_prefix = forms.ChoiceField(
         choices=list(KEY_PREFIXES.items()),
