@@ -23,6 +23,7 @@ from django_q.tasks import async_task
 
 from sync import audit, linting, revisions
 from sync.actor import NOBODY, current_actor
+from sync.constraints import breaks
 from sync.core.records import Side
 from sync.cron import next_tick
 from sync.engine.sharing import Claim, clashes, moved_keys
@@ -50,7 +51,7 @@ from sync.models.action import ActionStatus, StepStatus
 from sync.models.attention import ConflictState, DeadLetterState, WaitingReason
 from sync.models.base import Lane, SideChoices
 from sync.models.question import QuestionKind, QuestionState
-from sync.models.run import IN_BACKFILL, RunKind, RunMode, RunStatus
+from sync.models.run import IN_BACKFILL, ONE_ACTIVE, RunKind, RunMode, RunStatus
 
 if TYPE_CHECKING:
     from sync.backup.restoring import Contents
@@ -125,7 +126,9 @@ def request_run(
                 )
             if enqueue:
                 ring("sync.tasks.execute_run", run.pk)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not breaks(error, Run, ONE_ACTIVE):
+            raise
         active = Run.objects.active().filter(flow=flow, lane=lane).first()
         name = f"Run {active.pk:,} ({active.get_kind_display()})" if active else "Another run"
         raise Refused(

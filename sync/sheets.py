@@ -25,6 +25,7 @@ from mappings.sheets import FIELDS, PEOPLE, VALUES, Line, Plan, Problem, Row, Sh
 from mappings.spec import Direction, Environment, MappingSpec
 from sync import audit
 from sync.configuration.problems import did_you_mean
+from sync.constraints import breaks
 from sync.models import Flow
 from sync.services import Refused, require
 
@@ -217,7 +218,9 @@ def take_over(
             try:
                 with transaction.atomic():
                     _write(kind, locked, found)
-            except IntegrityError:
+            except IntegrityError as error:
+                if not any(breaks(error, kind.rows, each.name) for each in kind.rows._meta.constraints):
+                    raise
                 raise Refused(
                     f"Two rows of {owner} would answer one question. Make one of them one-way."
                 ) from None

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from sync import audit, services
@@ -384,6 +385,11 @@ def test_a_retried_letter_waits_for_the_next_run_which_is_queued(world: World) -
     assert (waiting.side, waiting.record_id, waiting.reason) == ("servicenow", SYS_ID, "retry")
     assert DeadLetter.objects.get().state == "retried"
     assert Run.objects.get().kind == "retry"
+
+
+def test_what_else_the_database_refuses_is_not_told_as_another_run(world: World) -> None:
+    with pytest.raises(IntegrityError, match="mode"), transaction.atomic():
+        world.request(None, mode=None)
 
 
 def test_a_retry_beside_an_active_run_is_left_to_it(world: World) -> None:

@@ -11,7 +11,9 @@ from django.db import connection, connections
 from django_q.brokers import get_broker
 
 from sync import audit, services
-from sync.models import AuditEntry, Run
+from sync.models import AuditEntry, Flow, Run
+from sync.recipes import shipped
+from sync.recipes.use import use_recipe
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -58,6 +60,18 @@ def test_of_many_runs_asked_for_at_once_one_is_queued(incidents_flow):
 
     assert Run.objects.count() == 1
     assert len(refused) == WRITERS - 1
+
+
+def test_of_a_recipe_used_many_times_at_once_under_one_name_one_flow_is_made(incidents_flow):
+    ends = {side: getattr(incidents_flow, f"{side}_connection") for side in ("servicenow", "salesforce")}
+
+    refused = beside_each_other(
+        lambda: use_recipe(recipe=shipped()["progress-notices"], name="notices", by=None, **ends)
+    )
+
+    assert Flow.objects.filter(name="notices").count() == 1
+    assert len(refused) == WRITERS - 1
+    assert all("notices" in str(each) for each in refused)
 
 
 def test_the_cache_is_shared():

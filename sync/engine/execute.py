@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sync.connectors.base import Connector
+from sync.constraints import breaks
 from sync.core.records import Side
 from sync.engine import lease as leases
 from sync.engine import parts
@@ -44,7 +45,15 @@ from sync.models import Connection, Flow, Run
 from sync.models.base import Lane
 from sync.models.connection import ConnectionHealth
 from sync.models.flow import FlowHealth
-from sync.models.run import FROM_CHECKPOINT, RECONCILING, RunKind, RunMode, RunQuerySet, RunStatus
+from sync.models.run import (
+    FROM_CHECKPOINT,
+    ONE_ACTIVE,
+    RECONCILING,
+    RunKind,
+    RunMode,
+    RunQuerySet,
+    RunStatus,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -457,5 +466,7 @@ def _queue_again(deferred: RunQuerySet) -> bool:
                     advice="",
                 )
             )
-    except IntegrityError:
+    except IntegrityError as error:
+        if not breaks(error, Run, ONE_ACTIVE):
+            raise
         return False

@@ -23,6 +23,7 @@ class RunStatus(models.TextChoices):
 
 
 ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
+ONE_ACTIVE = "one_active_run_a_flow_and_lane"
 
 
 class RunKind(models.TextChoices):
@@ -124,9 +125,7 @@ class Run(models.Model):
         default_permissions = ("view",)
         permissions = [("cancel_run", "Can cancel a run")]
         constraints = [
-            models.UniqueConstraint(
-                fields=["flow", "lane"], condition=Q(status__in=ACTIVE), name="one_active_run_a_flow_and_lane"
-            )
+            models.UniqueConstraint(fields=["flow", "lane"], condition=Q(status__in=ACTIVE), name=ONE_ACTIVE)
         ]
         indexes = [
             models.Index(fields=["flow", "-id"], name="runs_of_a_flow"),

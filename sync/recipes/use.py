@@ -109,8 +109,12 @@ def use_recipe(
             with transaction.atomic():
                 flows = _make(document)
         except IntegrityError as error:
+            lost = [*Mapping.objects.filter(name__in=wanted).values_list("name", flat=True)]
+            lost += sorted({*taken(recipe).names} - {*held.names})
+            if not lost:
+                raise
             raise Refused(
-                f"Somebody has just taken a name that {name} needs. Try again; nothing was made."
+                f"Somebody has just taken the name {lost[0]}. Try again; nothing was made."
             ) from error
         for flow in flows:
             audit.record("recipe.used", flow, after={

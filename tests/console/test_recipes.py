@@ -7,10 +7,12 @@ from functools import partial
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
+from django.db.models.signals import pre_save
 from django.urls import reverse
 from django.utils import timezone
 
-from mappings.models import Mapping, UserTable, ValueMap
+from mappings.models import FieldRow, Mapping, UserTable, ValueMap
 from sync import services
 from sync.models import AuditEntry, Flow, Question
 from sync.recipes import shipped
@@ -177,6 +179,29 @@ def test_the_service_itself_keeps_the_sides_apart_and_asks_for_the_permission(as
 
     assert not Mapping.objects.exists()
     assert not ValueMap.objects.exists()
+
+
+def twin_of(row: FieldRow) -> FieldRow:
+    return FieldRow(mapping_id=row.mapping_id, salesforce=row.salesforce, position=row.position)
+
+
+def test_what_else_the_database_refuses_is_not_told_as_a_name_that_is_taken(pair):
+    """A field row of the new flow meets one that somebody's signal has put there."""
+    servicenow, salesforce = pair
+
+    def twice(instance: FieldRow, **signal: object) -> None:
+        FieldRow.objects.bulk_create([twin_of(instance)])
+
+    pre_save.connect(twice, sender=FieldRow)
+    try:
+        with pytest.raises(IntegrityError):
+            use_recipe(
+                recipe=shipped()[RECIPE], name="mine", servicenow=servicenow, salesforce=salesforce, by=None
+            )
+    finally:
+        pre_save.disconnect(twice, sender=FieldRow)
+
+    assert not Mapping.objects.exists()
 
 
 def test_a_recipe_that_only_tells_shows_its_actions_in_place_of_fields(admin_client):
