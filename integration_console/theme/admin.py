@@ -201,10 +201,12 @@ def columns(obj: Model, *, leave_out: Iterable[str] = ()) -> dict[str, Any]:
 class ReadOnlyAdmin(ConsoleAdmin):
     """History and state: nobody adds, changes or deletes it here, whoever they are.
 
-    With `page_template` the record's page is drawn by that template with `page_context`.
+    With `page_template` the record's page is drawn by that template with `page_context`. `appears_here` says when a row
+    comes into being, for whoever finds the list empty.
     """
 
     page_template = ""
+    appears_here = ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -103,6 +103,7 @@ class TriggerFilter(admin.SimpleListFilter):
 
 @admin.register(ActionRun)
 class ActionRunAdmin(ReadOnlyAdmin):
+    appears_here = "What flows do beside carrying fields appears here: requests, tasks, posts and letters."
     list_display = ("record", "what", "state", "at_step", "of_flow", "side_of", "when")
     list_display_links = ("record",)
     list_filter = ("status", "flow", ("action", IndexedValuesFilter), TriggerFilter)

@@ -13,6 +13,7 @@ from sync.models import Waiting
 
 @admin.register(Waiting)
 class WaitingAdmin(ReadOnlyAdmin):
+    appears_here = "A record that cannot be carried yet appears here and is tried again by itself."
     list_display = ("record", "read_from", "why", "message", "attempts", "waiting_for", "due", "of_flow")
     list_display_links = None
     list_filter = ("reason", "flow", "side")

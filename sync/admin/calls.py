@@ -69,6 +69,7 @@ def readable(body: str) -> SafeString:
 
 @admin.register(RemoteCall)
 class RemoteCallAdmin(ReadOnlyAdmin):
+    appears_here = "A call to a platform that failed appears here."
     list_display = ("when", "side", "request_line", "result", "duration", "error", "request_id", "of_run")
     list_display_links = ("when",)
     list_filter = (ResultFilter, "connection", MethodFilter)

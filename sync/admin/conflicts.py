@@ -146,6 +146,7 @@ TAKE_CHOSEN = rules(
 
 @admin.register(Conflict)
 class ConflictAdmin(ReadOnlyAdmin):
+    appears_here = "A field that both sides changed appears here, and waits where a person is to decide."
     list_display = ("record", "field", "status", "of_flow", "since", "decided")
     list_display_links = ("record",)
     list_filter = ("state", "link__flow", ("field", IndexedValuesFilter))

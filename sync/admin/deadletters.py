@@ -169,7 +169,10 @@ ADD_VALUE = rules(
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    list_display = ("record", "status", "of_flow", "written_to", "cause", "attempts", "since")
+    appears_here = (
+        "A record that a platform refuses, or that nothing can map, appears here and waits for a person."
+    )
+    list_display = ("record", "status", "of_flow", "written_to", "why", "attempts", "since")
     list_display_links = ("record",)
     list_filter = ("state", "flow", ("code", IndexedValuesFilter), ("field", IndexedValuesFilter), "side")
     search_fields = ("record_number", "=record_id", "code", "rule")
@@ -230,7 +233,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         return present.side_name(obj.side)
 
     @admin.display(description="cause", ordering="code")
-    def cause(self, obj: DeadLetter) -> SafeString:
+    def why(self, obj: DeadLetter) -> SafeString:
         where = f"{obj.field}: " if obj.field else ""
         return format_html(
             '<b title="{}">{}{}</b><div class="ic-dim">{}</div>',

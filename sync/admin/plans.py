@@ -82,6 +82,7 @@ class FieldShown:
 
 @admin.register(Plan)
 class PlanAdmin(ReadOnlyAdmin):
+    appears_here = "A dry run of a flow keeps its plan here."
     list_display = ("of_run", "of_flow", "stage_badge", "writes", "who", "approved", "when")
     list_display_links = ("of_run",)
     list_filter = (WaitsFilter, "stage", "flow")

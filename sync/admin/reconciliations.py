@@ -55,6 +55,9 @@ HEAL = rules(
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
+    appears_here = (
+        "A comparison of both sides appears here when it has begun, by night or by the button of a flow."
+    )
     list_display = ("of_flow", "verdict", "result", "when", "reading", "of_run")
     list_display_links = ("result",)
     list_filter = ("flow", "heal", ("as_of", admin.DateFieldListFilter))

@@ -89,6 +89,7 @@ class StateFilter(admin.ChoicesFieldListFilter):
 
 @admin.register(RecordLink)
 class RecordLinkAdmin(ReadOnlyAdmin):
+    appears_here = "A pair of records appears here when a flow has made or found the counterpart."
     list_display = ("servicenow_end", "salesforce_end", "status", "desk", "of_flow", "born", "in_step")
     list_display_links = ("servicenow_end", "salesforce_end")
     list_filter = (("state", StateFilter), "flow", OnWrongDesk, "born_in")

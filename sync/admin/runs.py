@@ -52,6 +52,7 @@ CANCEL = rules(
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
+    appears_here = "A run appears here as soon as a flow is switched on or started."
     list_display = ("of_number", "of_flow", "status_badge", "when", "kind_and_mode", "read_count", "written", "troubles",
                     "who")  # fmt: skip
     list_display_links = ("of_number",)

@@ -361,7 +361,7 @@ class Acting:
 ADVICE = {
     (Do.LOOK_UP.value, "FOUND_NONE"): (
         "What this step needs is not there, or the integration user may not see it.",
-        "The message says what was looked for. Make it, or activate it again (a retired catalog item), then retry; or correct the "
+        "Show values tells what was looked for. Make it, or activate it again (a retired catalog item), then retry; or correct the "
         "action and publish the flow before.",
     ),
     (Do.LIST.value, "FOUND_NONE"): (

@@ -6,7 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sync.models import Connection, Question
+from sync.admin.base import list_url
+from sync.models import Connection, DeadLetter, Question
 from tests.console import seed
 from tests.console.test_pages import change_url
 
@@ -99,3 +100,23 @@ def test_probes_past_the_proxy_are_answered_and_not_sent_to_https(client, db, se
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503  # no worker, but an answer
     assert client.get("/admin/").status_code == 301
+
+
+def test_a_list_of_dead_letters_tells_the_cause_of_each(root, flow):
+    letter = seed.dead_letter(seed.link(flow, 1))
+
+    page = root.get(list_url(DeadLetter)).content.decode()
+
+    assert letter.rule in page
+    assert letter.advice in page
+
+
+def test_an_empty_list_says_what_will_appear_in_it_and_a_filtered_one_how_to_see_all(root, flow):
+    empty = root.get(list_url(DeadLetter)).content.decode()
+    seed.dead_letter(seed.link(flow, 1))
+    filtered = root.get(list_url(DeadLetter, q="nobody has this number")).content.decode()
+
+    assert "No dead letters yet" in empty
+    assert "A record that a platform refuses" in empty
+    assert "No dead letters match" in filtered
+    assert "Show all" in filtered
