@@ -32,6 +32,7 @@ from sync.models import (
     Conflict,
     Connection,
     ConnectionToken,
+    DataKey,
     DeadLetter,
     Event,
     Flow,
@@ -65,13 +66,14 @@ def every_row(rows: Rows) -> Rows:
 class Table:
     """`rows`: which of them. `blank`: columns that are written as this value instead: they belong to processes that are
     no more. `mend`: changes a row, given by column, in a
-    backup made at a moment. `history`: only with the event history; `of_run`: the columns that
+    backup made at a moment. `replaces`: those that migrations make give way. `history`: only with the event history; `of_run`: the columns that
     name a run, which only that holds."""
 
     model: type[models.Model]
     rows: Callable[[Rows], Rows] = every_row
     blank: Mapping[str, Any] = field(default_factory=dict)
     mend: Callable[[dict[str, Any], datetime], None] | None = None
+    replaces: bool = False
     history: bool = False
     of_run: tuple[str, ...] = ()
 
@@ -119,6 +121,7 @@ RUNS = Table(Run, mend=_end, history=True)
 # In an order in which rows follow those that they name; where that is impossible the database checks at the end.
 TABLES = (
     Table(User),
+    Table(DataKey, replaces=True),
     Table(Connection, blank=CLOSED_CIRCUIT),
     Table(ConnectionToken, blank={"lease_until": None}),
     Table(UserTable),

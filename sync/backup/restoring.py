@@ -28,6 +28,7 @@ AT_ONCE = 1000  # rows inserted
 UNFINISHED = (
     "This console is being restored. If that ended before its time, restore once more, into a new database."
 )
+REPLACED = frozenset(table.label for table in TABLES if table.replaces)
 T = TypeVar("T")
 Decode = Callable[[Any], Any]
 
@@ -116,7 +117,9 @@ def finish(found: Contents, *, reason: str) -> list[str]:
 def refuse_if_used() -> None:
     """Raises BackupError unless the tables that a backup fills are empty, or not there yet."""
     there = set(connection.introspection.table_names())
-    models_there = dict.fromkeys(table.model for table in TABLES if table.model._meta.db_table in there)
+    models_there = dict.fromkeys(
+        table.model for table in TABLES if table.model._meta.db_table in there and not table.replaces
+    )
     used = [
         str(model._meta.verbose_name_plural)
         for model in models_there
@@ -180,6 +183,8 @@ class _Loading:
 
     def _inserting(self, label: str, columns: list[str]) -> Callable[[list[Any]], None]:
         model = self._apps.get_model(label)
+        if label in REPLACED:
+            model.objects.all().delete()
         fields = {column.attname: column for column in model._meta.local_concrete_fields}
         decoders = [_decoder(fields[name]) for name in columns]
         paused = columns.index("paused_reason") if label == "sync.Flow" else None

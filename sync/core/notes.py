@@ -235,8 +235,13 @@ class Mark:
         """What the tag signs."""
         return f"{self.source}:{self.part}"
 
+    @property
+    def opening(self) -> str:
+        """How it begins, whichever key it is signed under."""
+        return f"[sync:{self.message}:"
+
     def __str__(self) -> str:
-        return f"[sync:{self.source}:{self.part}:{self.tag}]"
+        return f"{self.opening}{self.tag}]"
 
 
 TAG = 16  # hexadecimal digits: 64 bits that nobody without the key can guess

@@ -20,7 +20,7 @@ from sync.core.actions import NOTHING_DONE, OWN_NAMES, Do, Due, Meaning, brought
 from sync.core.records import Reply, Side, WriteResult
 from sync.engine.agenda import UNSETTLED, Agenda, Failure, Overtaken, Work
 from sync.engine.context import Context
-from sync.engine.deeds import Deeds, Request, audience_of
+from sync.engine.deeds import Deeds, Request
 from sync.engine.finding import Finding, Found
 from sync.engine.grounds import EXECUTES_WITHIN, SEND_WITHIN
 from sync.engine.store import Store
@@ -233,8 +233,9 @@ class Acting:
             failure = Failure("FOUND_MANY", f"{said.text('table')}: more than one record was found: {shown}.")
             self.agenda.refuse(work, step, failure)
             return
+        audiences = [self._deeds.audience(work, said, row) for row in rows]
         if said.makes_list:
-            work.put_rows(what, {audience_of(row, said): row for row in rows})
+            work.put_rows(what, dict(zip(audiences, rows, strict=True)))
         else:
             work.put(what, rows[0])
         step.target = said.text("table")
@@ -242,7 +243,7 @@ class Acting:
             work,
             what,
             step,
-            id=audience_of(rows[0], said) if len(rows) == 1 else "",
+            id=audiences[0] if len(rows) == 1 else "",
             number=f"{len(rows)} found",
         )
 

@@ -23,6 +23,7 @@ from sync.engine import mailing, ranking
 from sync.engine.agenda import Agenda, Work
 from sync.engine.asking import encoded_query, soql_condition
 from sync.engine.context import NUMBER_FIELDS, Context, number_column
+from sync.engine.occasions import data_key, digest
 from sync.engine.schemas import known_schema, read_schema
 from sync.errors import AuthenticationError, ConfigurationError, SchemaError, SyncError
 from sync.models import ActionStep
@@ -98,6 +99,13 @@ class Deeds:
         """What a step that writes nothing finds, each row as what it leaves behind."""
         finders = {Do.LOOK_UP: self.look_up, Do.LIST: self.listed, Do.RANK: self.ranked}
         return finders[step.do](step, scope)
+
+    def audience(self, work: Work, step: Step, row: Mapping[str, Any]) -> str:
+        """By what a row is known in the clear: its id. A value that rows were told apart by is none, and may be long: then, and
+        for the texts of a list, a digest that nobody can try values out on."""
+        id = str(row["id"])
+        is_value = step.do is Do.LIST or (step.text("distinct") and not _is_id(id))
+        return digest(data_key(), work.row.occasion, step.name, id) if is_value else id
 
     def listed(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
         """A text taken apart: each of its parts as what it leaves behind."""
@@ -379,11 +387,8 @@ def _told_apart(rows: Sequence[dict[str, Any]], column: str) -> list[dict[str, A
     return list(found.values())
 
 
-def audience_of(row: Mapping[str, Any], step: Step) -> str:
-    """By what a row is known in the clear: its id. A value that rows were told apart by is none, and may be long."""
-    id = str(row["id"])
-    is_value = step.text("distinct") and not _SYS_ID.fullmatch(id) and (len(id) != 18 or to_18(id[:15]) != id)
-    return identity("row", id) if is_value else id
+def _is_id(text: str) -> bool:
+    return bool(_SYS_ID.fullmatch(text)) or (len(text) == 18 and to_18(text[:15]) == text)
 
 
 def _plain(value: Any, side: Side, kind: str) -> Any:

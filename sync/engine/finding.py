@@ -119,10 +119,10 @@ class Finding:
         return next((Found(record.id) for record in ours), None)
 
     def _instructed(self, row: ActionStep) -> Found | None:
-        """The request that was given our mark with its instructions."""
-        mark = query.escaped(str(self.agenda.sign(Mark(row.key, 1), Side.SERVICENOW)))
+        """The request that was given our mark with its instructions, signed under whichever key was the first then."""
+        mark = query.escaped(Mark(row.key, 1).opening)
         asked = LookUp(
-            "sc_request", f"special_instructionsLIKE{mark}", ("special_instructions",), "number", limit=1
+            "sc_request", f"special_instructionsLIKE{mark}", ("special_instructions",), "number", limit=10
         )
         rows = self.connectors[Side.SERVICENOW].look_up(asked)
         ours = (
@@ -134,15 +134,21 @@ class Finding:
 
     def _answered(self, row: ActionStep) -> Found | None:
         """The request whose item holds our mark in one of its variables."""
-        mark = query.escaped(str(self.agenda.sign(Mark(row.key, 1), Side.SERVICENOW)))
+        mark = query.escaped(Mark(row.key, 1).opening)
         answers = LookUp(
-            "sc_item_option_mtom", f"sc_item_option.value={mark}",
-            ("request_item", "request_item.request", "request_item.request.number"), limit=1,
+            "sc_item_option_mtom", f"sc_item_option.valueSTARTSWITH{mark}",
+            ("sc_item_option.value", "request_item.request", "request_item.request.number"), limit=10,
         )  # fmt: skip
         rows = self.connectors[Side.SERVICENOW].look_up(answers)
-        if not rows or not rows[0].values.get("request_item.request"):
+        ours = (
+            record.values
+            for record in rows
+            if record.values.get("request_item.request")
+            and self._is_ours(str(record.values.get("sc_item_option.value") or ""), row, Side.SERVICENOW)
+        )
+        values = next(ours, None)
+        if values is None:
             return None
-        values = rows[0].values
         return Found(
             str(values["request_item.request"]), str(values.get("request_item.request.number") or "")
         )

@@ -5,7 +5,6 @@ So a crash loses none and doubles none: a transition is told by what was seen be
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from sync.engine.bulk import chunks
 from sync.engine.context import Context
 from sync.engine.history import record_on
 from sync.engine.items import Batch, Item
+from sync.engine.occasions import data_key, occasion_of
 from sync.engine.store import Store
 from sync.models import ActionRun, Checkpoint, RecordLink, Watch
 from sync.models.base import Lane
@@ -202,9 +202,12 @@ def _occasion(context: Context, each: Planned) -> str:
 
 def _insert(store: Store, planned: Sequence[Planned]) -> None:
     """What was set off and has not been done on this occasion."""
+    if not planned:
+        return
     rows: dict[tuple[str, str, str, str], ActionRun] = {}
+    key = data_key()
     for each in planned:
-        row = _row(store, each)
+        row = _row(store, each, key)
         rows.setdefault((row.action, row.side, row.record_id, row.occasion), row)
     known = _done_before(store, list(rows.values()))
     fresh = [row for key, row in rows.items() if key not in known]
@@ -224,14 +227,14 @@ def _done_before(store: Store, rows: Sequence[ActionRun]) -> set[tuple[str, str,
     }
 
 
-def _row(store: Store, each: Planned) -> ActionRun:
+def _row(store: Store, each: Planned, key: bytes) -> ActionRun:
     context, action, record, now = store.context, each.triggered.action, each.record, store.now()
     source = action.trigger.source
     occasion = _occasion(context, each)
     row = ActionRun(
         flow=context.flow, link=each.link, revision=context.revision, run=store.run, action=action.name,
         trigger=action.trigger.on.value, side=source.value, record_id=record.id, record_number=record.number[:80],
-        occasion=hashlib.sha256(occasion.encode()).hexdigest(), since=now, created_at=now,
+        occasion=occasion_of(key, action.name, source, record.id, occasion), since=now, created_at=now,
     )  # fmt: skip
     row.state = {
         "occasion": occasion,

@@ -6,6 +6,7 @@ from sync.models.attention import Conflict, DeadLetter, Waiting
 from sync.models.audit import AuditEntry
 from sync.models.budget import CallCount
 from sync.models.connection import Connection, ConnectionToken
+from sync.models.datakey import DataKey
 from sync.models.entry import JournalEntry
 from sync.models.event import Event, HourlyTotal, RemoteCall
 from sync.models.flow import Flow, Revision, Schedule
@@ -35,6 +36,7 @@ __all__ = [
     "Conflict",
     "Connection",
     "ConnectionToken",
+    "DataKey",
     "DeadLetter",
     "Event",
     "Flow",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import os
+
 import pytest
 
 from sync import services
@@ -22,7 +25,8 @@ ITEM = {
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_killed_between_intent_and_answer_orders_at_most_once(pair: Pair) -> None:
+def test_a_worker_killed_between_intent_and_answer_orders_at_most_once(pair: Pair, settings) -> None:
+    """Also where the next one has another first key."""
     pair.servicenow.add("sc_cat_item", name="Site-to-site VPN")
     pair.salesforce.add("Case", Subject="Acme wants a tunnel")
     act = {"name": "order", "on": {"entered": "salesforce"}, "steps": [ITEM, ORDER]}
@@ -31,6 +35,8 @@ def test_a_worker_killed_between_intent_and_answer_orders_at_most_once(pair: Pai
     with worker_on_the_test_database() as worker:
         assert worker.killed_when(flow, lambda: ActionStep.objects.filter(status="sent").exists())
     let_time_pass()
+    new = base64.b64encode(os.urandom(32)).decode()
+    settings.ENCRYPTION_KEYS = f"new:{new},{settings.ENCRYPTION_KEYS}"
     run_on(flow)
     # Whether the request had left when the worker died nobody can tell but the platform: found there, or a person is asked.
     orders = len(pair.servicenow.rows("sc_request"))
