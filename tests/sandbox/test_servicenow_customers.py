@@ -154,3 +154,26 @@ def test_an_incident_reaches_its_problem_item_and_company(api):
     assert api.rows("incident", fields="problem_id.workaround,cmdb_ci.name,company.name") == [
         {"problem_id.workaround": "<p>Restart it</p>", "cmdb_ci.name": "mail-1", "company.name": "Acme"}
     ]
+
+
+def test_an_instance_without_customer_service_has_its_customers_as_companies_and_users(api, pair):
+    account = create(api, "customer_account", name="Acme", city="Berlin")
+    contact = create(
+        api, "customer_contact", first_name="Alice", last_name="Archer", account=account["sys_id"]
+    )
+
+    told = api.control("PATCH", "settings", json={"absent_tables": ["customer_account", "customer_contact"]})
+
+    assert told.json()["absent_tables"] == ["customer_account", "customer_contact"]
+    answer = api.call("GET", "/api/now/table/customer_account")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "Invalid table customer_account")
+    (company,) = api.rows("core_company", f"sys_id={account['sys_id']}")
+    assert (company["name"], company["sys_class_name"], "number" in company) == (
+        "Acme",
+        "core_company",
+        False,
+    )
+    assert [row["name"] for row in api.rows("sys_user", f"sys_id={contact['sys_id']}")] == ["Alice Archer"]
+    assert api.rows("sys_dictionary", "nameSTARTSWITHcustomer_") == []
+    for wrong in ("customer_account", ["nonsense"], ["sys_user"]):
+        assert api.control("PATCH", "settings", json={"absent_tables": wrong}).status_code == 400

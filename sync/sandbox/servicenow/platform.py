@@ -24,7 +24,7 @@ from sync.sandbox.servicenow.limits import RateRules
 from sync.sandbox.servicenow.oauth import Client, Tokens
 from sync.sandbox.servicenow.records import Input, Records
 from sync.sandbox.servicenow.restoring import undelete
-from sync.sandbox.servicenow.schema import REGISTRY, SYS_CLASS, SYS_ID, Row, Table
+from sync.sandbox.servicenow.schema import REGISTRY, SYS_CLASS, SYS_ID, Registry, Row, Table
 from sync.sandbox.servicenow.semaphores import Semaphores
 from sync.sandbox.servicenow.sessions import Sessions
 from sync.sandbox.servicenow.store import Store
@@ -42,7 +42,6 @@ class ServiceNowPlatform:
     def __init__(self, context: PlatformContext) -> None:
         self.url = context.url
         self.lock = RLock()
-        self.registry = REGISTRY
         self.store = Store(REGISTRY, context.seed)
         self.access = Access()
         self.records = Records(self.store, self.access, self.now)
@@ -63,6 +62,10 @@ class ServiceNowPlatform:
         self._counters = Counters(self._duplicates)
         self.commits = Commits(self._clock.unshifted)
         self.store.watched_by(self.commits)
+
+    @property
+    def registry(self) -> Registry:
+        return self.store.registry
 
     @property
     def clock(self) -> OffsetClock:
@@ -200,19 +203,31 @@ class ServiceNowPlatform:
             return len(gone)
 
     def set_up(self, order: Mapping[str, Any]) -> None:
-        """Set system properties by name; one that does not exist is made. `access` is no property but access rules."""
+        """Set system properties by name; one that does not exist is made. No properties: `access`, which are access rules, and
+        `absent_tables`, which the instance is without from then on, as where a plugin is not active."""
         with self.lock, self.commits.people():
             properties = dict(order)
             if "access" in properties:
                 hide(self.access, self.registry, properties.pop("access"))
+            if "absent_tables" in properties:
+                self._lack(properties.pop("absent_tables"))
             for name, value in properties.items():
                 self.set_property(name, str(value).lower() if isinstance(value, bool) else str(value))
+
+    def _lack(self, names: object) -> None:
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ControlError("absent_tables is a list of names.")
+        lacking = [name for name in names if REGISTRY.get(name) is None]
+        if lacking or (essential := [name for name in names if name.startswith("sys_")]):
+            raise ControlError(f"No instance is without {', '.join(lacking or essential)}, or there is none.")
+        self.store.drop(names)
 
     def settings_shown(self) -> Mapping[str, Any]:
         """The system properties by name, and the access rules."""
         properties = {row["name"]: row["value"] for row in self.rows("sys_properties")}
         with self.lock:
-            return {**properties, "access": hidden(self.access)}
+            absent = [table.name for table in REGISTRY if self.registry.get(table.name) is None]
+            return {**properties, "access": hidden(self.access), "absent_tables": absent}
 
     def expire_tokens(self) -> int:
         with self.lock:

@@ -6,7 +6,7 @@ A row is a list of strings in the order of its table's columns: everything is a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -138,6 +138,14 @@ class Registry:
     def family(self, table: Table) -> list[Table]:
         """The table and all that extend it, directly or not."""
         return list(self._families.get(table.name, ()))
+
+    def without(self, names: Collection[str]) -> Registry:
+        """The tables of an instance that lacks some, and with them those that extend them."""
+        found = Registry()
+        for table in self:
+            if not {each.name for each in table.lineage()} & set(names):
+                found.add(table)
+        return found
 
 
 REGISTRY = Registry()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import copy
 
 from sync.sandbox.commits import Commits
 from sync.sandbox.servicenow.dialect import Dialect
-from sync.sandbox.servicenow.schema import SYS_ID, UPDATED_ON, Registry, Row, Table
+from sync.sandbox.servicenow.schema import SYS_CLASS, SYS_ID, UPDATED_ON, Registry, Row, Table
 
 Stamp = tuple[str, str]  # (sys_updated_on, sys_id)
 
@@ -122,14 +122,34 @@ class Store:
         self.dialect = Dialect()
         self._random = random.Random(f"servicenow-{seed}")  # noqa: S311 - reproducible ids, not secrets
         self._data = {table.name: TableData(table) for table in registry}
-        self._families = {
-            table.name: [self._data[member.name] for member in registry.family(table) if not member.abstract]
-            for table in registry
-        }
-
+        self._families = self._gathered()
         self.contents: dict[str, bytes] = {}  # of attachments, by the sys_id of their row
         self._choices: dict[tuple[str, str], dict[str, str]] = {}
         self._choices_version = -1
+
+    def _gathered(self) -> dict[str, list[TableData]]:
+        return {
+            table.name: [self._data[each.name] for each in self.registry.family(table) if not each.abstract]
+            for table in self.registry
+        }
+
+    def drop(self, names: Collection[str]) -> None:
+        """Be an instance without these tables: their rows become rows of what they extended, or go with them."""
+        before, self.registry = self.registry, self.registry.without(names)
+        for gone in [table for table in before if self.registry.get(table.name) is None]:
+            rows = self._data.pop(gone.name).by_id.values()
+            kept = next((each for each in gone.lineage() if self.registry.get(each.name) is not None), None)
+            if kept is not None and not kept.abstract:
+                self._data[kept.name].load(_as_rows_of(kept, rows))
+            for name, column in (
+                ("sys_db_object", "name"),
+                ("sys_dictionary", "name"),
+                ("sys_choice", "name"),
+            ):
+                data, at = self._data[name], self.registry[name].position[column]
+                for sys_id in [row[SYS_ID] for row in data.by_id.values() if row[at] == gone.name]:
+                    data.remove(sys_id)
+        self._families = self._gathered()
 
     def turn(self, dialect: Dialect) -> None:
         """Answer under another dialect from now on; what was remembered under the old one is forgotten."""
@@ -188,6 +208,14 @@ class Store:
         """The first row whose column has this value: for small tables."""
         index = self.registry[name].position[column]
         return next((row for row in self.every(name) if row[index] == value), None)
+
+
+def _as_rows_of(table: Table, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows of a class that extended the table, without what that added."""
+    for row in rows:
+        kept = row[: len(table.columns)]
+        kept[SYS_CLASS] = table.name
+        yield kept
 
 
 def _choice_lists(data: TableData) -> dict[tuple[str, str], dict[str, str]]:

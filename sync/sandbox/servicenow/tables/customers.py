@@ -36,8 +36,9 @@ CORE_COMPANY = REGISTRY.add(
         ),
         audited=True,
         readers=_READERS,
-        writers=_WRITERS,
-        deleters=_WRITERS,
+        # Without customer service whoever administers users adds companies (the platform's page "Add a new company").
+        writers=_WRITERS | {"user_admin"},
+        deleters=_WRITERS | {"user_admin"},
     )
 )
 CUSTOMER_ACCOUNT = REGISTRY.add(
