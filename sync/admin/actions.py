@@ -24,6 +24,7 @@ from sync.models.action import StepStatus
 from sync.models.attention import DeadLetterState
 
 STEPS_SHOWN = 300
+NOTHING_TO_OPEN: dict[str, Any] = {"may_open": False, "is_open": False, "values": None}
 
 
 class DoubtForm(ActionForm):
@@ -125,13 +126,15 @@ class ActionRunAdmin(ReadOnlyAdmin):
         letter = DeadLetter.objects.filter(
             flow=obj.flow_id, record_id=obj.pk.hex, state=DeadLetterState.OPEN
         ).first()
-        read = opened(request, obj, lambda: _values(obj, steps))
+        removed = obj.details_removed_at
+        read = NOTHING_TO_OPEN if removed else opened(request, obj, lambda: _values(obj, steps))
         return {
             "title": str(obj),
             "steps": [(step, named(step), target_url(obj, step), _said(read, step)) for step in steps],
             "letter": letter,
             "letter_url": page_url(letter) if letter else "",
             "record_url": record_url(obj),
+            "days_kept": (removed - obj.finished_at).days if removed and obj.finished_at else 0,
             **read,
         }
 

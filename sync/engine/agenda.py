@@ -135,6 +135,7 @@ class Agenda:
         return [self.work(row) for row in mine.select_related("link", "revision").order_by("pk")[:limit]]
 
     def work(self, row: ActionRun) -> Work:
+        assert row.revision is not None, "an action that is over is not taken up"
         named = plan_of(row.revision.snapshot["options"].get("actions")).named(row.action)
         nothing = Action(row.action, Trigger(On(row.trigger), Side(row.side)), ())
         found = Work(row, named or nothing, row.state or {})

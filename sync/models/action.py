@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from uuid import UUID
 
 from django.db import models
@@ -42,6 +43,8 @@ class StepStatus(models.TextChoices):
 # What a run takes up: those under way were left by one whose worker died, or whose slice ended.
 ACTION_UNDER_WAY = (ActionStatus.PLANNED, ActionStatus.RUNNING, ActionStatus.WAITING)
 ACTION_UNDECIDED = (*ACTION_UNDER_WAY, ActionStatus.IN_DOUBT, ActionStatus.FAILED)
+# What is never taken up again: of these the details may go.
+ACTION_OVER = (ActionStatus.DONE, ActionStatus.SKIPPED, ActionStatus.DROPPED)
 
 
 class ActionRunQuerySet(models.QuerySet["ActionRun"]):
@@ -54,6 +57,8 @@ class ActionRunQuerySet(models.QuerySet["ActionRun"]):
         row = self.of_letter(letter).select_for_update().first()
         if row is None:
             return False
+        if row.is_over:
+            return True
         row.steps.filter(status=StepStatus.REFUSED).update(status=StepStatus.PLANNED, due_at=None, attempts=0)
         doubtful = row.steps.filter(status=StepStatus.IN_DOUBT).exists()
         row.status = ActionStatus.IN_DOUBT if doubtful else ActionStatus.RUNNING
@@ -61,6 +66,12 @@ class ActionRunQuerySet(models.QuerySet["ActionRun"]):
         row.due_at, row.since = None, timezone.now()
         row.save(update_fields=["status", "revision", "due_at", "since"])
         return True
+
+    def remove_details(self, keys: Collection[UUID], *, now: datetime) -> int:
+        """Of actions that are over: what they captured, sent and were answered. Their rows stay, by which an occasion is known."""
+        over = self.filter(pk__in=keys, status__in=ACTION_OVER, details_removed_at=None)
+        ActionStep.objects.filter(action_run__in=over.values("pk")).delete()
+        return over.update(state_sealed=None, revision=None, details_removed_at=now)
 
     def drop(self, letters: Iterable[DeadLetter]) -> int:
         """Put the actions aside that these letters tell of."""
@@ -80,7 +91,8 @@ class ActionRunQuerySet(models.QuerySet["ActionRun"]):
 
 
 class ActionRun(UUIDKey):
-    """An action of a flow for one record on one occasion.
+    """An action of a flow for one record on one occasion. The row is never deleted: it is why the action is not done again. After a
+    while its details go, and with them its steps and the revision it followed.
 
     `side`, `record_id`: the record it is about. `occasion`: digest of what it was set off by; of one occasion there is one row.
     `state`: {"occasion" in words, "record": values captured when it was planned, "before": of a transition, "other": those of
@@ -89,7 +101,9 @@ class ActionRun(UUIDKey):
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="action_runs", db_index=False)
     link = models.ForeignKey(RecordLink, null=True, on_delete=models.SET_NULL, related_name="action_runs")
-    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="+", db_index=False)
+    revision = models.ForeignKey(
+        Revision, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     run = models.ForeignKey(Run, null=True, on_delete=models.SET_NULL, related_name="action_runs")
     action = models.CharField(max_length=80)
     trigger = models.CharField(max_length=8)  # sync.core.actions.On
@@ -105,6 +119,7 @@ class ActionRun(UUIDKey):
     due_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    details_removed_at = models.DateTimeField(null=True, editable=False)
     state_sealed = models.BinaryField(null=True, editable=False)
 
     state = Sealed("state_sealed")
@@ -120,6 +135,17 @@ class ActionRun(UUIDKey):
             models.UniqueConstraint(
                 fields=["record_id", "flow", "action", "occasion", "side"], name="one_action_an_occasion"
             ),
+            # What is to be done, or may be in doubt, has all that it needs for that.
+            models.CheckConstraint(
+                condition=Q(details_removed_at=None, revision__isnull=False)
+                | Q(
+                    details_removed_at__isnull=False,
+                    revision=None,
+                    state_sealed=None,
+                    status__in=ACTION_OVER,
+                ),
+                name="actions_details_only_go_after_their_end",
+            ),
         ]
         indexes = [
             # Asked by each run: what is to be done, and what is in doubt.
@@ -129,11 +155,17 @@ class ActionRun(UUIDKey):
             # Their number stands in the menu of every page.
             models.Index(fields=["-id"], condition=Q(status=ActionStatus.IN_DOUBT), name="actions_in_doubt"),
             models.Index(fields=["action"], name="actions_by_name"),
+            # Asked by pruning, whose rows leave it: those that stay for ever are not read through each night.
+            models.Index(
+                fields=["id"],
+                condition=Q(details_removed_at=None, finished_at__isnull=False),
+                name="actions_to_prune",
+            ),
         ]
 
     @property
     def is_over(self) -> bool:
-        return self.status in (ActionStatus.DONE, ActionStatus.SKIPPED, ActionStatus.DROPPED)
+        return self.status in ACTION_OVER
 
     def go_on(self) -> None:
         """Have the next run go on with it, unless another step of it is in doubt or was refused."""
@@ -211,7 +243,8 @@ class Watch(UUIDKey):
     """What was last seen of a record: by it, and by what is seen now, transitions are told.
 
     `seen`: {"values": of the columns that the flow's actions follow, "met": actions whose condition it met, "known": those
-    that were asked}. `changed_at`, `count`: of the version seen.
+    that were asked}. `changed_at`, `count`: of the version seen. Kept as long as its flow, like a tombstone: a record that is
+    restored on its platform would else be one never seen, and would set off what was so long before.
     """
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -5,11 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from sync import pruning
-from sync.models import AuditEntry, DeadLetter, Event, Flow, HourlyTotal, Question, RemoteCall, Run
+from sync.models import (
+    ActionRun,
+    ActionStep,
+    AuditEntry,
+    DeadLetter,
+    Event,
+    Flow,
+    HourlyTotal,
+    Question,
+    RemoteCall,
+    Run,
+)
+from sync.models.action import ACTION_OVER, ActionStatus
 from sync.models.base import time_ordered_uuid
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,7 +74,7 @@ def test_what_is_older_goes_and_totals_stay(command, flow: Flow) -> None:
     ended = command("prune", "--days", "90")
 
     assert (ended.status, ended.data["rows"]) == (
-        0, {"events": 3, "calls": 3, "dead letters": 3, "questions": 3, "runs": 2},
+        0, {"events": 3, "calls": 3, "dead letters": 3, "questions": 3, "details of actions": 0, "runs": 2},
     )  # fmt: skip
     assert [left(model) for model in (Event, DeadLetter, Question, HourlyTotal)] == [2, 2, 2, 5]
     assert command("prune", "--days", "90").data["rows"]["events"] == 0
@@ -95,7 +107,7 @@ def test_a_dry_run_counts_what_would_go_and_leaves_all(command, flow: Flow) -> N
     ended = command("prune", "--days", "90", "--audit", "90", "--dry-run")
 
     assert ended.told.startswith(
-        "Would delete 3 events, 3 calls, 3 dead letters, 3 questions, 2 runs, 0 audit entries"
+        "Would delete 3 events, 3 calls, 3 dead letters, 3 questions, 0 details of actions, 2 runs, 0 audit entries"
     )
     assert (left(Event), left(Run), left(AuditEntry)) == (5, 5, before)
 
@@ -135,3 +147,44 @@ def test_interrupted_it_keeps_what_it_did_on_record(flow: Flow) -> None:
     entry = AuditEntry.objects.first()
     assert entry is not None
     assert entry.after["calls"] == 0
+
+
+def test_an_action_that_is_over_keeps_the_row_by_which_it_is_not_done_again(command, flow: Flow) -> None:
+    settled = {"done", "skipped", "dropped"}
+    for status in ActionStatus.values:
+        action(flow, status, days=200)
+    recent = action(flow, "done", days=10)
+
+    ended = command("prune", "--days", "90")
+
+    assert ended.data["rows"]["details of actions"] == 3
+    removed = ActionRun.objects.exclude(details_removed_at=None)
+    assert {row.status for row in removed} == settled
+    assert {(row.state, row.revision, row.steps.count()) for row in removed} == {(None, None, 0)}
+    kept = ActionRun.objects.filter(details_removed_at=None)
+    assert {row.status for row in kept} == {*ActionStatus.values} - settled | {"done"}
+    assert {(row.state["occasion"], row.steps.count()) for row in kept} == {("entered", 1)}
+    assert recent in kept
+    assert ActionRun.objects.count() == len(ActionStatus.values) + 1
+    assert command("prune", "--days", "90").data["rows"]["details of actions"] == 0
+
+
+def test_an_action_that_may_go_on_never_loses_its_details(flow: Flow) -> None:
+    made = action(flow, "in_doubt", days=200)
+
+    assert ActionRun.objects.remove_details([made.pk], now=NOW) == 0
+    with pytest.raises(IntegrityError, match="actions_details_only_go_after_their_end"), transaction.atomic():
+        ActionRun.objects.update(state_sealed=None, revision=None, details_removed_at=NOW)
+
+
+def action(flow: Flow, status: str, days: int) -> ActionRun:
+    """One that came to this status so many days ago, with a step."""
+    at = days_ago(days)
+    row = ActionRun(
+        flow=flow, revision=flow.revision, action="tell", trigger="entered", side="servicenow", record_id=f"{days:032}",
+        occasion=status, status=status, since=at, created_at=at, finished_at=at if status in ACTION_OVER else None,
+    )  # fmt: skip
+    row.state = {"occasion": "entered"}
+    row.save()
+    ActionStep(action_run=row, position=0, name="note", kind="post", status="done").save()
+    return row

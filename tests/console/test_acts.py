@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from sync.models import ActionRun, AuditEntry, Flow
 from sync.recipes import shipped
@@ -31,6 +34,21 @@ def test_a_page_shows_each_step_and_values_to_those_who_may_see_them(as_role, bu
     opened = as_role("operator").get(url + "?values=1").content.decode()
     assert "Acme" in opened
     assert AuditEntry.objects.filter(action="payload.opened").exists()
+
+
+def test_a_page_says_that_the_details_of_what_is_over_were_removed(as_role, busy) -> None:
+    action = ActionRun.objects.get()
+    now = timezone.now()
+    ActionRun.objects.update(status="done", step="", finished_at=now - timedelta(days=90, hours=1))
+    ActionRun.objects.remove_details([action.pk], now=now)
+
+    shown = as_role("operator").get(change_url(action) + "?values=1").content.decode()
+
+    assert "Details were removed" in shown
+    assert "90 days after it had ended" in shown
+    assert "sc_request" not in shown
+    assert "The revision it follows" not in shown
+    assert not AuditEntry.objects.filter(action="payload.opened").exists()
 
 
 def test_an_operator_says_that_it_happened_and_a_viewer_cannot(as_role, busy) -> None:

@@ -6,13 +6,16 @@ import base64
 import hashlib
 import importlib
 import os
+from collections import deque
 from collections.abc import Callable
 
 import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
+from django.utils import timezone
 
+from sync import pruning
 from sync.core.actions import identity
 from sync.models import ActionRun, ActionStep, DataKey, Flow, Run
 from sync.sandbox.pair import Pair
@@ -110,6 +113,16 @@ def test_an_occasion_followed_before_the_update_is_known_after_it(flow: Flow, pa
 
     assert (problems(pair), statuses(flow)) == (1, ["done"])
     assert ActionRun.objects.get().pk == row.pk
+
+
+def test_an_occasion_is_known_after_the_details_of_what_it_set_off_are_gone(flow: Flow, pair: Pair) -> None:
+    deque(pruning.prune(timezone.now()), maxlen=0)
+    row = ActionRun.objects.get()
+    assert (row.state, row.steps.count()) == (None, 0)
+
+    once_more(flow, pair)
+
+    assert (problems(pair), statuses(flow)) == (1, ["done"])
 
 
 def test_no_value_can_be_tried_out_on_what_the_database_keeps_of_an_occasion(flow: Flow) -> None:

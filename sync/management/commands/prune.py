@@ -16,9 +16,9 @@ USUAL_DAYS = 90
 
 class Command(ConsoleCommand):
     help = (
-        "Delete events, calls, closed dead letters, answered questions and finished runs that are older than --days, "
-        "beside running workers. Links, conflicts, statements and hourly totals stay, and the audit log unless --audit "
-        "names an age. Exit status: 0 done, 2 could not run."
+        "Delete events, calls, closed dead letters, answered questions, finished runs and the details of actions that are "
+        "over, where they are older than --days, beside running workers. Links, conflicts, statements, hourly totals and what "
+        "actions have followed stay, and the audit log unless --audit names an age. Exit status: 0 done, 2 could not run."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
