@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from django.db.models import Q
+
 from mappings.apply import CompiledRow
 from sync.core.records import Record, Side
 from sync.engine.bulk import chunks
@@ -25,7 +27,7 @@ class References:
 
     flow: Flow
     _rows: Sequence[CompiledRow] = ()
-    _flows: dict[str, int] = field(default_factory=dict)
+    _flows: dict[str, Flow] = field(default_factory=dict)
     _found: dict[Key, str] = field(default_factory=dict)
 
     def follow(self, rows: Iterable[CompiledRow]) -> None:
@@ -33,14 +35,14 @@ class References:
         self._rows = [row for row in rows if row.references]
         for row in self._rows:
             for reference in row.references:
-                named = self._named(reference.flow, f"The row for {row.target}")
-                self._flows[reference.flow] = named.pk
+                self._flows[reference.flow] = self._named(reference.flow, f"The row for {row.target}")
 
     def __call__(self, flow: str, to: str, id: str) -> str:
-        """The id on the side `to` of the record that the flow has linked; "" if there is none that both sides have."""
+        """The id on the side `to` of the record that the flow has linked, or another flow of its table and object; "" if
+        there is none that both sides have."""
         key = (flow, Side(to), id)
         if flow not in self._flows:
-            self._flows[flow] = self._named(flow, "A text of an action").pk
+            self._flows[flow] = self._named(flow, "A text of an action")
         if key not in self._found:
             self._ask(flow, Side(to), [id])
         return self._found[key]
@@ -61,7 +63,7 @@ class References:
             self._ask(flow, side.other, sorted(ids))
 
     def _ask(self, flow: str, to: Side, ids: Sequence[str]) -> None:
-        living = RecordLink.objects.filter(flow_id=self._flows[flow], state=LinkState.ACTIVE)
+        living = RecordLink.objects.filter(_pairs_of(self._flows[flow]), state=LinkState.ACTIVE)
         self._found.update(((flow, to, id), "") for id in ids)
         for part in chunks(ids):
             pairs = living.filter(**{f"{END[to.other]}__in": part}).values_list(END[to.other], END[to])
@@ -78,3 +80,13 @@ class References:
                 advice="Name the flow that links those records: one of the same two connections.",
             )
         return found
+
+
+def _pairs_of(flow: Flow) -> Q:
+    """Its own, and those of its table and object that another flow follows: a record has one counterpart, whoever linked it."""
+    return Q(flow_id=flow.pk) | Q(
+        servicenow_connection_id=flow.servicenow_connection_id,
+        servicenow_table=flow.servicenow_table,
+        salesforce_connection_id=flow.salesforce_connection_id,
+        salesforce_object=flow.salesforce_object,
+    )

@@ -122,6 +122,21 @@ def test_a_parent_whose_pair_has_ended_is_none(family: Flow, pair: Pair) -> None
     assert (run.waiting, len(pair.salesforce.rows("Case"))) == (1, 1)
 
 
+def test_a_parent_that_another_flow_of_the_same_table_and_object_follows_has_a_counterpart(
+    family: Flow, pair: Pair
+) -> None:
+    desk = make_both(pair, name="desk", servicenow_enter="short_descriptionLIKEdesk")
+    parent = incident(pair, "Fire at the desk")
+    child = incident(pair, "Printer enters", parent=parent)
+    run_now(desk)
+    assert RecordLink.objects.get().flow == desk
+
+    run_now(family)
+
+    assert case_of(pair, child)["ParentId"] == case_of(pair, parent)["Id"]
+    assert not Waiting.objects.exists()
+
+
 def test_a_row_that_refers_to_no_flow_of_these_two_systems_stops_the_flow(family: Flow, pair: Pair) -> None:
     family.rows.filter(transform="link").update(value="customers")
     services.publish_flow(flow=family, by=None)
