@@ -90,16 +90,21 @@ class Known:
         return found
 
     def being_born(self, side: Side, ids: Iterable[str]) -> set[str]:
-        """Which records of `side` an open intent is making, under an id that we chose."""
-        mine = Intent.objects.open().filter(
-            flow=self.context.flow, side=side, operation=Operation.CREATE, link=None
+        """Which records of `side` an open intent is making, ours or a neighbour's, under an id that the flow chose."""
+        if not (self.context.creates(side) or self.neighbours):
+            return set()
+        under_way = Intent.objects.open().filter(
+            flow__in={self.context.flow.pk, *self.neighbours},
+            side=side,
+            operation=Operation.CREATE,
+            link=None,
         )
-        if not self.context.creates(side) or not mine.exists():
+        if not under_way.exists():
             return set()
         return {
             target
             for part in chunks(list(ids))
-            for target in mine.filter(target_id__in=part).values_list("target_id", flat=True)
+            for target in under_way.filter(target_id__in=part).values_list("target_id", flat=True)
         }
 
     # What needs a person

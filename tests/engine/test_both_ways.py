@@ -14,12 +14,14 @@ from django.db import connections
 
 from sync import services
 from sync.core.records import Side
+from sync.engine.context import derived_sys_id
 from sync.engine.execute import execute
-from sync.models import Conflict, DeadLetter, Flow, Intent, RecordLink, Run
+from sync.models import Conflict, Connection, DeadLetter, Flow, Intent, RecordLink, Run
 from sync.sandbox.pair import Pair
 from sync.sandbox.salesforce.settings import Automation
 from tests.engine.both import ROWS, make_both
 from tests.engine.conftest import run_now
+from tests.engine.killing import let_time_pass
 
 
 @pytest.fixture
@@ -220,6 +222,31 @@ def test_a_create_in_servicenow_without_answer_makes_one_incident(
     assert the_case(pair)["ServiceNow_Sys_Id__c"] == the_incident(pair)["sys_id"]
     assert not Intent.objects.exists()
     quiet(flow, pair)
+
+
+def test_what_another_flow_of_these_ends_is_making_gets_no_counterpart_from_this_one(
+    both: Callable[..., Flow], pair: Pair
+) -> None:
+    making = both(
+        create_in_servicenow=True, create_in_salesforce=False, salesforce_enter="IsEscalated = true"
+    )
+    beside = both(name="beside", direction="to_salesforce", servicenow_enter="active=true")
+    run_now(making)
+    case = pair.salesforce.add("Case", by="abel.tuter", Subject="Loud", IsEscalated=True)["Id"]
+    wanted = derived_sys_id(Connection.objects.get(name="acme-salesforce").org_id, case)
+    pair.servicenow.fault("reset_after", method="POST", path="table/incident")
+    pair.servicenow.fault("status", status=503, method="GET", path=wanted, times=0)
+
+    run_now(making)
+    assert (the_incident(pair)["sys_id"], Intent.objects.count()) == (wanted, 1)
+    assert run_now(beside).created == 0
+    pair.servicenow.clear_faults()
+    let_time_pass()
+    run_now(making)
+
+    assert the_case(pair)["ServiceNow_Sys_Id__c"] == wanted
+    assert RecordLink.objects.get().flow == making
+    quiet(beside, pair)
 
 
 def test_both_sides_changed_the_same_field_and_a_person_is_asked(
