@@ -6,6 +6,7 @@ row's `reverse` formula, or the inverses of the calls from the outside in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from mappings.grammar import (
 )
 from mappings.registry import Function, Kind, named
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec
-from mappings.text import clean, cut, shown
+from mappings.text import ELLIPSIS, clean, cut, shown
 from mappings.tools import Tools
 from mappings.transforms.settings import zone_problem
 from mappings.values import LEAVE, Projected, Step, Unmapped, as_number, as_text
@@ -226,7 +227,7 @@ def _references(tree: Node) -> list[Reference]:
 
 def _forward(tree: Node, reads: tuple[str, ...], tools: Tools, limit: int) -> Step:
     made = _made(tree, reads, tools)
-    finish = _ending(limit if _fits(tree) else None)
+    finish = _ending(limit if _fits(tree) else None, html=_makes_html(tree))
 
     def step(raw: Any) -> Projected:
         return finish(*made(raw))
@@ -252,13 +253,13 @@ def _made(tree: Node, reads: tuple[str, ...], tools: Tools) -> Step:
 new = tuple.__new__  # what Projected(value, note) does, in a third of the time
 
 
-def _ending(limit: int | None) -> Callable[[Any, str], Projected]:
+def _ending(limit: int | None, *, html: bool) -> Callable[[Any, str], Projected]:
     """What is sent: text fitted to its field (`limit` 0: any length; None: as it is), nothing as None."""
 
     def finish(value: Any, note: str) -> Projected:
         if type(value) is str:
             if limit is not None:
-                value, cut_off = fitted(value, limit)
+                value, cut_off = fitted(value, limit, html=html)
                 note = "; ".join(filter(None, (note, cut_off))) if cut_off else note
             return new(Projected, (value or None, note))
         return _scalar(value, note)
@@ -266,11 +267,16 @@ def _ending(limit: int | None) -> Callable[[Any, str], Projected]:
     return finish
 
 
-def fitted(text: str, limit: int) -> tuple[str, str]:
+def fitted(text: str, limit: int, *, html: bool = False) -> tuple[str, str]:
     """Text cleaned, of at most `limit` characters (0: any), and a note of what was cut."""
     if text.isascii() and text.isprintable() and text[-1:] != " " and (not limit or len(text) <= limit):
         return text, ""  # most texts: nothing to clean, and one unit for each character
-    return cut(clean(text), limit)
+    kept, note = cut(clean(text), limit)
+    return (_HALF.sub("", kept) if html and note else kept), note
+
+
+# Half an entity would come back as text, and be escaped when it goes out again, and cut again.
+_HALF = re.compile(rf"(?:&[a-z]{{0,4}}|<[a-z]{{0,2}})(?={ELLIPSIS}?\Z)")
 
 
 class _Known(dict[Any, Projected]):
@@ -348,6 +354,10 @@ def _fits(tree: Node) -> bool:
     return tree.function.fits if isinstance(tree, Call) else isinstance(tree, Name | Filled)
 
 
+def _makes_html(tree: Node) -> bool:
+    return any(node.function.html for node in every_node(tree) if isinstance(node, Call))
+
+
 # And back
 
 
@@ -358,7 +368,14 @@ def _reversed(tree: Node, field: FieldSpec, reads: tuple[str, ...], tools: Tools
             "It has a reverse formula: name the one ServiceNow column that this writes.", "servicenow"
         )
     bound, target = bind(tree, tools.towards("servicenow")), field.salesforce
-    return _backward(lambda raw: run(bound, {target: raw}), field.servicenow, reads, _fits(tree), env)
+    return _backward(
+        lambda raw: run(bound, {target: raw}),
+        field.servicenow,
+        reads,
+        _fits(tree),
+        env,
+        html=_makes_html(tree),
+    )
 
 
 class Inverse(NamedTuple):
@@ -427,29 +444,35 @@ def _composed(outer: Step, inner: Step) -> Step:
 
 
 def _backward(
-    step: Step, columns: tuple[str, ...], reads: tuple[str, ...], fits: bool, env: Environment
+    step: Step,
+    columns: tuple[str, ...],
+    reads: tuple[str, ...],
+    fits: bool,
+    env: Environment,
+    *,
+    html: bool = False,
 ) -> Step:
     """What ServiceNow is written: text in each of the columns that are filled, the others as they are."""
     limits = [env.servicenow_lengths.get(column, 0) if fits else None for column in columns]
     if columns == reads and len(columns) == 1:
-        return lambda raw: _written(*step(raw), limits[0])
+        return lambda raw: _written(*step(raw), limits[0], html=html)
 
     def several(raw: Any) -> Projected:
         value, note = step(raw)
         parts = value if isinstance(value, list) else [value]
-        written = {name: part if part is LEAVE else _written(part, "", limit).value
+        written = {name: part if part is LEAVE else _written(part, "", limit, html=html).value
                    for name, part, limit in zip(columns, parts, limits, strict=True)}  # fmt: skip
         return Projected([written.get(name, LEAVE) for name in reads], note)
 
     return several
 
 
-def _written(value: Any, note: str, limit: int | None) -> Projected:
+def _written(value: Any, note: str, limit: int | None, *, html: bool) -> Projected:
     """`limit`: characters that the column takes (0: any); None: a code, which is not cut."""
     text = as_text(value)
     if limit is None:
         return Projected(text, note)
-    text, cut_off = fitted(text, limit)
+    text, cut_off = fitted(text, limit, html=html)
     return Projected(text, "; ".join(filter(None, (note, cut_off))) if cut_off else note)
 
 

@@ -64,7 +64,7 @@ class Function:
     """`carries`: what it does depends on the side that the value goes to, and its inverse is how it goes the other way.
 
     `many`: the last of its values may be given any number of times. `fits`: text of its own, cut to the length of
-    the field that it goes to, not an id or a code.
+    the field that it goes to, not an id or a code. `html`: text with entities and tags, which are not cut in two.
     `back_into`: how many columns its inverse can fill (0: any). One that fills several is given `columns`, their names,
     and returns a list with one value each. `lasting`: what it says of a value stays the same as long as a mapping is in use.
     """
@@ -75,6 +75,7 @@ class Function:
     inverse: Callable[..., Any] | None
     carries: bool
     fits: bool
+    html: bool
     back_into: int
     lasting: bool
     values: tuple[Parameter, ...]
@@ -136,6 +137,7 @@ def function(
     inverse: Callable[..., Any] | None = None,
     carries: bool = False,
     fits: bool = True,
+    html: bool = False,
     back_into: int = 1,
     lasting: bool = True,
 ) -> Callable[[F], F]:
@@ -147,8 +149,8 @@ def function(
         result = _kind(get_type_hints(made, include_extras=True).get("return"))
         doc, examples = documented(inspect.getdoc(made) or "")
         REGISTRY[own] = Function(
-            own, label, made, inverse, carries, fits and result in (Kind.TEXT, Kind.VALUE), back_into, lasting,
-            values, many, settings, wants, result, doc, examples,
+            own, label, made, inverse, carries, fits and result in (Kind.TEXT, Kind.VALUE), html, back_into,
+            lasting, values, many, settings, wants, result, doc, examples,
         )  # fmt: skip
         if alias:
             ALIASES[alias] = own

@@ -9,11 +9,15 @@ from typing import Any
 from mappings.linting.families import calls, family
 from mappings.linting.ground import SALESFORCE, SERVICENOW, FieldFacts, Line
 from mappings.spec import PeopleSpec
+from mappings.text import cut
 
+STRANGER = "anybody else"  # whom the user table does not know
 MOST = 2000  # combinations of several columns that are tried
 _TEXTS = (
     "", "Printer on fire", "  indented", "two\nlines", "Zürich – 東京 🔥", "a, b; c", "0", "true", "<b>bold & more</b>",
-    "O'Brien \"said\" \\ so", "2026-02-28",
+    "O'Brien \"said\" \\ so", "2026-02-28", "34",
+    # Signs that HTML spells longer, so that a short field cuts one of them in two, wherever that is.
+    *("abc"[:shift] + "<>" * 40 for shift in range(4)),
 )  # fmt: skip
 _SAMPLES: dict[tuple[str, str], tuple[Any, ...]] = {
     (SERVICENOW, "number"): ("", "0", "1", "-3", "1200000", "2.5"),
@@ -54,7 +58,7 @@ def tried(line: Line, side: str) -> list[Any]:
     if found := enumerated(line, side):
         return found if len(line.facts(side)) > 1 else [*found, None if side == SALESFORCE else ""]
     if calls(line.field, "user"):
-        return _known_both_ways(line.ground.people, side)
+        return [*_known_both_ways(line.ground.people, side), STRANGER]
     if calls(line.field, "link"):
         return []
     if maps := [name for name in line.maps if name in line.ground.spec.value_maps]:
@@ -62,7 +66,12 @@ def tried(line: Line, side: str) -> list[Any]:
     facts = line.facts(side)
     if len(facts) != 1:
         return [[text] * len(facts) for text in _TEXTS] if side == SERVICENOW else []
-    return list(_SAMPLES.get((side, family(side, facts[0])), _TEXTS))
+    return list(_SAMPLES.get((side, family(side, facts[0])), ())) or _texts(facts[0])
+
+
+def _texts(facts: FieldFacts | None) -> list[str]:
+    """Such as the field can hold."""
+    return [cut(text, facts.length, "")[0] for text in _TEXTS] if facts is not None else list(_TEXTS)
 
 
 def _known_both_ways(people: PeopleSpec, side: str) -> list[str]:

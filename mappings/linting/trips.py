@@ -10,16 +10,21 @@ from mappings.apply import CompiledRow, canonical
 from mappings.linting.ground import SALESFORCE, SERVICENOW, SYSTEMS, Line
 from mappings.linting.hits import holding, spelled_out
 from mappings.linting.report import ERROR, WARNING, Finding, Fix
-from mappings.linting.samples import enumerated, tried
+from mappings.linting.samples import STRANGER, enumerated, tried
 from mappings.text import shown
+from mappings.values import Projected
 
 
 @dataclass(slots=True)
 class Trips:
-    """Of the values tried from one side, as (value, what came back). `drifts`: goes out again as another value."""
+    """Of the values tried from one side, as (value, what came back). `drifts`: goes out again as another value.
+
+    `restless`: of those that drift, the ones that are another value again after the round that follows.
+    """
 
     lost: list[tuple[Any, Any]] = field(default_factory=list)
     drifts: list[tuple[Any, Any]] = field(default_factory=list)
+    restless: list[tuple[Any, Any]] = field(default_factory=list)
     stays: list[Any] = field(default_factory=list)  # it gets there, and has no way back
 
 
@@ -36,31 +41,42 @@ def travel(row: CompiledRow, side: str, values: list[Any], *, default: str = "")
     """Send each value there and back and there again. What does not get there at all is told elsewhere."""
     trips = Trips()
     for value in values:
+        # Somebody said what nothing becomes, or on whom to fall back: that this comes back as another value is meant.
+        settled = value is STRANGER or (canonical(value) is None and default)
         try:
-            there = _sent(row, side, value)
+            there, note = _carried(row, side, value)
         except ValueError:
             continue
         if canonical(there) is None:
             if canonical(value) is not None:
                 trips.lost.append((value, ""))
             continue
-        if canonical(value) is None and default:
-            continue  # somebody said what nothing becomes
         try:
             back = _returned(row, side, there, value)
-            again = _sent(row, side, back)
+            again, _ = _carried(row, side, back)
         except ValueError:
-            trips.stays.append(value)
+            trips.stays += [] if settled else [value]
             continue
         if canonical(again) != canonical(there):
-            trips.drifts.append((value, back))
-        elif canonical(back) != canonical(value):
-            trips.lost.append((value, back))
+            restless = _moves_on(row, side, again, back)
+            trips.restless += [(value, back)] if restless else []
+            trips.drifts += [(value, back)] if restless or not settled else []
+        elif canonical(back) != canonical(value) and not settled and not note.startswith("cut "):
+            trips.lost.append((value, back))  # of what is cut the rule of lengths tells
     return trips
 
 
-def _sent(row: CompiledRow, side: str, value: Any) -> Any:
-    return row.to_salesforce(value).value if side == SERVICENOW else row.to_servicenow(value).value
+def _moves_on(row: CompiledRow, side: str, there: Any, here: Any) -> bool:
+    """Whether a value that has come over for the second time goes back and comes over as yet another one."""
+    try:
+        once_more, _ = _carried(row, side, _returned(row, side, there, here))
+    except ValueError:
+        return False  # a dead letter moves no more
+    return bool(canonical(once_more) != canonical(there))
+
+
+def _carried(row: CompiledRow, side: str, value: Any) -> Projected:
+    return row.to_salesforce(value) if side == SERVICENOW else row.to_servicenow(value)
 
 
 def _returned(row: CompiledRow, side: str, there: Any, over: Any) -> Any:
@@ -71,10 +87,11 @@ def _told(line: Line, side: str, found: Trips) -> Iterator[Finding]:
     away = SYSTEMS[SALESFORCE if side == SERVICENOW else SERVICENOW]
     fix = Fix("row", "Let the row go one way", line.field.id, {"direction": f"to_{_other(side)}"})
     if found.drifts:
+        # A text that we made up may be none that any record holds; one that never comes to rest shows what others will do.
+        refused = bool(found.restless or enumerated(line, side) or line.maps)
         yield Finding(
-            # A text that we made up may be none that any record holds.
-            "round_trip_drifts", ERROR if enumerated(line, side) or line.maps else WARNING,
-            f"{line.label}: {_pairs(found.drifts, side)} by way of {away}, and goes out as yet another value from there.",
+            "round_trip_drifts", ERROR if refused else WARNING,
+            f"{line.label}: {_pairs(found.restless or found.drifts, side)} by way of {away}, and goes out as yet another value from there.",
             "Make the way back the inverse of the way there, or let the row go one way.",
             line.field.id, side, holding(line, side, [value for value, _ in found.drifts]), fix,
         )  # fmt: skip

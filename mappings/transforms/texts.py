@@ -91,7 +91,7 @@ def html_to_text(text: Text) -> Text:
     return plain(text)
 
 
-@function("text to HTML", inverse=lambda value: plain(as_text(value)))
+@function("text to HTML", html=True, inverse=lambda value: plain(as_text(value)))
 def text_to_html(text: Text) -> Text:
     """Text for a field that holds HTML: its special characters escaped, its lines kept, white space as HTML shows it.
 
