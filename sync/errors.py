@@ -40,6 +40,16 @@ class SyncError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def told(self) -> str:
+        """Message and advice as sentences; what a platform says often ends without a full stop."""
+        said = (
+            self.message
+            if not self.advice or self.message.endswith((".", "!", "?", ":"))
+            else f"{self.message}."
+        )
+        return f"{said} {self.advice}".strip()
+
 
 class ConfigurationError(SyncError):
     code = "configuration"

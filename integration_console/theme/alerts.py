@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ class Alert:
     text: str
     url: str
     since: datetime | None = None
+    along: tuple[tuple[str, str], ...] = ()  # names and addresses of others with the same word and text
 
     @property
     def tone(self) -> str:
@@ -30,7 +31,17 @@ class Alert:
 
 def alerts(flows: Iterable[Any], facts: Mapping[str, Any], now: datetime) -> list[Alert]:
     found = [*_of_connections(facts["connections"], now), *_of_flows(flows, now), *_of_the_rest(facts)]
-    return sorted(found, key=lambda alert: _WORST_FIRST.index(alert.word))
+    return _together(sorted(found, key=lambda alert: _WORST_FIRST.index(alert.word)))
+
+
+def _together(found: Iterable[Alert]) -> list[Alert]:
+    """One refused login pauses every flow of its connection: that is one thing to mend, told once."""
+    told: dict[tuple[str, str], Alert] = {}
+    for alert in found:
+        first = told.setdefault((alert.word, alert.text), alert)
+        if first is not alert:
+            told[alert.word, alert.text] = replace(first, along=(*first.along, (alert.name, alert.url)))
+    return list(told.values())
 
 
 def _of_connections(connections: Iterable[Any], now: datetime) -> Iterator[Alert]:

@@ -227,7 +227,7 @@ def _or_invalid(check: Any) -> Any:
     try:
         return check()
     except ConfigurationError as error:
-        raise ValidationError(f"{error.message} {error.advice}") from None
+        raise ValidationError(error.told) from None
 
 
 def mark_of(connection: Connection, name: str) -> str:

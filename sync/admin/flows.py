@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -395,7 +396,7 @@ def health(flow: Flow) -> SafeString:
         badges.append(present.badge("warning", "deletions paused"))
     shown = format_html_join(" ", "{}", ((badge,) for badge in badges))
     why = flow.paused_reason or flow.health_message
-    return format_html('{}<div class="ic-dim">{}</div>', shown, why) if why else shown
+    return format_html('{}<div class="ic-dim" title="{}">{}</div>', shown, why, why) if why else shown
 
 
 def next_run(flow: Flow) -> SafeString:
@@ -408,6 +409,6 @@ def next_run(flow: Flow) -> SafeString:
         or flow.paused_reason
     ):
         return SafeString("–")
-    if schedule.next_at is not None and schedule.next_at <= timezone.now():
+    if schedule.next_at is not None and schedule.next_at <= timezone.now() + timedelta(seconds=1):
         return SafeString("due now")
     return present.ago(schedule.next_at)

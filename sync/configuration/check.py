@@ -101,7 +101,7 @@ def _check_origin(doc: ConnectionDoc, path: str, address: str, remarks: Remarks)
     try:
         checked_origin(address)
     except ConfigurationError as error:
-        remarks.problem(doc.line, path, f"{error.message} {error.advice}")
+        remarks.problem(doc.line, path, error.told)
 
 
 def _check_value_map(doc: ValueMapDoc, remarks: Remarks) -> None:

@@ -349,10 +349,10 @@ def _hold_up(run: Run, error: SyncError) -> None:
 
 
 def _tell_flow(run: Run, error: SyncError) -> None:
-    changes = {"health": FlowHealth.FAILING, "health_message": f"{error} {error.advice}"[:500]}
+    changes = {"health": FlowHealth.FAILING, "health_message": error.told[:500]}
     if isinstance(error, ConfigurationError):
         # Trying again by itself would only repeat it, and a refused login repeated locks the user.
-        changes |= {"health": FlowHealth.PAUSED, "paused_reason": f"{error} {error.advice}"[:500]}
+        changes |= {"health": FlowHealth.PAUSED, "paused_reason": error.told[:500]}
     if isinstance(error, SchemaError):
         forget_schema(run.flow.salesforce_connection)
         forget_schema(run.flow.servicenow_connection)

@@ -136,7 +136,7 @@ def readable_failures() -> Iterator[None]:
     except BackupError as error:
         raise CannotRun(str(error), code="backup") from error
     except SyncError as error:
-        said = f"{error} {error.advice}".strip()
+        said = error.told
         raise CannotRun(said, code=error.code, advice=error.advice) from error
     except OperationalError as error:
         raise CannotRun(_database_sentence(error), code="database") from error

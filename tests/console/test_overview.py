@@ -65,6 +65,17 @@ def test_a_silent_flow_makes_the_headline_amber_and_is_among_the_alerts(root, fl
     assert [(alert.word, alert.name) for alert in page.context["alerts"]] == [("silent", flow.name)]
 
 
+def test_what_pauses_many_flows_for_one_reason_is_told_once_with_all_of_them(root, flow):
+    other = seed.flow(flow.servicenow_connection, flow.salesforce_connection, "changes-to-tasks")
+    Flow.objects.update(paused_reason="ServiceNow refused the login.", health="paused")
+
+    told = [alert for alert in root.get(reverse("admin:index")).context["alerts"] if alert.word == "paused"]
+
+    assert [(alert.text, {alert.name, *(name for name, _ in alert.along)}) for alert in told] == [
+        ("ServiceNow refused the login.", {flow.name, other.name})
+    ]
+
+
 def test_a_flow_shows_its_last_fourteen_days_and_the_conflicts_of_one(root, flow, now):
     hour = now.replace(minute=0, second=0, microsecond=0)
     for days, outcome, count in (
