@@ -377,6 +377,11 @@ ADVICE = {
         "The catalog item does not take this order.",
         "See whether the item is active and which variables it demands; correct the action, publish the flow, then retry.",
     ),
+    (Do.NOTIFY.value, "RECIPIENTS_REFUSED"): (
+        "The mail server does not take the message for some of its recipients.",
+        "Who was not refused has it. The message names the others: let them be reached, or correct the step's addresses and publish the "
+        "flow, then retry. It is sent to those alone who have not had it.",
+    ),
     (Do.ORDER.value, "TWO_STEP_CHECKOUT"): (
         "The instance orders in two steps: what is ordered goes into a cart first.",
         "Turn two-step checkout off for this catalog (glide.sc.checkout.twostep), empty the integration user's cart, then retry.",

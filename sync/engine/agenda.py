@@ -33,6 +33,8 @@ STUCK = (StepStatus.REFUSED, StepStatus.IN_DOUBT, StepStatus.WAITING)
 # Those whose request may have taken effect.
 UNSETTLED = (StepStatus.SENT, StepStatus.IN_DOUBT)
 
+HAD = "had"  # in a step's content: who has its message already
+
 
 class Overtaken(Exception):
     """A person has decided about the action since it was read: what is here is of before, and nothing of it was committed."""
@@ -222,7 +224,8 @@ class Agenda:
         now = self.store.now()
         step.status, step.intent_at, step.lease_token = StepStatus.SENT, now, self.store.lease.token
         step.attempts += 1
-        step.content = {"request": dict(request)}
+        had = (step.content or {}).get(HAD)
+        step.content = {"request": dict(request), **({HAD: had} if had else {})}
         work.row.step, work.row.status = step.name, ActionStatus.RUNNING
         with self._commit(work):
             step.save()

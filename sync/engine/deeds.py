@@ -20,7 +20,7 @@ from sync.core.actions import MOST_ROWS, USUAL_ROWS, Do, Due, Step, brought, ide
 from sync.core.notes import COMMENT, FEED, JOURNAL, LIMIT, Mark
 from sync.core.records import LookUp, Operation, Record, Schema, Side, Write, WriteResult
 from sync.engine import mailing, ranking
-from sync.engine.agenda import Agenda, Work
+from sync.engine.agenda import HAD, Agenda, Work
 from sync.engine.asking import encoded_query, soql_condition
 from sync.engine.context import NUMBER_FIELDS, Context, number_column
 from sync.engine.occasions import data_key, digest
@@ -258,12 +258,21 @@ class Deeds:
     def _mail(self, step: Step, row: ActionStep, scope: Scope) -> Request:
         mail = mailing.Mail(
             mailing.addresses(self._needed(step, "to", scope)), clean(self._line(step, "subject", scope)),
-            clean(self._needed(step, "text", scope)), row.key,
+            clean(self._needed(step, "text", scope)), row.key, frozenset((row.content or {}).get(HAD, ())),
         )  # fmt: skip
         mailing.check(mail)
         row.target = "e-mail"
-        shown = {"email": ", ".join(mail.to), "subject": mail.subject, "text": mail.text}
-        return Request(shown, lambda: mailing.send(mail))
+        shown = {"email": ", ".join(mail.left), "subject": mail.subject, "text": mail.text}
+
+        def send() -> WriteResult:
+            """Who has the message is kept with whatever becomes of the step."""
+            sent = mailing.send(mail)
+            if sent.had:
+                row.content = {**(row.content or {}), HAD: sorted(sent.had)}
+                row.target_number = f"{len(sent.had & {*mail.to})} of {len(mail.to)} recipients"
+            return sent.result
+
+        return Request(shown, send)
 
     def _salesforce_mail(self, step: Step, row: ActionStep, scope: Scope) -> Request:
         inputs = {

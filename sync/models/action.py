@@ -184,7 +184,7 @@ class ActionStep(UUIDKey):
 
     `audience`: the id of the row it is done for; "" where it is done once. `key`: what makes its repetition harmless, or the
     first part of the mark by which it is found. `again`: how often a person has had it done again. `content`: {"request": what
-    was sent, "message": what was answered}.
+    was sent, "message": what was answered, "had": which recipients of an e-mail the server has taken it for}.
     """
 
     action_run = models.ForeignKey(ActionRun, on_delete=models.CASCADE, related_name="steps", db_index=False)
