@@ -67,6 +67,11 @@ def lint_spec(flow: Flow, settings: Mapping[str, Any], spec: MappingSpec) -> Lin
     )
 
 
+def last_read(flow: Flow, settings: Mapping[str, Any]) -> dict[Side, Schema | None]:
+    """What was last read of both ends, however long ago."""
+    return {side: schema_of(row) if row else None for side, row in _cached(flow, settings).items()}
+
+
 def note(flow: Flow) -> LintReport | None:
     """Look at the published revision and keep what is found; None while none is published."""
     if flow.revision is None:

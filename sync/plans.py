@@ -112,7 +112,8 @@ def apply_plan(*, plan: Plan, by: User | None, enqueue: bool = True) -> Run:
             raise Refused(why)
         if lacks_approval(held):
             raise Refused(f"{held.flow.name} demands that somebody else approves it first.")
-        run = request_run(flow=held.flow, by=by, kind=RunKind.APPLY, plan=held, enqueue=enqueue)
+        renew = held.run.params.get("renew")  # it decides as the dry run did
+        run = request_run(flow=held.flow, by=by, kind=RunKind.APPLY, plan=held, renew=renew, enqueue=enqueue)
         Plan.objects.filter(pk=held.pk).update(stage=PlanStage.APPLYING, applying=run)
         audit.record("plan.applied", held, after={**_told(held), "by run": run.pk})
     return run

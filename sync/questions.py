@@ -94,6 +94,12 @@ def _hits(question: Question) -> dict[str, Any]:
     return count_hits(question.flow)
 
 
+def _renewal(question: Question) -> dict[str, Any]:
+    from sync.renewing import answer as counted
+
+    return counted(question)
+
+
 def _asked_of_connection(question: Question) -> dict[str, Any]:
     assert question.connection is not None
     return _test(question.connection)
@@ -108,6 +114,7 @@ ANSWERS: Mapping[QuestionKind, Callable[[Question], dict[str, Any]]] = {
     QuestionKind.IMPACT: _impact,
     QuestionKind.SCHEMAS: _schemas,
     QuestionKind.HITS: _hits,
+    QuestionKind.RENEWAL: _renewal,
 }
 
 

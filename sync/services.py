@@ -95,11 +95,13 @@ def request_run(
     full: bool = False,
     first: bool = False,
     plan: Plan | None = None,
+    renew: Mapping[str, Any] | None = None,
     enqueue: bool = True,
 ) -> Run:
     """Queue a run of the flow's published revision. Resyncs and plans work in the backfill lane, all else in the live one.
 
-    `plan`: of kind apply, what it writes (sync.plans). A dry run is given a plan to fill.
+    `plan`: of kind apply, what it writes (sync.plans). A dry run is given a plan to fill. `renew`: which revisions pairs
+    may have been brought to rest by that are to be what the present one makes of them (sync.renewing).
     """
     require(by, PERMISSIONS.get(kind, "sync.run_flow"))
     _refuse_idle_flow(flow)
@@ -111,6 +113,8 @@ def request_run(
         params["first"] = True
     if plan is not None:
         params["plan"] = plan.pk
+    if renew is not None:
+        params["renew"] = dict(renew)
     actor = current_actor()
     try:
         with transaction.atomic():
@@ -261,6 +265,10 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
                 after={"revision": revision.number, **revision.snapshot},
             )
             linting.note(Flow.objects.select_related("revision", "user_table").get(pk=flow.pk))
+            if before is not None:
+                from sync import renewing
+
+                renewing.ask(flow=flow, before=before, by=by)
     return revision
 
 

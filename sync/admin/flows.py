@@ -20,8 +20,8 @@ from integration_console.theme.actions import Done, console_action
 from integration_console.theme.admin import GuardedAdmin, RowsInline, ShownInline, columns
 from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
-from sync import drafts, mending, revisions, services
-from sync.admin import acts, counted, counts, files, linted, looks
+from sync import drafts, mending, renewing, revisions, services
+from sync.admin import acts, counted, counts, files, linted, looks, renewals
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
 from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
@@ -95,7 +95,7 @@ class FlowAdmin(
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
     change_form_outer_after_template = "console/flow_below.html"
-    page_views = ("count", "preview", "impact", "lint")
+    page_views = ("count", "preview", "impact", "lint", "renewal")
     actions_row = ("run_now", "dry_run", "pause", "resume")
     actions_detail = (
         "run_now",
@@ -106,6 +106,7 @@ class FlowAdmin(
         "pause",
         "resume",
         "mend",
+        "send_again",
     )
     fieldsets = (
         (None, {"fields": ("name", "enabled", "direction", "user_table", "routing_table", "reason", "keep_draft")}),
@@ -167,7 +168,7 @@ class FlowAdmin(
         context = (
             {
                 **flow_head(flow), **counts.last(flow), **looks.on_page(flow, person(request)), **linted.shown(request, flow),
-                **to_approve(flow),
+                **to_approve(flow), **renewals.shown(flow),
             }
             if flow
             else {}
@@ -307,6 +308,17 @@ class FlowAdmin(
     def lint(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the linter says: POST asks a worker to read or to count, GET shows how things stand."""
         return linted.fragment(request, self.visible(request, object_id))
+
+    def renewal(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the published revision makes otherwise: POST asks a worker to count, GET shows how things stand."""
+        return renewals.fragment(request, self.visible(request, object_id))
+
+    @console_action("Send again", renewals.SEND_AGAIN, icon="forward")
+    def send_again(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:
+        mode = RunMode.DRY if answers["plan"] else RunMode.WRITE
+        run = renewing.send_again(flow=target, by=person(request), mode=mode)
+        deed = "plans" if answers["plan"] else "does"
+        return Done(f"Run {run.pk:,} {deed} that.", page_url(run))
 
     @console_action("Mend", MEND, icon="build")
     def mend(self, request: HttpRequest, target: Flow, answers: dict[str, Any]) -> Done:

@@ -51,7 +51,8 @@ class Row(Protocol):
 class Policy:
     """`conflict`: newest, servicenow, salesforce, ask. `adopt`: the same or refuse. `newest`: which record is newer, None for a tie.
 
-    `chosen`: whose value a person has chosen for this field, over everything else.
+    `chosen`: whose value a person has chosen for this field, over everything else. `renewed`: another mapping made the
+    values of one another on which both sides agree, and they are to be what the present one makes of them.
     """
 
     conflict: str = "newest"
@@ -60,6 +61,7 @@ class Policy:
     tie: Side = Side.SERVICENOW
     newest: Side | None = None
     chosen: Side | None = None
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Merged:
 
 SKIP = Merged(Move.SKIP)
 AGREE = Merged(Move.AGREE)
+QUIET = frozenset({Move.SKIP, Move.AGREE})
 Canonical = Callable[[Any], Hashable]
 
 
@@ -153,14 +156,19 @@ def merge_field(row: Row, x: Any, y: Any, base: Base | None, policy: Policy, can
     changed_x = canonical(x) != canonical(base[0])
     changed_y = canonical(y) != canonical(base[1])
     if not changed_x and not changed_y:
-        return SKIP
+        return _renew(view) if policy.renewed else SKIP
     if view.agree():
         return AGREE
     if row.one_way is not None:
         return _one_way(view, Side(row.one_way), base, changed_x, changed_y, policy)
     if changed_x and changed_y:
         return _both_changed(view, base, policy)
-    return _one_changed(view, Side.SALESFORCE if changed_x else Side.SERVICENOW, base)
+    return _one_changed(view, Side.SALESFORCE if changed_x else Side.SERVICENOW, base, policy)
+
+
+def agree(row: Row, x: Any, y: Any, canonical: Canonical) -> bool:
+    """Whether the mapping makes either value of the other."""
+    return _View(row, x, y, canonical).agree()
 
 
 def is_contested(row: Row, x: Any, y: Any, base: Base, canonical: Canonical) -> bool:
@@ -199,7 +207,7 @@ def _one_way(
         # The source decides a one-way field; what a person had put there is kept on record.
         return view.write(target, rule="one-way" if target_changed else "", contested=target_changed)
     if not target_changed:
-        return AGREE
+        return _renew(view) if policy.renewed else AGREE
     return (
         view.write(target, rule="drift: restore", contested=True)
         if policy.restore_drift
@@ -207,10 +215,22 @@ def _one_way(
     )
 
 
-def _one_changed(view: _View, target: Side, base: Base) -> Merged:
+def _one_changed(view: _View, target: Side, base: Base, policy: Policy) -> Merged:
     if view.invisible(target, base):
-        return AGREE
+        return _renew(view) if policy.renewed and target is _renewed_on(view.row) else AGREE
     return view.carry(target, base)
+
+
+def _renew(view: _View) -> Merged:
+    """Nobody has moved the field, or not so that it would be seen, but its mapping was: its source is carried over anew."""
+    if view.agree():
+        return AGREE
+    return view.write(_renewed_on(view.row), rule="changed mapping")
+
+
+def _renewed_on(row: Row) -> Side:
+    """Of a field that goes both ways ServiceNow counts."""
+    return Side(row.one_way or Side.SALESFORCE)
 
 
 def _both_changed(view: _View, base: Base, policy: Policy) -> Merged:

@@ -20,13 +20,14 @@ from sync.connectors.base import Connector
 from sync.core import action_rules
 from sync.core.actions import NO_ACTIONS, Plan, plan_of
 from sync.core.keys import INSTANCE, PLAIN, Keys
-from sync.core.merge import Policy
+from sync.core.merge import Base, Policy
 from sync.core.notes import NOTHING, Exchange, exchange_of
 from sync.core.planner import PlanRow
 from sync.core.records import RECORD_TYPE, Schema, Side
 from sync.engine.pictures import Pictures
 from sync.engine.placing import routing_of
 from sync.engine.references import References
+from sync.engine.renewal import Renewal
 from sync.engine.schemas import check_key, known_schema, look, read_schema, remember_schema
 from sync.engine.sharing import check_clashes
 from sync.errors import ConfigurationError, SchemaError
@@ -73,6 +74,7 @@ class Context:
     spec: MappingSpec | None = None  # of what `mapping` was compiled, and
     environment: Environment = field(default_factory=Environment)  # against what
     judging: bool = False  # whether writes are held against the schemas, as none is sent
+    renewal: Renewal | None = None  # of a run that sends again what the mapping now makes otherwise
 
     @property
     def table(self) -> str:
@@ -212,7 +214,9 @@ class Context:
         )
         return str(connection.own_user)
 
-    def policy(self, row: PlanRow, newest: Side | None, chosen: Side | None = None) -> Policy:
+    def policy(
+        self, row: PlanRow, newest: Side | None, chosen: Side | None = None, base: Base | None = None
+    ) -> Policy:
         two_way = row.one_way is None
         return Policy(
             conflict=row.conflict or self.settings["conflict"],
@@ -221,6 +225,7 @@ class Context:
             tie=Side(self.settings["tie"]),
             newest=newest,
             chosen=chosen,
+            renewed=self.renewal is not None and self.renewal.concerns(row.id, base),
         )
 
 

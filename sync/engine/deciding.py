@@ -147,6 +147,7 @@ class Deciding(Meeting, Settling):
                 or item.link.pk in self._orders
                 or self._lacks_key(item)
                 or (look_up and two_way)
+                or self.context.renewal is not None
                 or item.id_on(item.side.other) in self.vanished
             ):
                 continue

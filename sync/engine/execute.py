@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from sync.engine.paging import SliceEnded
 from sync.engine.parts import Cut, Load, PartRunner, PartStore
 from sync.engine.plans import Applier, PlanningStore
 from sync.engine.reconcile import Reconciler
+from sync.engine.renewal import Renewal
 from sync.engine.runner import LOAD_FROM, Runner
 from sync.engine.schemas import forget_schema
 from sync.engine.store import Store
@@ -283,7 +284,7 @@ def _work_of(run: Run, asked: Slice) -> tuple[type[Applier | Reconciler | Runner
         return Reconciler, {}
     if run.kind == RunKind.APPLY:
         return Applier, {}
-    if run.kind == RunKind.RESYNC and not run.params.get("ids"):
+    if run.kind == RunKind.RESYNC and not (run.params.get("ids") or run.params.get("renew")):
         return Load, {"load_from": asked.load_from}
     return Runner, {"load_from": asked.load_from, "first_load": asked.first_load}
 
@@ -301,7 +302,13 @@ def _platforms(run: Run, log: CallLog) -> Iterator[tuple[Context, Mapping[Side, 
             for side in log.circuit.trying:
                 opened[side].server_now()  # one cheap call tells whether the platform is back
             here, there = opened[Side.SERVICENOW], opened[Side.SALESFORCE]
-            yield build(run.flow, run.revision, here, there, judging=run.mode == RunMode.DRY), opened
+            context = build(run.flow, run.revision, here, there, judging=run.mode == RunMode.DRY)
+            if renew := run.params.get("renew"):
+                found = Renewal.of(
+                    run.flow, run.revision, renew["earlier"], context.mapping, context.environment
+                )
+                context = replace(context, renewal=found)
+            yield context, opened
         except (TransientError, OutcomeUnknownError) as error:
             log.circuit.save()
             if circuit_open := log.circuit.is_open(error.system):

@@ -74,10 +74,14 @@ class Impact:
         found = sorted(self._fields.values(), key=lambda each: (-each.written, -each.later, each.field))
         clear = [{name: value for name, value in asdict(each).items() if name != "samples"} for each in found]
         share = total / looked if looked else 0
+        guarded = any(row.one_way is None for row in context.rows)
+        guarded = guarded or context.settings["options"].get("guard") == "strict"
         answer = {
             "linked": total, "looked": looked, "fields": clear,
             "pairs": {str(side): round(count * share) for side, count in self._pairs.items()},
-            "calls": {str(side): self._calls(side, round(self._pairs[side] * share)) for side in Side},
+            "calls": {
+                str(side): calls_to_write(side, round(self._pairs[side] * share), guarded=guarded) for side in Side
+            },
         }  # fmt: skip
         return answer, [each.samples for each in found]
 
@@ -143,14 +147,12 @@ class Impact:
             self._fields[row, to] = FieldImpact(row, target_of(known, to) if known else "", str(to))
         return self._fields[row, to]
 
-    def _calls(self, side: Side, pairs: int) -> int:
-        """To write so many pairs: Salesforce takes collections, of guarded updates smaller ones; ServiceNow one by one."""
-        if side is Side.SERVICENOW:
-            return pairs
-        rows = self.looking.context.rows
-        guarded = any(row.one_way is None for row in rows)
-        strict = self.looking.context.settings["options"].get("guard") == "strict"
-        return -(-pairs // (GUARDED if guarded or strict else COLLECTION))
+
+def calls_to_write(side: Side, pairs: int, *, guarded: bool) -> int:
+    """Salesforce takes collections, of guarded updates smaller ones; ServiceNow one by one."""
+    if side is Side.SERVICENOW:
+        return pairs
+    return -(-pairs // (GUARDED if guarded else COLLECTION))
 
 
 def impact(looking: Looking, published: Revision | None, **bounds: Any) -> tuple[dict[str, Any], list[Any]]:

@@ -32,9 +32,12 @@ class Planning(Grounds):
         adopting = item.new_link
         self.recovery.forget_doubtful(item)
         reckoning: dict[str, Reckoning] = {}
+        base = item.known_base()
         plan = plan_pair(
-            self.context.rows, values_on(item, Side.SERVICENOW), values_on(item, Side.SALESFORCE), item.known_base(),
-            lambda row: self.context.policy(row, self._newest(row, item, reckoning), self._chosen(row, item)),
+            self.context.rows, values_on(item, Side.SERVICENOW), values_on(item, Side.SALESFORCE), base,
+            lambda row: self.context.policy(
+                row, self._newest(row, item, reckoning), self._chosen(row, item), base.get(row.id)
+            ),
             canonical, self._parked(item),
         )  # fmt: skip
         item.plan = plan

@@ -27,6 +27,7 @@ from sync.engine.grounds import Look
 from sync.engine.naming import find_named
 from sync.engine.notes import Notes
 from sync.engine.paging import Paging, SliceEnded
+from sync.engine.renewal import Renewal
 from sync.engine.watching import Watching
 from sync.errors import RunAborted, SyncError
 from sync.models import Checkpoint, Run
@@ -72,7 +73,9 @@ class Runner(Paging):
         self._redo_all("resuming")
 
     def _read(self) -> None:
-        if self.run.params.get("ids"):
+        if self.context.renewal is not None:
+            self._read_renewed(self.context.renewal)
+        elif self.run.params.get("ids"):
             self._read_named(self.run.params["ids"])
         elif self.run.kind != RunKind.RETRY:
             self._poll_sides()
@@ -321,6 +324,13 @@ class Runner(Paging):
                 self.store.miss(self._by_id(side, part, entered=False))
                 del left[side][: len(part)]
                 self.store.save_run("position")
+
+    def _read_renewed(self, renewal: Renewal) -> None:
+        """Pairs at rest that the mapping now makes otherwise, as far as an earlier slice has not read them."""
+        side = self.context.reads[0]
+        for links, last in renewal.pages(self.context.mapping, self.page_size, self.store.renewed_until()):
+            self.store.miss(self._by_id(side, [link.end(side) for link in links], entered=False))
+            self.store.renew_from(last)
 
     def _by_id(
         self,

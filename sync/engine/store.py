@@ -173,6 +173,14 @@ class Store(Intending):
         self.save_run("position")
         return left
 
+    def renewed_until(self) -> str | None:
+        """The last link that this run has looked at to renew it; None before the first."""
+        return self._position("renewed").get("last")
+
+    def renew_from(self, last: str) -> None:
+        self._position("renewed")["last"] = last
+        self.save_run("position")
+
     def keep_unsettled(self) -> None:
         """A later slice counts anew what comes to rest in it."""
         with transaction.atomic():

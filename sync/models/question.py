@@ -21,6 +21,7 @@ class QuestionKind(models.TextChoices):
     PEOPLE = "people", "Matching of users"
     SCHEMAS = "schemas", "Reading of schemas"
     HITS = "hits", "Count of records hit"
+    RENEWAL = "renewal", "Count of pairs made otherwise"
 
 
 class QuestionState(models.TextChoices):
@@ -46,6 +47,9 @@ class Question(models.Model):
 
     Schemas are read for a `flow` or a `connection`: {"read": [{"connection", "name", "fields", "changes"}]} (sync.schemas). The hits
     of a flow's findings: {"hits": {key of the finding: {"records", "of"}}}; `of` is set where only so many were looked at (sync.hits).
+
+    What a revision makes otherwise of pairs at rest: `params` are {"revision", "earlier"} with numbers, and the answer is {"pairs",
+    "linked", "looked", "fields": [{"field", "to", "pairs"}], "writes": {side: pairs}, "calls": {side: count}, "run": that sends them} (sync.renewing).
     """
 
     kind = models.CharField(max_length=20, choices=QuestionKind.choices)

@@ -72,7 +72,8 @@ class Run(models.Model):
     mode = models.CharField(max_length=8, choices=RunMode.choices, default=RunMode.WRITE)
     status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.QUEUED)
     revision = models.ForeignKey(Revision, null=True, on_delete=models.PROTECT, related_name="runs")
-    # What was asked: {"since", "until": ISO 8601, "ids": [...], "first": nothing was linked} ; {} for a poll.
+    # What was asked: {"since", "until": ISO 8601, "ids": [...], "first": nothing was linked, "plan": what is
+    # applied, "renew": {"earlier": revisions, "pairs": as counted}} ; {} for a poll.
     params = models.JSONField(default=dict, blank=True)
     # Where the next slice goes on, beyond what checkpoints tell: {"sides": {side: columns of a checkpoint}} of a dry run,
     # {"ids": {side: how many are done}}, {"unsettled": {record: [side, outcome]}} counted and to be counted anew.

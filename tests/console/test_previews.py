@@ -11,7 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from mappings.models import FieldRow
-from sync.models import AuditEntry, Flow, Question, RecordLink
+from sync import services
+from sync.engine.execute import execute
+from sync.models import AuditEntry, Flow, Question, RecordLink, Run
 from sync.questions import answer
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.engine.both import make_both
@@ -44,7 +46,7 @@ def as_role(transactional_db: None) -> Callable[[str], Client]:
     may = {
         "viewer": VIEWS,
         "editor": [*VIEWS, "preview_flow", "change_flow"],
-        "operator": [*VIEWS, "preview_flow", "view_payload"],
+        "operator": [*VIEWS, "preview_flow", "view_payload", "resync_flow"],
     }
 
     def log_in(role: str) -> Client:
@@ -160,3 +162,32 @@ def test_names_with_zero_bytes_are_asked_for_without_them(as_role, both):
     as_role("editor").post(reverse("admin:sync_flow_preview", args=[both.pk]), {"names": "INC1\x00INC2"})
 
     assert Question.objects.get(kind="preview").params["names"] == ["INC1", "INC2"]
+
+
+def test_who_publishes_is_told_how_many_pairs_stand_otherwise_and_an_operator_sends_them_again(
+    as_role, both, pair
+):
+    FieldRow.objects.filter(mapping=both, salesforce="Origin").update(value="Web")
+    services.publish_flow(flow=both, by=None)
+    operator, editor, url = as_role("operator"), as_role("editor"), f"/admin/sync/flow/{both.pk}"
+    assert "Counting which linked pairs revision 2 makes otherwise" in text_of(page_of(editor, both))
+    answer(Question.objects.get(kind="renewal").pk)
+
+    told = "Revision 2 makes 1 of the 1 linked pairs otherwise than they stand : Origin 1."
+    assert told in text_of(page_of(editor, both))
+    assert "Send the 1 affected again" not in page_of(editor, both)
+    assert "Send the 1 affected again" in page_of(operator, both)
+    asked = text_of(operator.get(f"{url}/send_again/").content.decode())
+    assert "Reads 1 pair again in the backfill lane" in asked
+    assert "at most 1 call to Salesforce to write them" in asked
+    operator.post(f"{url}/send_again/", {"_form_submitted": "on"})
+    queued = Run.objects.first()
+    assert f"Run {queued.pk} sends them again." in text_of(page_of(operator, both))
+    execute(queued.pk)
+
+    assert [case["Origin"] for case in pair.salesforce.rows("Case")] == ["Web"]
+    assert "otherwise than they stand" not in page_of(operator, both)
+    told = operator.post(f"{url}/renewal/").content.decode()
+    assert "Counting" in told
+    answer(Question.objects.filter(kind="renewal").first().pk)
+    assert "makes no linked pair otherwise" in text_of(operator.get(f"{url}/renewal/").content.decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,21 @@ def test_what_nobody_changed_is_left_alone(pair: Pair, policy: Policy) -> None:
     assume(not pair.changed(Side.SERVICENOW) and not pair.changed(Side.SALESFORCE))
 
     assert pair.merge(policy).move is Move.SKIP
+
+
+@given(pairs(), policies)
+def test_a_changed_mapping_is_carried_out_where_nobody_moved_anything_and_decides_nothing_else(
+    pair: Pair, policy: Policy
+) -> None:
+    plain, renewed = pair.merge(policy), pair.merge(replace(policy, renewed=True))
+    to = Side(pair.row.one_way or Side.SALESFORCE)
+
+    if plain.move not in QUIET or pair.base is None or pair.changed(to) or policy.chosen:
+        assert (renewed.move, renewed.value, renewed.rule) == (plain.move, plain.value, plain.rule)
+    elif pair.agrees():
+        assert renewed.move in QUIET
+    else:
+        assert renewed.move is Move.UNMAPPED or target(renewed) is to
 
 
 @given(pairs(), policies)
