@@ -25,7 +25,13 @@ from sync.models import Flow
 from sync.services import Refused, require
 
 PERMISSION = "sync.change_flow"
-OF_MAPS = "mappings.change_valuemap"
+# What each kind of change takes beside that: what the form that it is made in otherwise asks for.
+ALSO: Mapping[str, str] = {
+    "row": "mappings.change_fieldrow",
+    "remove": "mappings.delete_fieldrow",
+    "constant": "mappings.add_fieldrow",
+    "entry": "mappings.change_valuemap",
+}
 
 
 def number_of(finding: Finding) -> str:
@@ -51,8 +57,7 @@ def mend(*, flow: Flow, number: str, by: User | None, chosen: Mapping[str, str] 
         finding = finding_of(held, number)
         if finding is None or finding.fix is None:
             raise Refused("This finding does not stand any more. Look at the flow's page again.")
-        if finding.fix.kind == "entry":
-            require(by, OF_MAPS)
+        require(by, ALSO[finding.fix.kind])
         before, after = _DEEDS[finding.fix.kind](held, finding.fix, dict(chosen or {}))
         audit.record("finding.mended", held, before=before, after={"finding": finding.key[:500], **after})
     return finding.fix.label

@@ -199,12 +199,25 @@ def _together(
     return [Problem(rows[each.index][0].line, f"{each.part}: {each.text}") for each in found]
 
 
+def lacking(kind: Kind, done: Plan, by: User | None) -> list[str]:
+    """Permissions for single rows that the editor's own form would ask for, and this person has not."""
+    if by is None:
+        return []
+    meta = kind.rows._meta
+    needed = [f"{meta.app_label}.{deed}_{meta.model_name}" for verb, deed in _DEEDS.items() if done.of(verb)]
+    return [permission for permission in needed if not by.has_perm(permission)]
+
+
+_DEEDS = {"added": "add", "changed": "change", "removed": "delete"}  # verb of a step -> of its permission
+
+
 def take_over(
     *, kind: Kind, owner: Any, lines: Sequence[Line], whole: bool, seen: str, by: User | None, source: str
 ) -> Plan:
     """Write what a preview showed. A flow's rows become its draft; a user table acts at once. `source`: the file's name.
 
-    Raises Refused where the table was edited since the preview, or rows are not right.
+    Raises Refused where the table was edited since the preview, or rows are not right, and PermissionDenied where the form of the
+    table would let this person not add, change or remove rows.
     """
     require(by, kind.change)
     with transaction.atomic():
@@ -214,6 +227,8 @@ def take_over(
             raise Refused(f"{owner} was edited after the preview was made. Look at a new one.")
         if found.problems:
             raise Refused(" ".join(map(str, found.problems[:5])))
+        for permission in lacking(kind, found.plan, by):
+            require(by, permission)
         if not found.plan.is_empty:
             try:
                 with transaction.atomic():

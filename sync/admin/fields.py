@@ -16,7 +16,7 @@ from django.urls import URLPattern, path
 from integration_console.theme.templatetags.console import SCRIPT
 from sync import offered
 from sync.admin import sheets
-from sync.admin.base import page_url
+from sync.admin.base import page_url, person
 from sync.models import Flow
 from sync.sheets import KINDS
 
@@ -57,7 +57,7 @@ def _page(request: HttpRequest, context: dict[str, Any], flow: Flow) -> HttpResp
     if request.method == "POST":
         text = _lines(request)
         data = {"file": None, "typed": text, "whole": False}
-        page |= sheets.previewed(data, KINDS["fields"], flow) if text else {"none": True}
+        page |= sheets.previewed(data, KINDS["fields"], flow, person(request)) if text else {"none": True}
     return TemplateResponse(request, "console/add_fields.html", page)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,7 +20,7 @@ from django.utils.html import format_html
 from integration_console.theme.admin import list_exported
 from integration_console.theme.exporting import download
 from integration_console.theme.toolkit import Switch, Textarea
-from mappings.sheets import MOST_ROWS, Line, Unreadable
+from mappings.sheets import MOST_ROWS, Line, Problem, Unreadable
 from sync import services, sheets
 from sync.admin.base import page_url, person
 from sync.sheets import KINDS, Kind, Preview
@@ -30,6 +31,7 @@ WAYS = {
     "value-map": "Runs go on with the map as it was published; the flows that use it are then offered for publishing.",
     "user-table": "A user table acts at once: the next run looks the new names up.",
 }
+MAY = {"add": "add", "change": "change", "delete": "remove"}  # a permission's word, and the page's
 EXAMPLES = {
     "fields": "short_description, Subject",
     "value-map": "2, Working",
@@ -107,7 +109,7 @@ def _page(request: HttpRequest, context: dict[str, Any], kind: Kind, owner: Any)
     form = FileForm(request.POST or None, request.FILES or None, kind=kind)
     found: dict[str, Any] = {}
     if request.method == "POST" and form.is_valid():
-        found = previewed(form.cleaned_data, kind, owner)
+        found = previewed(form.cleaned_data, kind, owner, person(request))
     page = {
         **context, "title": f"{owner}: {kind.noun} as a file", "kind": kind, "owner": owner, "owner_url": page_url(owner), "form": form,
         "may_change": changes, "way": WAYS[kind.name], "rows": len(sheets.held(kind, owner)), **found,
@@ -115,7 +117,7 @@ def _page(request: HttpRequest, context: dict[str, Any], kind: Kind, owner: Any)
     return TemplateResponse(request, "console/sheet.html", page)
 
 
-def previewed(data: dict[str, Any], kind: Kind, owner: Any) -> dict[str, Any]:
+def previewed(data: dict[str, Any], kind: Kind, owner: Any, by: User) -> dict[str, Any]:
     """What the page shows of a file. The rows travel with the page, so that exactly those are taken over."""
     file, whole = data["file"], data["whole"]
     stream = file.file if file else io.BytesIO(data["typed"].encode())
@@ -123,6 +125,13 @@ def previewed(data: dict[str, Any], kind: Kind, owner: Any) -> dict[str, Any]:
         found = sheets.preview(kind, owner, stream, whole=whole, typed=not file)
     except Unreadable as error:
         return {"problems": [error.problem]}
+    found.problems += [
+        Problem(
+            0,
+            f"Your role does not let you {MAY[permission.partition('.')[2].partition('_')[0]]} {kind.noun}.",
+        )
+        for permission in sheets.lacking(kind, found.plan, by)
+    ]
     steps = {
         verb: [(step, sheets.words(step.after or step.before or {}), sheets.changed_words(step)) for step in found.plan.of(verb)[:SHOWN]]
         for verb in ("added", "changed", "removed")

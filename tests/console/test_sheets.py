@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
@@ -171,6 +172,27 @@ def test_a_viewer_exports_and_imports_nothing(as_role, states):
     assert "Import" not in text_of(viewer.get(address)).partition('id="content-main"')[2]
     assert chosen(viewer, address, "servicenow,salesforce\n1,Open\n").status_code == 403
     assert viewer.post(address, {"rows": "[]", "seen": ""}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("missing", "text", "told"),
+    [
+        ("delete_fieldrow", "servicenow,salesforce\nshort_description,Subject\n", "remove field rows"),
+        ("add_fieldrow", "servicenow,salesforce\nimpact,Impact__c\n", "add field rows"),
+        ("change_fieldrow", "servicenow,salesforce,required\nshort_description,Subject,yes\n", "change field rows"),
+    ],
+)  # fmt: skip
+def test_an_import_does_to_rows_what_the_editors_own_form_lets_them_do(as_role, flow, missing, text, told):
+    editor, address = as_role("mapping editor"), url("fields", flow)
+    page = chosen(editor, address, text, whole="on" if missing == "delete_fieldrow" else "")
+    Group.objects.get(name="mapping editor").permissions.remove(Permission.objects.get(codename=missing))
+    before = list(flow.rows.values())
+
+    assert confirmed(editor, address, page).status_code == 403
+    again = chosen(editor, address, text, whole="on" if missing == "delete_fieldrow" else "")
+
+    assert f"Your role does not let you {told}." in text_of(again)
+    assert list(flow.rows.values()) == before
 
 
 def test_a_long_table_is_edited_page_by_page_and_no_other_page_is_touched(as_role, states):
