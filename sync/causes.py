@@ -114,6 +114,7 @@ def add_missing_value(
         raise services.Refused("The field is not mapped by a value map alone any more. Open the flow and mend its row.")  # fmt: skip
     value_map = row.value_map
     with transaction.atomic():
+        revisions.hold([flow.pk for flow in users_of(value_map)], also=[value_map.name])
         flows = users_of(value_map)
         drafted = [flow for flow in flows if revisions.differs(flow)] if publishes else flows
         if publishes and letter.flow_id in {flow.pk for flow in drafted}:

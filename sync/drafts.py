@@ -79,7 +79,7 @@ def publish_together(*, seen: Mapping[int, str], by: User | None, reason: str) -
     """
     require(by, "sync.publish_flow")
     with transaction.atomic():
-        flows = list(Flow.objects.select_for_update(of=("self",)).filter(pk__in=seen).order_by("name"))
+        flows = sorted(revisions.hold(seen), key=lambda flow: flow.name)
         for flow in flows:
             if draft_of(flow).digest != seen[flow.pk]:
                 raise Refused(f"The draft of {flow.name} was edited after you opened this page. Look at it again.")  # fmt: skip
@@ -145,7 +145,7 @@ def roll_back(*, revision: Revision, by: User | None, reason: str, seen: str) ->
     for permission in ("sync.publish_flow", "sync.change_flow", "mappings.change_valuemap"):
         require(by, permission)
     with transaction.atomic():
-        flow = Flow.objects.select_for_update(of=("self",)).get(pk=revision.flow_id)
+        [flow] = revisions.hold([revision.flow_id], also=revision.snapshot["value_maps"])
         revision.flow = flow
         way = way_back(revision)
         if way.problems:

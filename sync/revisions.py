@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -30,6 +30,22 @@ _DRAFT_ROWS = FieldRow.objects.select_related("value_map").prefetch_related("val
 def with_drafts(flows: QuerySet[Flow]) -> QuerySet[Flow]:
     """Flows with all that `snapshot` reads, in a fixed number of queries."""
     return flows.select_related("revision", "user_table").prefetch_related(Prefetch("rows", _DRAFT_ROWS))
+
+
+def hold(flows: Iterable[int], also: Iterable[str] = ()) -> list[Flow]:
+    """Lock these flows and the value maps that their drafts use, `also` maps of these names; inside a transaction.
+
+    What is looked at from then on is what is published: who edits one of the maps waits. Flows come before maps, and each in the
+    order of its key, so that several who publish at once wait for one another and never in a circle.
+    """
+    held = list(Flow.objects.select_for_update(of=("self",)).filter(pk__in=list(flows)).order_by("pk"))
+    names = set(also)
+    for row in FieldRow.objects.filter(mapping__in=[flow.pk for flow in held]).select_related("value_map"):
+        names |= {row.value_map.name} if row.value_map is not None else set()
+        names |= set(maps_of(row.spec()))
+    # Evaluated for its locks.
+    list(ValueMap.objects.select_for_update(of=("self",)).filter(name__in=names).order_by("pk"))
+    return held
 
 
 def snapshot(flow: Flow) -> dict[str, Any]:

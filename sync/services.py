@@ -244,10 +244,8 @@ def publish_flow(*, flow: Flow, by: User | None, reason: str = "") -> Revision:
     """
     require(by, "sync.publish_flow")
     with transaction.atomic():
-        # Locked before it is looked at: what is published is what was checked.
-        before = (
-            Flow.objects.select_for_update(of=("self",)).select_related("revision").get(pk=flow.pk).revision
-        )
+        revisions.hold([flow.pk])  # before it is looked at: what is published is what was checked
+        before = Flow.objects.select_related("revision").get(pk=flow.pk).revision
         _refuse_shared(flow.pk, before)
         warnings = _refuse_broken(flow.pk, before, argued=by is None or bool(reason.strip()))
         revision = revisions.publish(

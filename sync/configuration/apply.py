@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from mappings.models import RoutingTable, UserTable, ValueMap
+from sync import revisions
 from sync.configuration.documents import Known, MadeFlow
 from sync.configuration.flows import apply_flow, changed, lint_changed, publish
 from sync.configuration.parse import Parsed
@@ -52,6 +53,8 @@ def apply(
     plan = Plan(notices=[notice.at(parsed.file) for notice in parsed.notices])
     document = parsed.document
     with transaction.atomic():
+        named = Flow.objects.filter(name__in=[flow.name for flow in document.flows])
+        revisions.hold(named.values_list("pk", flat=True), also=[doc.name for doc in document.value_maps])
         for connection in document.connections:
             apply_connection(connection, environ, plan)
         for value_map in document.value_maps:
