@@ -61,8 +61,10 @@ class Acting:
                 self._complete(works)
                 for work in works:
                     self.safe_point()
-                    with suppress(Overtaken):
+                    try:
                         self._advance(work)
+                    except Overtaken:
+                        self._settle()  # before it is taken up again as it is now
             seconds = self.agenda.seconds_to_next()
             if seconds is None or seconds > patience:
                 break

@@ -28,8 +28,8 @@ from sync.models import ActionRun, ActionStep, DeadLetter, Event
 from sync.models.action import ACTION_UNDECIDED, ACTION_UNDER_WAY, ActionStatus, StepStatus
 from sync.models.attention import DeadLetterState
 
-# Statuses of a step that hold up what follows it.
-STUCK = (StepStatus.REFUSED, StepStatus.IN_DOUBT, StepStatus.WAITING)
+# Statuses of a step that hold up what follows it. What was sent is settled before it is sent again.
+STUCK = (StepStatus.SENT, StepStatus.REFUSED, StepStatus.IN_DOUBT, StepStatus.WAITING)
 # Those whose request may have taken effect.
 UNSETTLED = (StepStatus.SENT, StepStatus.IN_DOUBT)
 
@@ -79,6 +79,12 @@ class Work:
     def put_rows(self, due: Due, rows: Mapping[str, Mapping[str, Any]]) -> None:
         self.state.setdefault("steps", {})[due.step.name] = {key: dict(row) for key, row in rows.items()}
 
+    def take_over(self, state: Mapping[str, Any]) -> None:
+        """What steps have brought by a person's word, beside what they have brought here."""
+        brought: Mapping[str, Any] = state.get("steps") or {}
+        whole = {name: {**self.results.get(name, {}), **rows} for name, rows in brought.items()}
+        self.state = {**state, **self.state, "steps": {**self.results, **whole}}
+
     def stuck(self) -> set[Place]:
         """What holds up others now. What waited and is due again is tried once more."""
         return {place for place, step in self.steps.items() if step.status in STUCK}
@@ -103,26 +109,37 @@ class Agenda:
     store: Store
 
     @contextmanager
-    def _commit(self, work: Work | None = None, *, has_happened: bool = False) -> Iterator[None]:
-        """`has_happened`: what is committed is noted of an action that was dropped meanwhile, too. Raises Overtaken."""
+    def _commit(
+        self, work: Work | None = None, *, has_happened: bool = False, answered: bool = False
+    ) -> Iterator[None]:
+        """Raises Overtaken, mostly before anything is committed. `has_happened`: what is committed is noted of an action that was
+        dropped meanwhile, too. `answered`: it is what came of a request, and is noted whatever a person said of other steps
+        meanwhile, or that request would be taken for one that was never answered; Overtaken is raised after that."""
+        overtaken = False
         with transaction.atomic():
             leases.renew(self.store.lease, self.store.now())
             if work is not None:
-                self._meet(work, has_happened=has_happened)
+                overtaken = self._meet(work, has_happened=has_happened, answered=answered)
             yield
             self.store.calls.save()
         if work is not None:
             work.note_seen()
+        if overtaken:
+            raise Overtaken
 
-    def _meet(self, work: Work, *, has_happened: bool) -> None:
-        """Hold the row as it was read. A person's word that came after that stands."""
+    def _meet(self, work: Work, *, has_happened: bool, answered: bool) -> bool:
+        """Hold the row as it was read. A person's word that came after that stands; True if it was taken over."""
         held = ActionRun.objects.select_for_update(of=("self",)).values_list("status", "since", "finished_at")
         status, since, finished_at = held.get(pk=work.row.pk)
         if (status, since) == work.seen:
-            return
-        if status != ActionStatus.DROPPED or not has_happened:
+            return False
+        dropped = status == ActionStatus.DROPPED
+        if not (has_happened if dropped else answered):
             raise Overtaken
         work.row.status, work.row.finished_at, work.row.due_at = status, finished_at, None
+        if not dropped:
+            work.take_over(ActionRun.objects.get(pk=work.row.pk).state or {})
+        return not dropped
 
     # What is to be done
 
@@ -236,13 +253,13 @@ class Agenda:
         self, work: Work, due: Due, step: ActionStep, *, id: str = "", number: str = "", note: str = ""
     ) -> None:
         """Commit what a step has brought, which `work` holds already."""
-        came_late = step.status == StepStatus.IN_DOUBT
+        came_late, answered = step.status == StepStatus.IN_DOUBT, step.status == StepStatus.SENT
         step.status, step.code, step.due_at = StepStatus.DONE, "", None
         step.target_id, step.target_number, step.done_at = id[:40], number[:80], self.store.now()
         if note:
             step.content = {**(step.content or {}), "message": note}
         work.row.attempts, work.row.since = 0, self.store.now()
-        with self._commit(work, has_happened=True):
+        with self._commit(work, has_happened=True, answered=answered):
             step.save()
             self._save(work)
             if due.step.writes:
@@ -261,22 +278,23 @@ class Agenda:
         self, work: Work, step: ActionStep, code: str, message: str, *, after: float | None = None
     ) -> None:
         """It is tried again by itself; `after`: seconds."""
+        answered = step.status == StepStatus.SENT
         step.status, step.code = StepStatus.WAITING, code[:80]
         step.attempts = max(1, step.attempts)
         work.row.attempts += 1
         step.due_at = self.store.now() + backoff(work.row.attempts, self.store.rng, retry_after=after)
-        self._stuck(work, step, message)
+        self._stuck(work, step, message, answered=answered)
 
     def doubt(self, work: Work, step: ActionStep, message: str) -> None:
+        answered = step.status == StepStatus.SENT
         step.status, step.code = StepStatus.IN_DOUBT, "in_doubt"
-        self._stuck(work, step, message, Outcome.IN_DOUBT)
+        self._stuck(work, step, message, Outcome.IN_DOUBT, answered=answered)
 
     def refuse(self, work: Work, step: ActionStep, failure: Failure) -> None:
+        answered = step.status == StepStatus.SENT
         step.status, step.code = StepStatus.REFUSED, failure.code[:80]
         work.row.code = step.code
-        self._stuck(work, step, failure.message, Outcome.FAILED, failure)
-        self.store.run.failed += 1
-        self.store.save_run("failed")
+        self._stuck(work, step, failure.message, Outcome.FAILED, failure, answered=answered)
 
     def _stuck(
         self,
@@ -285,6 +303,8 @@ class Agenda:
         message: str,
         outcome: Outcome | None = None,
         failure: Failure | None = None,
+        *,
+        answered: bool,
     ) -> None:
         step.content = {**(step.content or {}), "message": message[:4000]}
         work.row.step = step.name
@@ -295,6 +315,8 @@ class Agenda:
                 self._tell(work, step, outcome, message)
             if failure is not None:
                 self._letter(work, step, failure)
+                self.store.run.failed += 1
+                self.store.save_run("failed")
 
     def replan(self, step: ActionStep) -> None:
         """What was sent is to be sent again: its repetition is harmless, or it never left."""

@@ -74,11 +74,11 @@ class ActionRunQuerySet(models.QuerySet["ActionRun"]):
         return over.update(state_sealed=None, revision=None, details_removed_at=now)
 
     def drop(self, letters: Iterable[DeadLetter]) -> int:
-        """Put the actions aside that these letters tell of."""
+        """Put the actions aside that these letters tell of, also one whose other steps a run has in hand or are in doubt."""
         count = 0
         for letter in letters:
-            failed = self.of_letter(letter).filter(status=ActionStatus.FAILED)
-            count += failed.update(status=ActionStatus.DROPPED, finished_at=timezone.now())
+            left = self.of_letter(letter).exclude(status__in=ACTION_OVER)
+            count += left.update(status=ActionStatus.DROPPED, finished_at=timezone.now(), due_at=None)
         return count
 
     def of_letter(self, letter: DeadLetter) -> ActionRunQuerySet:

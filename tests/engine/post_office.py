@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 @dataclass
 class PostOffice:
     """`refuses`: address -> the answers to its next RCPTs, the last of them for good. `taken`: recipients and text of each
-    message. `hangs_up`: takes the next message and does not say so."""
+    message. `hangs_up`: takes the next message and does not say so. `meanwhile`: done once, before the next one is answered."""
 
     port: int = 0
     refuses: dict[str, list[str]] = field(default_factory=dict)
     taken: list[tuple[list[str], str]] = field(default_factory=list)
     hangs_up: bool = False
+    meanwhile: Callable[[], None] | None = None
 
     def answer(self, address: str) -> str:
         answers = self.refuses.get(address, ["250 OK"])
@@ -45,6 +46,9 @@ def post_office() -> Iterator[PostOffice]:
                 elif verb == "DATA":
                     self._say("354 go on")
                     office.taken.append((recipients, "\n".join(iter(self._heard, "."))))
+                    if office.meanwhile is not None:
+                        deed, office.meanwhile = office.meanwhile, None
+                        deed()
                     if office.hangs_up:
                         office.hangs_up = False
                         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.db import connections
 
 from sync import services
 from sync.engine.execute import execute
@@ -43,6 +44,26 @@ def flow(transactional_db: None, pair: Pair, office: PostOffice) -> Flow:
     """A Case has entered; nobody was told yet."""
     pair.salesforce.add("Case", Subject="Printer on fire")
     return notice_flow(pair, tell(), direction="to_servicenow")
+
+
+@pytest.fixture
+def to_each(transactional_db: None, pair: Pair, office: PostOffice) -> Flow:
+    """Each of two people is told: the first has no address, and the second one's message is under way when somebody retries that."""
+    pair.salesforce.add("Case", Subject="Printer on fire")
+    pair.salesforce.add("Contact", LastName="Alice")
+    pair.salesforce.add("Contact", LastName="Bob", Email=BOB)
+    people = {
+        "name": "people", "do": "look_up", "in": "salesforce", "table": "Contact", "query": "AccountId = null", "take": ["Email"],
+        "many": "each", "order_by": ["LastName"],
+    }  # fmt: skip
+    act = tell(to="{steps.people.Email}")
+    office.meanwhile = retried_elsewhere
+    return notice_flow(pair, {**act, "steps": [people, *act["steps"]]}, direction="to_servicenow")
+
+
+def retried_elsewhere() -> None:
+    services.retry_dead_letters(letters=[only_letter()], by=None)
+    connections.close_all()
 
 
 def retry(letter: DeadLetter, flow: Flow) -> None:
@@ -124,3 +145,43 @@ def test_an_answer_lost_after_some_had_it_is_sent_again_to_the_others_alone(
     execute(Run.objects.active().get(flow=flow).pk)
 
     assert (received(office), statuses(flow)) == ((1, 2), ["done"])  # a person had it sent to Bob again
+
+
+def test_what_is_under_way_while_another_row_is_retried_is_not_sent_again(
+    to_each: Flow, office: PostOffice
+) -> None:
+    run_now(to_each)
+    run_now(to_each)
+
+    assert (office.received(BOB), statuses(to_each)) == (1, ["failed"])
+    assert {step.status for step in ActionStep.objects.filter(name="mail")} == {"refused", "done"}
+
+
+def test_what_was_lost_while_another_row_is_retried_is_in_doubt_and_not_sent_again(
+    to_each: Flow, office: PostOffice
+) -> None:
+    office.hangs_up = True
+
+    run_now(to_each)
+    run_now(to_each)
+
+    assert (office.received(BOB), statuses(to_each)) == (1, ["in_doubt"])
+    assert {step.status for step in ActionStep.objects.filter(name="mail")} == {"planned", "in_doubt"}
+
+    services.say_action_happened(step=ActionStep.objects.get(status="in_doubt"), by=None)
+    execute(Run.objects.active().get(flow=to_each).pk)
+    assert (office.received(BOB), statuses(to_each)) == (1, ["failed"])
+
+
+def test_a_letter_ignored_while_other_rows_are_under_way_drops_the_action(
+    to_each: Flow, office: PostOffice
+) -> None:
+    def ignored_elsewhere() -> None:
+        services.ignore_dead_letters(letters=[only_letter()], by=None, reason="Alice knows")
+        connections.close_all()
+
+    office.meanwhile = ignored_elsewhere
+    run_now(to_each)
+    run_now(to_each)
+
+    assert (office.received(BOB), statuses(to_each)) == (1, ["dropped"])
