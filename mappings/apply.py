@@ -162,4 +162,7 @@ def _reader(names: tuple[str, ...], field: FieldSpec) -> Callable[[Mapping[str, 
     if len(names) == 1:
         name = names[0]
         return lambda values: values.get(name, "")
+    if len(names) == 2:  # without the frame that a comprehension takes
+        one, other = names
+        return lambda values: [values.get(one, ""), values.get(other, "")]
     return lambda values: [values.get(name, "") for name in names]

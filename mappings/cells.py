@@ -7,9 +7,10 @@ row's `reverse` formula, or the inverses of the calls from the outside in.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from mappings.expressions import bind, direct, noted, parse, prepared, run
 from mappings.grammar import (
@@ -226,43 +227,67 @@ def _references(tree: Node) -> list[Reference]:
 
 
 def _forward(tree: Node, reads: tuple[str, ...], tools: Tools, limit: int) -> Step:
-    made = _made(tree, reads, tools)
-    finish = _ending(limit if _fits(tree) else None, html=_makes_html(tree))
-
-    def step(raw: Any) -> Projected:
-        return finish(*made(raw))
-
+    """The tree as one function of the raw value of its columns: the same as run in a scope, without the way round one."""
+    finish = _ending(limit if _fits(tree) else None, html=_makes_html(tree), spelled=_copies(tree))
+    if _copies(tree) and len(reads) == 1:
+        return finish
     lasting = all(node.function.lasting for node in every_node(tree) if isinstance(node, Call))
-    return remembered(step, several=len(reads) > 1) if lasting else step
-
-
-def _made(tree: Node, reads: tuple[str, ...], tools: Tools) -> Step:
-    """What the tree says of the raw value of its columns."""
     alone = direct(tree, tools) if len(reads) == 1 else None
     if alone is None:
-        scope_of, bound = _scope(reads), bind(tree, tools)
-        return lambda raw: run(bound, scope_of(raw))
+        step = _scoped(tree, reads, tools, finish)
+        return remembered(step, step, several=len(reads) > 1) if lasting else step
+    step = _straight(alone.of_any, finish)
+    return remembered(step, _straight(alone.of_text, finish), several=False) if lasting else step
 
-    def make(raw: Any) -> Projected:
+
+def _copies(tree: Node) -> bool:
+    """Whether its column goes over as it is: then there is nothing to remember."""
+    return isinstance(tree, Call) and tree.function.name == "copy" and isinstance(tree.values[0], Name)
+
+
+def _straight(alone: Callable[[Any], Any], finish: Finish) -> Step:
+    def step(raw: Any) -> Projected:
         found = alone(raw)
-        return found if type(found) is Projected else new(Projected, (found, ""))
+        return finish(*found) if type(found) is Projected else finish(found)
 
-    return make
+    return step
+
+
+def _scoped(tree: Node, reads: tuple[str, ...], tools: Tools, finish: Finish) -> Step:
+    scope_of, bound = _scope(reads), bind(tree, tools)
+
+    def step(raw: Any) -> Projected:
+        notes: list[str] = []
+        value = bound(scope_of(raw), notes)
+        return finish(value, "; ".join(notes)) if notes else finish(value)
+
+    return step
 
 
 new = tuple.__new__  # what Projected(value, note) does, in a third of the time
 
 
-def _ending(limit: int | None, *, html: bool) -> Callable[[Any, str], Projected]:
-    """What is sent: text fitted to its field (`limit` 0: any length; None: as it is), nothing as None."""
+class Finish(Protocol):
+    def __call__(self, value: Any, note: str = "", /) -> Projected: ...
 
-    def finish(value: Any, note: str) -> Projected:
-        if type(value) is str:
-            if limit is not None:
-                value, cut_off = fitted(value, limit, html=html)
-                note = "; ".join(filter(None, (note, cut_off))) if cut_off else note
+
+def _ending(limit: int | None, *, html: bool, spelled: bool) -> Finish:
+    """What is sent: text fitted to its field (`limit` 0: any length; None: as it is), nothing as None.
+
+    `spelled`: what is no text goes over as one.
+    """
+    most = limit or sys.maxsize
+
+    def finish(value: Any, note: str = "") -> Projected:
+        if type(value) is not str:
+            if not spelled:
+                return _scalar(value, note)
+            value = as_text(value)
+        # Most texts: nothing to clean, and one unit for each character.
+        if limit is None or (value.isascii() and value.isprintable() and value[-1:] != " " and len(value) <= most):  # fmt: skip
             return new(Projected, (value or None, note))
-        return _scalar(value, note)
+        value, cut_off = fitted(value, limit, html=html)
+        return new(Projected, (value or None, "; ".join(filter(None, (note, cut_off))) if cut_off else note))
 
     return finish
 
@@ -279,51 +304,52 @@ def fitted(text: str, limit: int, *, html: bool = False) -> tuple[str, str]:
 _HALF = re.compile(rf"(?:&[a-z]{{0,4}}|<[a-z]{{0,2}})(?={ELLIPSIS}?\Z)")
 
 
-class _Known(dict[Any, Projected]):
-    """What has become of values so far; one that is asked for first is made and, while there is room, kept."""
-
-    __slots__ = ("step",)
-
-    def __init__(self, step: Callable[[Any], Projected]) -> None:
-        super().__init__()
-        self.step = step
-
-    def __missing__(self, raw: Any) -> Projected:
-        found = self.step(raw)
-        if len(self) < KNOWN and len(raw) <= KNOWN_LENGTH:
-            self[raw] = found
-        return found
-
-
 KNOWN = 1000  # values that a row remembers,
 KNOWN_LENGTH = 60  # of at most so many characters: states, people, dates; not descriptions
 
 
-def remembered(step: Step, *, several: bool) -> Step:
-    """The same step, which makes what it has seen before at no cost: most columns hold few values, again and again.
+def remembered(step: Step, of_text: Step, *, several: bool) -> Step:
+    """The same step (`of_text`: what it is for text alone), which makes what it has seen before at no cost: most columns hold few values, again and again.
 
     Only text is kept, and lists of it: of other values 1, 1.0 and true would be one. What fails is not kept.
     """
-    if several:
-        return _remembered_list(step)
-    known = _Known(step)
+    return _remembered_list(step) if several else _remembered_text(step, of_text)
+
+
+def _remembered_text(step: Step, of_text: Step) -> Step:
+    known: dict[str, Projected] = {}
+    get = known.get
 
     def carry(raw: Any) -> Projected:
-        return known[raw] if type(raw) is str else step(raw)
+        if type(raw) is not str:
+            return step(raw)
+        found = get(raw)
+        if found is None:
+            found = of_text(raw)
+            if len(known) < KNOWN and len(raw) <= KNOWN_LENGTH:
+                known[raw] = found
+        return found
 
     return carry
 
 
 def _remembered_list(step: Step) -> Step:
-    known = _Known(lambda raw: step(list(raw)))
+    known: dict[tuple[Any, ...], Projected] = {}
+    get = known.get
 
     def carry(raw: Any) -> Projected:
-        if type(raw) is list:
-            for part in raw:
-                if type(part) is not str or len(part) > KNOWN_LENGTH:
-                    return step(raw)
-            return known[tuple(raw)]
-        return step(raw)
+        if type(raw) is not list:
+            return step(raw)
+        key = tuple(raw)
+        try:
+            found = get(key)  # no text equals what is none
+        except TypeError:  # an object or a list among the parts
+            return step(raw)
+        if found is None:
+            found = step(raw)
+            if len(known) < KNOWN and all(type(part) is str and len(part) <= KNOWN_LENGTH for part in raw):
+                known[key] = found
+        return found
 
     return carry
 
@@ -345,6 +371,8 @@ def _scope(reads: tuple[str, ...]) -> Callable[[Any], Mapping[str, Any]]:
 
     def several(raw: Any) -> Mapping[str, Any]:
         parts = raw if isinstance(raw, list) else [raw]
+        if len(parts) == len(reads):
+            return dict(zip(reads, parts, strict=True))
         return dict(zip(reads, [*parts, *blanks], strict=False))
 
     return several

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from mappings.grammar import (
     Among,
@@ -91,9 +91,10 @@ def _name(node: Name, tools: Tools) -> Run:
         return lambda scope, notes: found(scope, name)
 
     def read(scope: Scope, notes: Notes) -> Any:
-        if name in scope:
+        try:
             return scope[name]
-        raise missing(name)
+        except KeyError:
+            raise missing(name) from None
 
     return read
 
@@ -123,9 +124,8 @@ def _filled(node: Filled, tools: Tools) -> Run:
     parts = [part if isinstance(part, str) else bind(part, tools) for part in node.parts]
 
     def fill(scope: Scope, notes: Notes) -> str:
-        return bounded(
-            "".join([part if isinstance(part, str) else as_text(part(scope, notes)) for part in parts])
-        )
+        said = [part if isinstance(part, str) else part(scope, notes) for part in parts]
+        return bounded("".join([part if type(part) is str else as_text(part) for part in said]))
 
     return fill
 
@@ -200,19 +200,62 @@ def _call(node: Call, tools: Tools) -> Run:
     values = [_given(function, place, value, tools) for place, value in enumerate(node.values)]
     if len(values) == 1:
         only = values[0]
-        return lambda scope, notes: noted(step(only(scope, notes)), notes)
+
+        def call(scope: Scope, notes: Notes) -> Any:
+            result = step(only(scope, notes))
+            return noted(result, notes) if type(result) is Projected else result
+
+        return call
     return lambda scope, notes: noted(step(*[value(scope, notes) for value in values]), notes)
 
 
-def direct(node: Node, tools: Tools) -> Callable[[Any], Any] | None:
-    """The one function of a call on one bare name, as most rows are: the same as bound, without the way round a scope."""
-    if not isinstance(node, Call) or len(node.values) != 1 or not isinstance(node.values[0], Name):
+class Direct(NamedTuple):
+    """Functions of the one value that a tree reads, of any and of text alone; Projected where something is noted."""
+
+    of_any: Callable[[Any], Any]
+    of_text: Callable[[str], Any]
+
+
+def direct(node: Node, tools: Tools) -> Direct | None:
+    """Calls of one value each, the innermost on a bare name, as most rows are; None for any other tree.
+
+    The same as bound, without the way round a scope.
+    """
+    if not isinstance(node, Call) or len(node.values) != 1:
         return None
-    function, kind = node.function, node.function.values[0].kind
+    function, inner = node.function, node.values[0]
+    kind = function.values[0].kind
     if kind is Kind.LATER or any(isinstance(value, Filled) for _, value in node.settings):
         return None
     step, convert = prepared(function, function.forward, dict(node.settings), tools), CONVERT.get(kind)
-    return step if convert is None else lambda raw: step(convert(raw))
+    own = Direct(step, step)
+    if convert is not None:
+        converting = _after(convert, step)
+        own = Direct(converting, step if convert is as_text else converting)
+    if isinstance(inner, Name):
+        return own
+    before = direct(inner, tools)
+    return before and Direct(_chained(before.of_any, own), _chained(before.of_text, own))
+
+
+def _after(convert: Callable[[Any], Any], step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda raw: step(convert(raw))
+
+
+def _chained(before: Callable[[Any], Any], own: Direct) -> Callable[[Any], Any]:
+    of_any, of_text = own
+
+    def chained(raw: Any) -> Any:
+        value = before(raw)
+        if type(value) is str:
+            return of_text(value)
+        if type(value) is not Projected:
+            return of_any(value)
+        notes = [value.note] if value.note else []
+        found = noted(of_any(value.value), notes)
+        return Projected(found, "; ".join(notes))
+
+    return chained
 
 
 def prepared(
@@ -229,7 +272,16 @@ def _given(function: Function, place: int, value: Node, tools: Tools) -> Run:
     if kind is Kind.LATER:
         return lambda scope, notes: partial(bound, scope, notes)
     convert = CONVERT.get(kind)
-    return bound if convert is None else lambda scope, notes: convert(bound(scope, notes))
+    if convert is None:
+        return bound
+    if convert is not as_text:
+        return lambda scope, notes: convert(bound(scope, notes))
+
+    def text(scope: Scope, notes: Notes) -> str:
+        found = bound(scope, notes)
+        return found if type(found) is str else as_text(found)
+
+    return text
 
 
 def noted(result: Any, notes: Notes) -> Any:

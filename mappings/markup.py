@@ -7,13 +7,14 @@ from html import unescape
 
 from mappings.text import clean
 
-_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)")
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)([^>]*)>?")  # one that is not closed goes on to the end
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\n\f\r\xa0]+")
 _LINES = frozenset(
     "address article blockquote br dd div dl dt figure footer form h1 h2 h3 h4 h5 h6 header hr ol p pre section table tr ul".split()
 )
 _UNSEEN = frozenset(("script", "style", "template", "title"))  # with all that is in them
+_TOLD = _LINES | _UNSEEN | {"a", "li", "td", "th"}  # the others leave nothing behind
 
 
 def plain(text: str) -> str:
@@ -36,10 +37,13 @@ class _Scanner:
         while (start := text.find("<", self._place)) >= 0:
             self._words(text[self._place : start])
             self._place = start
-            if text.startswith("<!--", start):
+            if found := _TAG.match(text, start):
+                self._place = found.end()
+                name = found[2].lower()
+                if name in _TOLD:
+                    self._tag(name, bool(found[1]), found[3])
+            elif text.startswith("<!--", start):
                 self._skip("-->", 4)
-            elif found := _TAG.match(text, start):
-                self._tag(found[1].lower(), found[0].startswith("</"))
             elif text.startswith(("<!", "<?"), start):
                 self._skip(">", 2)
             else:  # a bare sign: a < b
@@ -49,7 +53,8 @@ class _Scanner:
         return self._out
 
     def _words(self, text: str) -> None:
-        self._out.append(_SPACE.sub(" ", unescape(text)))
+        if text:
+            self._out.append(_single(unescape(text) if "&" in text else text))
 
     def _find(self, sought: str, start: int) -> int:
         if sought in self._absent:
@@ -63,10 +68,7 @@ class _Scanner:
         end = self._find(closing, self._place + at_least)
         self._place = end + len(closing) if end >= 0 else len(self._text)
 
-    def _tag(self, name: str, closes: bool) -> None:
-        end = self._find(">", self._place)
-        inside = self._text[self._place : end if end >= 0 else len(self._text)]
-        self._place = end + 1 if end >= 0 else len(self._text)
+    def _tag(self, name: str, closes: bool, inside: str) -> None:
         if name in _UNSEEN and not closes:
             self._leave_out(name)
         elif name == "a":
@@ -96,7 +98,12 @@ class _Scanner:
 def tidy(text: str) -> str:
     """Text as HTML shows it: no white space beyond need, at most one empty line in a row."""
     text = clean(text)
-    lines = [_SPACE.sub(" ", line).strip() for line in text.split("\n")]
-    return "\n".join(
-        line for line, before in zip(lines, ["", *lines], strict=False) if line or before
-    ).strip()
+    lines = [_single(line).strip() for line in text.split("\n")]
+    kept = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
+    return "\n".join(kept).strip()
+
+
+def _single(text: str) -> str:
+    """White space in a row as one blank."""
+    plain = text.isprintable() and "  " not in text  # of white space only the blank is printable
+    return text if plain else _SPACE.sub(" ", text)

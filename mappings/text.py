@@ -14,6 +14,8 @@ ELLIPSIS = "…"
 
 def clean(text: str) -> str:
     """Newlines as \\n, no control characters, no white space at the end."""
+    if text.isascii() and text.isprintable():  # most texts
+        return text.rstrip()
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _FORBIDDEN.sub("", text).rstrip()

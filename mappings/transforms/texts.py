@@ -30,7 +30,7 @@ def trim(text: Text) -> Text:
     >>> trim("  Printer on fire ")
     "Printer on fire"
     """
-    return clean(text).strip()
+    return text.strip() if text.isascii() and text.isprintable() else clean(text).strip()
 
 
 @function("small letters")
@@ -76,7 +76,8 @@ def truncate(text: Text, *, length: Length, ending: Words = ELLIPSIS) -> Text | 
     >>> truncate("Printer", 10)
     "Printer"
     """
-    return Projected(*cut(text, length, ending))
+    kept, note = cut(text, length, ending)
+    return Projected(kept, note) if note else kept
 
 
 @function("HTML to text")

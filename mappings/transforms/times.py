@@ -62,7 +62,11 @@ def _parse(parser: Callable[[str], T], raw: Any) -> T:
     ) as error:  # the latter: the first and last day there is, in another zone
         if isinstance(error, Unmapped):
             raise
-        raise Unmapped(f"{shown(raw)} is not a date or time.", code="NOT_A_DATE") from None
+        raise _no_time(raw) from None
+
+
+def _no_time(raw: Any) -> Unmapped:
+    return Unmapped(f"{shown(raw)} is not a date or time.", code="NOT_A_DATE")
 
 
 def _for_servicenow(value: Any) -> str:
@@ -80,7 +84,10 @@ def moment(value: Moment) -> Moment:
     if not value:
         return ""
     if "T" not in value:
-        _parse(_whole_time, value)
+        try:
+            _whole_time(value)
+        except ValueError:
+            raise _no_time(value) from None
         return f"{value[:10]}T{value[11:]}.000+0000"
     # Not strftime: it writes the year 999 with three digits.
     found = _parse(_moment, value).astimezone(UTC).replace(tzinfo=None)

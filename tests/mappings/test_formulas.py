@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mappings import documentation
 from mappings.apply import CompiledRow, MappingError, canonical, compile_mapping
 from mappings.cells import Reference, columns_of, maps_of
+from mappings.demonstration import DEMONSTRATION
+from mappings.expressions import ExpressionError, parse
+from mappings.grammar import Call, Filled, Name
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, PeopleSpec, ValueMapSpec
-from mappings.values import Projected, Unmapped
+from mappings.text import clean, cut
+from mappings.values import Projected, Unmapped, as_text
+from tests.mappings.test_expressions import formulas, values
 
 STATE = ValueMapSpec(
     "state", {"1": "New", "2": "Working"}, {"New": "1", "Working": "2"}, along={"2": {"a": "b"}}
@@ -220,3 +226,58 @@ def test_the_page_about_transforms_is_what_the_functions_say() -> None:
     assert Path("docs/transforms.md").read_text() == documentation.page(), (
         "run: python -m mappings.documentation > docs/transforms.md"
     )
+
+
+def as_interpreted(text: str, columns: tuple[str, ...], raw: Any, limit: int) -> Any:
+    """What the tree of the formula says of the raw value when it is walked through in a scope, and what is sent of it."""
+    parts = raw if isinstance(raw, list) and len(columns) > 1 else [raw]
+    scope = {**dict.fromkeys(columns, ""), **dict(zip(columns, parts, strict=False))}
+    value, note = parse(text).project(scope, DEMONSTRATION)
+    tree = parse(text).tree
+    if isinstance(value, str) and (
+        isinstance(tree, Filled | Name) or (isinstance(tree, Call) and tree.function.fits)
+    ):
+        value, cut_off = cut(clean(value), limit)
+        note = "; ".join(filter(None, (note, cut_off)))
+    if isinstance(value, bool | int | float):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise Unmapped("", code="NOT_A_NUMBER")
+        return Projected(value, note)
+    return Projected(as_text(value or "") or None, note)
+
+
+HTML_IS_CUT_ELSEWHERE = "text_to_html"  # and tested in test_rest.py
+nested = formulas.filter(lambda text: HTML_IS_CUT_ELSEWHERE not in text)
+few = st.sampled_from(
+    ["", "1", "2026-11-23 10:00:00", " <b>Disk</b>  full \r\n", "x" * 70, "é\x00🔥", "true", "abel"]
+)
+raws = few | values
+
+
+@settings(max_examples=200)
+@given(nested, st.lists(raws, min_size=1, max_size=4), st.sampled_from([0, 1, 20]))
+@example("truncate(trim(a), 5)", [" Printer on fire "], 20)
+@example("upper(truncate(a, 5))", ["Printer on fire", 5, None, ["x"]], 1)
+@example("copy(a)", [5, True, 1.0, float("inf"), {"a": 1}], 0)
+@example("trim(a)", ["1", 1, 1.0, True], 0)
+def test_a_compiled_formula_says_what_the_interpreted_one_says_whatever_it_is_given(
+    text: str, given_values: list[Any], limit: int
+) -> None:
+    """Each value twice, because what was made once may be remembered."""
+    try:
+        columns = tuple(dict.fromkeys(parse(text).names))
+        field = FieldSpec("row", (), "Subject", Direction.TO_SALESFORCE, text)
+        maps = DEMONSTRATION.value_maps
+        world = Environment(
+            DEMONSTRATION.people, {"Subject": limit}, servicenow_record_url=DEMONSTRATION.record_url,
+            counterpart=DEMONSTRATION.counterpart, picture=DEMONSTRATION.picture,
+        )  # fmt: skip
+        (compiled,) = compile_mapping(
+            MappingSpec(Direction.BOTH, (field,), maps, DEMONSTRATION.time_zone), world
+        ).rows
+    except (ExpressionError, MappingError):
+        return
+    for raw in [*given_values, *given_values]:
+        whole = [raw, *given_values][: len(columns)] if len(columns) > 1 else raw
+        expected = outcome(lambda value: as_interpreted(text, columns, value, limit), whole)
+        assert repr(outcome(compiled.to_salesforce, whole)) == repr(expected)
