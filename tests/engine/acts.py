@@ -39,3 +39,12 @@ def statuses(flow: Flow) -> list[str]:
 
 def only_letter() -> DeadLetter:
     return DeadLetter.objects.get(state="open")
+
+
+def posts(pair: Pair, case: str) -> list[str]:
+    return [row["Body"].split("\n[sync:")[0] for row in pair.salesforce.rows("FeedItem", ParentId=case)]
+
+
+def notes(pair: Pair, incident: str) -> list[str]:
+    rows = pair.servicenow.rows("sys_journal_field", element_id=incident, element="work_notes")
+    return [row["value"].split("\n[sync:")[0] for row in rows]

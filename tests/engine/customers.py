@@ -1,4 +1,5 @@
-"""A customer that both platforms know, with a service, a machine and a team, for the recipes about customers."""
+"""Customers for the recipes about them: one that both platforms know, with a service, a machine and a team; the demo ones by
+their names; and changes that touch them."""
 
 from __future__ import annotations
 
@@ -50,6 +51,38 @@ def offering(pair: Pair, name: str) -> str:
 def user_of(pair: Pair, person: str) -> str:
     (user,) = pair.salesforce.rows("User", Username=f"{person}@acme.example")
     return str(user["Id"])
+
+
+def account(pair: Pair, name: str) -> dict[str, Any]:
+    (row,) = pair.salesforce.rows("Account", Name=name)
+    return dict(row)
+
+
+def win(pair: Pair, name: str) -> None:
+    pair.salesforce.add(
+        "Opportunity", by="joe.employee", Name="More", AccountId=account(pair, name)["Id"], StageName="Closed Won",
+        CloseDate="2026-11-30",
+    )  # fmt: skip
+
+
+def become_customer(pair: Pair, name: str) -> None:
+    pair.salesforce.edit("Account", account(pair, name)["Id"], by="joe.employee", Type="Customer")
+
+
+def company(pair: Pair, name: str) -> dict[str, Any]:
+    (row,) = pair.servicenow.rows("customer_account", name=name)
+    return dict(row)
+
+
+def ordered(pair: Pair) -> list[str]:
+    """The catalog items of all orders."""
+    names = {row["sys_id"]: row["name"] for row in pair.servicenow.rows("sc_cat_item")}
+    return sorted(names[row["cat_item"]] for row in pair.servicenow.rows("sc_req_item"))
+
+
+def assets(pair: Pair, name: str) -> list[str]:
+    rows = pair.servicenow.rows("alm_hardware", company=company(pair, name)["sys_id"])
+    return sorted(row["display_name"].split(",")[0] for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 from itertools import product
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -17,11 +16,11 @@ from sync.recipes import shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.pair import Pair
 from sync.sandbox.wire import Request
+from tests.engine.articles import KAV, KB, MASTERS, article, online
 from tests.engine.conftest import run_now, salesforce, servicenow
 
-KB, KAV = "kb_knowledge", "Knowledge__kav"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
-MASTERS, DRAFTS, UPLOAD = "masterVersions/", "sobjects/Knowledge__kav$", "sobjects/ContentVersion$"
+DRAFTS, UPLOAD = "sobjects/Knowledge__kav$", "sobjects/ContentVersion$"
 
 
 @pytest.fixture
@@ -32,11 +31,6 @@ def flow(transactional_db: None, pair: Pair) -> Flow:
     Flow.objects.filter(pk=made.pk).update(enabled=True)
     services.publish_flow(flow=made, by=None)
     return Flow.objects.get(pk=made.pk)
-
-
-def article(pair: Pair, **fields: Any) -> dict[str, Any]:
-    values = {"short_description": "Reset a password", "text": "<p>Ask.</p>", "workflow_state": "published"}
-    return pair.servicenow.add(KB, **values | fields)
 
 
 def category(pair: Pair, label: str) -> str:
@@ -53,10 +47,6 @@ def put_inside(pair: Pair, version: str, content: bytes = PICTURE, kind: str = "
     made = pair.servicenow.platform.handle(request).data()["result"]["sys_id"]
     pair.servicenow.platform.migrate("sys_attachment", {"sys_id": made, "table_name": f"ZZ_YY{KB}"})
     return str(made)
-
-
-def online(pair: Pair) -> list[dict[str, Any]]:
-    return [row for row in pair.salesforce.rows(KAV) if row["PublishStatus"] == "Online"]
 
 
 def versions(pair: Pair) -> list[tuple[str, str, int]]:

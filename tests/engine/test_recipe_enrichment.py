@@ -14,6 +14,7 @@ from sync.recipes import shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.pair import Pair
 from tests.engine.acts import only_letter, statuses
+from tests.engine.articles import attached
 from tests.engine.conftest import run_now, salesforce, servicenow
 from tests.engine.killing import let_time_pass
 
@@ -68,13 +69,6 @@ def case_of(pair: Pair, row: dict[str, Any]) -> str:
 def shown(pair: Pair, case: str) -> dict[str, Any]:
     (row,) = pair.salesforce.rows("Case", Id=case)
     return dict(row)
-
-
-def attached(pair: Pair, case: str) -> list[str]:
-    """The article_ids of what is attached, in order."""
-    rows = pair.salesforce.rows("CaseArticle", CaseId=case)
-    names = {row["KnowledgeArticleId"]: row["UrlName"] for row in pair.salesforce.rows("Knowledge__kav")}
-    return [names[row["KnowledgeArticleId"]] for row in rows]
 
 
 def ids(shelf: dict[str, dict[str, Any]], *names: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from sync.sandbox.customers import FAX, MAILBOXES, VPN, key
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.engine.acts import only_letter, statuses
 from tests.engine.conftest import run_now, salesforce, servicenow
+from tests.engine.customers import account, assets, become_customer, company, ordered, win
 from tests.engine.killing import let_time_pass
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,38 +46,6 @@ def flows(pair: Pair) -> dict[str, Flow]:
 
 def run_all(flows: dict[str, Flow]) -> dict[str, Run]:
     return {part: run_now(flows[part]) for part in ("won", "customers", "contacts")}
-
-
-def account(pair: Pair, name: str) -> dict[str, Any]:
-    (row,) = pair.salesforce.rows("Account", Name=name)
-    return dict(row)
-
-
-def win(pair: Pair, name: str) -> None:
-    pair.salesforce.add(
-        "Opportunity", by="joe.employee", Name="More", AccountId=account(pair, name)["Id"], StageName="Closed Won",
-        CloseDate="2026-11-30",
-    )  # fmt: skip
-
-
-def become_customer(pair: Pair, name: str) -> None:
-    pair.salesforce.edit("Account", account(pair, name)["Id"], by="joe.employee", Type="Customer")
-
-
-def company(pair: Pair, name: str) -> dict[str, Any]:
-    (row,) = pair.servicenow.rows("customer_account", name=name)
-    return dict(row)
-
-
-def ordered(pair: Pair) -> list[str]:
-    """The catalog items of all orders."""
-    names = {row["sys_id"]: row["name"] for row in pair.servicenow.rows("sc_cat_item")}
-    return sorted(names[row["cat_item"]] for row in pair.servicenow.rows("sc_req_item"))
-
-
-def assets(pair: Pair, name: str) -> list[str]:
-    rows = pair.servicenow.rows("alm_hardware", company=company(pair, name)["sys_id"])
-    return sorted(row["display_name"].split(",")[0] for row in rows)
 
 
 def go_on(flow: Flow) -> Run:

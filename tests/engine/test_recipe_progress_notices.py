@@ -15,7 +15,7 @@ from sync.models import ActionStep, Flow, Run
 from sync.recipes import shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.pair import Pair
-from tests.engine.acts import only_letter, redeclare, statuses
+from tests.engine.acts import notes, only_letter, posts, redeclare, statuses
 from tests.engine.conftest import run_now, salesforce, servicenow
 from tests.engine.customers import user_of
 from tests.engine.killing import let_time_pass
@@ -64,15 +64,6 @@ def flow(transactional_db: None, pair: Pair, twins: Twins) -> Flow:
     services.publish_flow(flow=made, by=None)
     run_now(made)
     return made
-
-
-def posts(pair: Pair, case: str) -> list[str]:
-    return [row["Body"].split("\n[sync:")[0] for row in pair.salesforce.rows("FeedItem", ParentId=case)]
-
-
-def notes(pair: Pair, incident: str) -> list[str]:
-    rows = pair.servicenow.rows("sys_journal_field", element_id=incident, element="work_notes")
-    return [row["value"].split("\n[sync:")[0] for row in rows]
 
 
 def test_each_transition_tells_whoever_it_concerns_once(flow: Flow, pair: Pair, twins: Twins) -> None:
