@@ -20,7 +20,7 @@ from sync.models import Connection, Flow
 BROUGHT: tuple[type[Model], ...] = (ContentType, Permission, Group, Group.permissions.through)
 # Files that take longest, longest first: begun last, one of them would keep a single process busy at the end.
 LONGEST = (
-    "simulation/test_even_seeds", "simulation/test_odd_seeds", "test_worker", "console/test_browser_axe", "console/test_browser_roles", "console/test_browser", "test_demo",
+    "simulation/test_even_seeds", "simulation/test_odd_seeds", "test_running_product", "test_worker", "console/test_browser_axe", "console/test_browser_roles", "console/test_browser", "test_demo",
     "engine/test_comments", "engine/test_attachments", "engine/test_both_ways", "engine/test_trouble",
     "engine/test_kills", "engine/test_reconcile", "engine/test_adversary", "engine/test_restored",
     "engine/test_first_load", "engine/test_attachments_killed", "engine/test_kills_both_ways", "console/test_pages",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.core.management import call_command
 from django.db import transaction
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -18,3 +19,11 @@ def rolled_back(blocker: DjangoDbBlocker) -> Iterator[None]:
     with blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
+
+
+@contextmanager
+def committed(blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The same where other processes must see what is made within; at the end every table is emptied."""
+    with blocker.unblock():
+        yield
+        call_command("flush", verbosity=0, interactive=False, reset_sequences=False)

@@ -58,7 +58,7 @@ class Stage:
         ]  # fmt: skip
         child = self._start("web", command)
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(port):
+        while not answers(port):
             if child.ended() or time.monotonic() > deadline:
                 raise self._fallen(child)
             time.sleep(0.1)
@@ -88,7 +88,7 @@ class Stage:
         return StageError(f"The demo's {child.name} ended (status {child.status}): {last[:500]} (log: {log})")
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/healthz")
