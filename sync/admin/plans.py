@@ -87,6 +87,8 @@ class PlanAdmin(ReadOnlyAdmin):
     list_display_links = ("of_run",)
     list_filter = (WaitsFilter, "stage", "flow")
     search_fields = ("=run__id", "flow__name", "run__asked_by_name")
+    # By the key itself: the order of runs, newest first, would turn this one round.
+    ordering = ("-run_id",)
     actions_detail = ("approve", "apply")
     page_template = "console/plan.html"
 
@@ -121,7 +123,7 @@ class PlanAdmin(ReadOnlyAdmin):
             **seen,
         }
 
-    @admin.display(description="plan", ordering="run")
+    @admin.display(description="plan", ordering="run_id")
     def of_run(self, obj: Plan) -> str:
         return f"run {obj.run_id:,}"
 

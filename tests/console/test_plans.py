@@ -84,6 +84,13 @@ def test_who_asked_cannot_approve_and_somebody_else_can(as_role, careful):
     assert (run.lane, run.params["plan"], run.asked_by_name) == ("backfill", careful.pk, "operator")
 
 
+def test_the_newest_plan_stands_first(as_role, flow, asked):
+    newer = seed.plan(seed.run(flow, timezone.now(), kind="manual", mode="dry"), [seed.link(flow, 4)])
+
+    listed = as_role("viewer").get(reverse("admin:sync_plan_changelist")).context["cl"].result_list
+    assert [plan.pk for plan in listed] == [newer.pk, asked.pk]
+
+
 def test_the_overview_and_the_menu_say_how_many_plans_wait_to_who_may_see_them(as_role, careful):
     def menu(client: Client) -> list[str]:
         groups = client.get(reverse("admin:sync_plan_changelist")).context["sidebar_navigation"]

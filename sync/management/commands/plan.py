@@ -108,7 +108,7 @@ class Command(run_flow.Command):
 
 
 def _whole(found: Any) -> Any:
-    return found.select_related("run__revision", "flow__revision", "applying").order_by("-run")
+    return found.select_related("run__revision", "flow__revision", "applying").order_by("-run_id")
 
 
 def _named(number: int) -> Plan:
