@@ -185,7 +185,9 @@ def test_the_demos_won_account_is_taken_on_and_its_ordered_machines_stand_under_
                 run_now(Flow.objects.get(name=name))
 
         (taken_on,) = pair.salesforce.rows("Account", Name="Burlington Textiles")
-        assert taken_on["ServiceNow_Onboarding__c"].startswith("Done: customer account ACCT")
+        assert taken_on["ServiceNow_Onboarding__c"].startswith(
+            "Done: Burlington Textiles is in ServiceNow, ordered: "
+        )
         machines = {row["AccountId"] for row in pair.salesforce.rows("Asset", Status="Purchased")}
         assert taken_on["Id"] in machines
         assert (

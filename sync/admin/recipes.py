@@ -29,7 +29,7 @@ from sync.core.notes import KINDS, OFF
 from sync.models import Connection, Flow, Question
 from sync.models.question import QuestionKind, QuestionState
 from sync.recipes import Recipe, shipped
-from sync.recipes.reading import SYSTEMS
+from sync.recipes.reading import SYSTEMS, Option
 from sync.recipes.use import PERMISSION, names, taken, use_recipe
 
 CHECK = "sync.check_recipe"
@@ -70,11 +70,13 @@ def _cards(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     made = Flow.objects.exclude(recipe="").order_by("name")
     cards = [
         (
-            recipe,
+            recipe.of(option),
             [flow for flow in made if flow.recipe.partition("/")[0] == name],
-            _asked(recipe, _newest(name)),
+            _asked(recipe, newest, option),
         )
         for name, recipe in shipped().items()
+        for newest in (_newest(name),)
+        for option in (_option(recipe, "", newest),)
     ]
     return TemplateResponse(request, "console/recipes.html", {**context, "title": "Recipes", "cards": cards})
 
@@ -82,25 +84,57 @@ def _cards(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _page(request: HttpRequest, context: dict[str, Any], name: str) -> HttpResponse:
     recipe = _recipe(name)
     chosen = _chosen(recipe, request.GET)
+    last = _last(recipe, chosen)
+    option = _option(recipe, request.GET.get("option"), last)
+    used = recipe.of(option)
+    pair = {side: str(found.pk) for side, found in chosen.items() if found is not None}
     return TemplateResponse(
         request,
         "console/recipe.html",
         {
             **context,
             "title": recipe.title,
-            "recipe": recipe,
-            "sides": [(side, recipe.needs.of(side), recipe.writes.of(side)) for side in SYSTEMS],
+            "sides": [(side, used.needs.of(side), used.writes.of(side)) for side in SYSTEMS],
+            "options": [
+                (each, each.name == option, f"?{urlencode({**pair, 'option': each.name})}")
+                for each in _options(recipe)
+            ],
             "choices": [(side, list(_connections(side)), chosen[side]) for side in SYSTEMS],
             "complete": all(chosen.values()),
             "parts": [
                 (part, _rows(part.flow), list(_settings(part.flow)), list(declared(part.flow)))
-                for part in recipe.parts
+                for part in used.parts
             ],
             "may_check": request.user.has_perm(CHECK),
             "may_use": request.user.has_perm(PERMISSION),
-            **_asked(recipe, _last(recipe, chosen)),
+            **_asked(recipe, last, option),
+            "recipe": used,
+            # Who has not said which is shown the one that the checks then find possible.
+            "kept": option if option == request.GET.get("option") else "",
         },
     )
+
+
+def _options(recipe: Recipe) -> tuple[Option, ...]:
+    return recipe.choice.options if recipe.choice else ()
+
+
+def _option(recipe: Recipe, given: str | None, question: Question | None) -> str:
+    """What the page is about: the option that it is asked for, else the first of those of which the checks found least amiss."""
+    names = [each.name for each in _options(recipe)]
+    if given and given in names:
+        return given
+    return min(names, key=lambda name: _failed(question, name), default="")
+
+
+def _findings(question: Question | None, option: str) -> list[dict[str, Any]]:
+    """What was found that concerns an option."""
+    found = question.answer.get("findings", []) if question else []
+    return [each for each in found if not each.get("options") or option in each["options"]]
+
+
+def _failed(question: Question | None, option: str, status: str = "error") -> int:
+    return sum(each["status"] == status for each in _findings(question, option))
 
 
 def _connections(side: str) -> QuerySet[Connection]:
@@ -135,10 +169,16 @@ def _last(recipe: Recipe, chosen: Chosen) -> Question | None:
     return asked.select_related("asked_by").first() if len(held) == len(SYSTEMS) else None
 
 
-def _asked(recipe: Recipe, question: Question | None) -> dict[str, Any]:
-    findings = question.answer.get("findings", []) if question else []
+def _asked(recipe: Recipe, question: Question | None, option: str) -> dict[str, Any]:
+    findings = _findings(question, option)
     return {
         "recipe": recipe,
+        "option": option,
+        "choice": recipe.choice,
+        "possible": [
+            (each, _failed(question, each.name), _failed(question, each.name, "warning"))
+            for each in _options(recipe)
+        ],
         "question": question,
         "waits": question is not None and question.state == QuestionState.ASKED,
         "found": [(side, *_sorted(findings, side)) for side in SYSTEMS],
@@ -149,7 +189,7 @@ def _asked(recipe: Recipe, question: Question | None) -> dict[str, Any]:
     }
 
 
-Findings = list[dict[str, str]]
+Findings = list[dict[str, Any]]
 
 
 def _sorted(findings: Findings, side: str) -> tuple[Findings, Findings]:
@@ -170,7 +210,8 @@ def _check(request: HttpRequest, context: dict[str, Any], name: str) -> HttpResp
         question = asked.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 19 else None
         if question is None:
             raise Http404
-        return TemplateResponse(request, "console/recipe_checks.html", _asked(recipe, question))
+        option = _option(recipe, request.GET.get("option"), question)
+        return TemplateResponse(request, "console/recipe_checks.html", _asked(recipe, question, option))
     if not request.user.has_perm(CHECK):
         raise PermissionDenied
     servicenow, salesforce = (_one(side, request.POST.get(side)) for side in SYSTEMS)
@@ -178,7 +219,8 @@ def _check(request: HttpRequest, context: dict[str, Any], name: str) -> HttpResp
         messages.error(request, "Choose a connection for each side first.")
         return HttpResponseRedirect(reverse("recipe", args=[name]))
     services.check_recipe(recipe=name, servicenow=servicenow, salesforce=salesforce, by=person(request))
-    pair = urlencode({"servicenow": str(servicenow.pk), "salesforce": str(salesforce.pk)})
+    kept = {"option": request.POST["option"]} if request.POST.get("option") else {}
+    pair = urlencode({"servicenow": str(servicenow.pk), "salesforce": str(salesforce.pk), **kept})
     return HttpResponseRedirect(f"{reverse('recipe', args=[name])}?{pair}#checks")
 
 
@@ -190,6 +232,7 @@ class UseForm(ActionForm):
     )
     servicenow = forms.ModelChoiceField(Connection.objects.none(), label="ServiceNow", widget=Select())
     salesforce = forms.ModelChoiceField(Connection.objects.none(), label="Salesforce", widget=Select())
+    option = forms.ChoiceField(widget=Select())
     share = forms.BooleanField(required=False, label="Share what is there already", widget=Switch())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -204,9 +247,17 @@ class UseForm(ActionForm):
             ].help_text = f"Taken already: {held}. Shared, they serve the new flow as they are, and a change of them reaches all."
         else:
             del self.fields["share"]
+        if self.target.choice is None:
+            del self.fields["option"]
+        elif isinstance(option := self.fields["option"], forms.ChoiceField):
+            option.label = self.target.choice.title
+            option.choices = [(each.name, each.title) for each in self.target.choice.options]
         if len(self.target.parts) > 1:
+            made = [names(self.target.of(each.name), "…") for each in _options(self.target)] or [
+                names(self.target, "…")
+            ]
             self.fields["name"].label = "What the names of the flows begin with"
-            self.fields["name"].help_text = "The flows: " + ", ".join(names(self.target, "…"))
+            self.fields["name"].help_text = "The flows: " + "; or ".join(", ".join(each) for each in made)
 
 
 def _use(request: HttpRequest, context: dict[str, Any], name: str) -> HttpResponse:
@@ -215,14 +266,20 @@ def _use(request: HttpRequest, context: dict[str, Any], name: str) -> HttpRespon
         raise PermissionDenied
     recipe = _recipe(name)
     chosen = _chosen(recipe, request.GET)
-    beforehand = {"name": _free(recipe), **{side: found and found.pk for side, found in chosen.items()}}
+    last = _last(recipe, chosen)
+    option = _option(recipe, request.POST.get("option") or request.GET.get("option"), last)
+    beforehand = {
+        "name": _free(recipe),
+        "option": option,
+        **{side: found and found.pk for side, found in chosen.items()},
+    }
     form = UseForm(request.POST if request.method == "POST" else None, target=recipe, initial=beforehand)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
             flows = use_recipe(
                 recipe=recipe, name=data["name"], servicenow=data["servicenow"], salesforce=data["salesforce"],
-                share=data.get("share", False), by=person(request),
+                share=data.get("share", False), option=data.get("option", ""), by=person(request),
             )  # fmt: skip
         except services.Refused as refused:
             form.add_error(None, str(refused))
@@ -231,16 +288,16 @@ def _use(request: HttpRequest, context: dict[str, Any], name: str) -> HttpRespon
             return HttpResponseRedirect(page_url(flows[0]))
     dialog = {
         "title": f"Make a flow of {recipe.title}?",
-        "description": _makes(recipe) + _failing(_last(recipe, chosen)),
+        "description": _makes(recipe.of(option)) + _failing(last, option),
         "form_submit_text": "Use this recipe",
     }
     page = {**context, "title": f"Use {recipe.title}", "dialog": dialog, "form": form, "recipe": recipe}
     return TemplateResponse(request, "console/recipe_use.html", page)
 
 
-def _failing(question: Question | None) -> str:
+def _failing(question: Question | None, option: str) -> str:
     """What the last checks between these two found amiss, and how to mend it, the first three."""
-    found = question.answer.get("findings", []) if question and question.answered_at else []
+    found = _findings(question, option) if question and question.answered_at else []
     errors = [f"{each['text']} {each['advice']}".strip() for each in found if each["status"] == "error"]
     if not errors:
         return ""
@@ -270,7 +327,8 @@ def _makes(recipe: Recipe) -> str:
     tables = ", ".join(doc.name for doc in recipe.user_tables)
     routing = ", ".join(doc.name for doc in recipe.routing_tables)
     flows = recipe.flows
-    several = f"{len(flows)} flows with {sum(len(flow.fields) for flow in flows)} fields"
+    fields = "" if recipe.choice else f" with {sum(len(flow.fields) for flow in flows)} fields"
+    several = f"{len(flows)} flows{fields}"
     parts = [
         several if len(flows) > 1 else f"a flow with {_of_one(flows[0])}",
         *([f"the value maps {maps}"] if maps else []),
@@ -297,6 +355,8 @@ def _rows(flow: FlowDoc) -> list[tuple[FieldDoc, str, str]]:
 
 
 def _how(row: FieldDoc) -> str:
+    if row.reverse and row.direction == "to_servicenow":
+        return row.reverse
     if row.how == "value_map":
         return f"value map {row.value_map}"
     found = named(row.how)

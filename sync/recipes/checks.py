@@ -1,6 +1,7 @@
 """Which checks of a recipe pass between two connections, asked of the platforms by reads alone.
 
-The answer is that of a question: findings with their side, each failing one with what to do about it.
+The answer is that of a question: findings with their side, each failing one with what to do about it. Where a recipe lets choose,
+all options are looked at, and what only some of them need says which: so the answer tells what is possible there.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ def check(params: Mapping[str, Any]) -> dict[str, Any]:
     log = CallLog(None, held, background=True)
     try:
         found = [
-            {"side": side.value, **asdict(finding)}
+            {"side": side.value, **asdict(finding), **({"options": options} if options else {})}
             for side in Side
-            for finding in _of_side(recipe, side, held[side], log)
+            for finding, options in _of_side(recipe, side, held[side], log)
         ]
     finally:
         log.save()
@@ -69,19 +70,24 @@ def _connection(system: str, key: Any) -> Connection:
     return found
 
 
-def _of_side(recipe: Recipe, side: Side, connection: Connection, log: CallLog) -> list[Finding]:
-    """What is found of each flow, once: several say the same of one object."""
-    maps, found = _maps(recipe), dict[Finding, None]()
+def _of_side(
+    recipe: Recipe, side: Side, connection: Connection, log: CallLog
+) -> list[tuple[Finding, list[str]]]:
+    """What is found of each flow, once: several say the same of one object. Beside it the options that need it; none: all do."""
+    maps, found = _maps(recipe), dict[Finding, set[str]]()
+    every = {option.name for option in recipe.choice.options} if recipe.choice else set()
     try:
         with closing(open_connector(connection, log)) as connector:
             for part in recipe.parts:
                 ground = _Ground(recipe, part.flow, side, maps)
-                found |= dict.fromkeys(_of_flow(connector, ground))
+                for finding in _of_flow(connector, ground):
+                    found.setdefault(finding, set()).update(recipe.options_of(part.name))
                 if any(each.code in _GATES and each.status == "error" for each in found):
+                    found = dict.fromkeys(found, every)
                     break
     except SyncError as error:
-        found[Finding(error.code, "error", error.message, error.advice)] = None
-    return list(found)
+        found[Finding(error.code, "error", error.message, error.advice)] = every
+    return [(finding, sorted(options) if options != every else []) for finding, options in found.items()]
 
 
 def _of_flow(connector: Connector, ground: _Ground) -> Iterator[Finding]:

@@ -22,11 +22,10 @@ from sync.configuration.documents import (
 from sync.configuration.problems import Remarks, did_you_mean
 from sync.configuration.tree import Items, Keys, Node, Scalar
 from sync.recipes.binding import Binding, made_in
+from sync.recipes.overlaying import laid_over, unsaid
 from sync.recipes.reading import SYSTEMS, Recipes, find, written
 
 M = TypeVar("M", ValueMapDoc, UserTableDoc, RoutingTableDoc)
-# Ways to say one thing: whoever says one of them does not mean the recipe's other.
-_EITHER = (frozenset({"external_id", "lookup"}), frozenset({"coalesce", "field"}))
 
 
 def fill_in(root: Node, recipes: Recipes, remarks: Remarks, known: Known) -> Node:
@@ -60,43 +59,10 @@ def _flow(node: Node, recipes: Recipes, remarks: Remarks, made: tuple[MadeFlow, 
 
 def filled(node: Keys, recipe: Keys, line: int, binding: Binding) -> Keys:
     """The flow's own keys over the recipe's, whose references are bound."""
-    found = _over(node, recipe, line)
+    found = laid_over(node, recipe, line)
     for key in set(found.values) - set(node.values):
         found.values[key] = binding(key, found.values[key])
-    for system in SYSTEMS:
-        own, theirs = node.values.get(system), recipe.values.get(system)
-        if isinstance(own, Keys) and isinstance(theirs, Keys):
-            found.values[system] = _over(own, theirs, line)
     return found
-
-
-def _over(own: Keys, recipe: Keys, line: int) -> Keys:
-    """Own keys first, then those that only the recipe says; an empty one of both is in neither."""
-    said = set(own.values)
-    silenced = {name for either in _EITHER if either & said for name in either}
-    lacking = [name for name in recipe.values if name not in said | silenced]
-    kept = {
-        name: value for name, value in own.values.items() if not (name in recipe.values and _empty(value))
-    }
-    values = {**kept, **{name: _at(recipe.values[name], line) for name in lacking}}
-    return Keys(own.line, values, {**own.lines, **dict.fromkeys(lacking, line)})
-
-
-def _empty(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.empty
-
-
-def _at(node: Node, line: int) -> Node:
-    """A copy that stands at `line`."""
-    if isinstance(node, Scalar):
-        return replace(node, line=line)
-    if isinstance(node, Items):
-        return Items(line, [_at(item, line) for item in node.items])
-    return Keys(
-        line,
-        {name: _at(value, line) for name, value in node.values.items()},
-        dict.fromkeys(node.lines, line),
-    )
 
 
 def bring_along(document: Document, recipes: Recipes, known: Known) -> Document:
@@ -155,6 +121,4 @@ def left_out(recipes: Recipes, said: str, part: dict[str, object]) -> dict[str, 
 
 
 def _emptied(part: dict[str, object], recipe: Keys) -> dict[str, object]:
-    said = set(part)
-    silenced = {name for either in _EITHER if either & said for name in either}
-    return part | {name: None for name in recipe.values if name not in said | silenced}
+    return part | dict.fromkeys(unsaid(part, recipe))

@@ -13,6 +13,7 @@ from sync.configuration.problems import InvalidConfiguration, Remarks, did_you_m
 from sync.configuration.readers import Place, at_most, choice
 from sync.configuration.schema import FLOW, ROUTING_TABLE, USER_TABLE, VALUE_MAP, Key, Shape, many
 from sync.configuration.tree import Items, Keys, Node, Scalar, read_tree
+from sync.recipes.overlaying import laid_over
 
 SYSTEMS = ("servicenow", "salesforce")
 # What a side must have: the words that the file may use, as they stand on the recipe's page.
@@ -21,12 +22,32 @@ WHATS = ("plugin", "role", "table", "columns", "right", "object", "field", "perm
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that must be there before the recipe works, and why."""
+    """Something that must be there before the recipe works, and why. `option`: only where that one is chosen."""
 
     line: int
     what: str
     name: str
     why: str = ""
+    option: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to use a recipe: the parts that it takes."""
+
+    line: int
+    name: str
+    title: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What whoever uses the recipe chooses between, as not every instance has the same tables; the first option is the usual one."""
+
+    line: int
+    title: str
+    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,24 @@ class Recipe:
     value_maps: tuple[ValueMapDoc, ...] = ()
     user_tables: tuple[UserTableDoc, ...] = ()
     routing_tables: tuple[RoutingTableDoc, ...] = ()
+    choice: Choice | None = None
+
+    def options_of(self, part: str) -> tuple[str, ...]:
+        """The options that take a part; none where there is nothing to choose."""
+        options = self.choice.options if self.choice else ()
+        return tuple(option.name for option in options if part in option.parts)
+
+    def of(self, option: str) -> Recipe:
+        """With the parts and needs of one option alone; "": of the usual one. Raises KeyError for one that there is not."""
+        if self.choice is None and not option:
+            return self
+        options = {each.name: each for each in (self.choice.options if self.choice else ())}
+        found = options[option or next(iter(options))]
+        needs = (
+            tuple(need for need in self.needs.of(side) if need.option in ("", found.name)) for side in SYSTEMS
+        )
+        parts = tuple(part for part in self.parts if part.name in found.parts)
+        return replace(self, parts=parts, needs=PerSide(self.needs.line, *needs))
 
     @property
     def flows(self) -> tuple[FlowDoc, ...]:
@@ -114,6 +153,28 @@ def _check_own(recipe: Recipe, remarks: Remarks) -> None:
                 remarks.problem(doc.line, f"{part}[{doc.name}]", "No flow of the recipe uses it.")
     for flow in recipe.flows:
         _check_links(recipe, flow, remarks)
+    _check_choice(recipe, remarks)
+
+
+def _check_choice(recipe: Recipe, remarks: Remarks) -> None:
+    """Each option takes parts that there are and all that these refer to; each part is taken by one."""
+    names = {part.name for part in recipe.parts}
+    options = recipe.choice.options if recipe.choice else ()
+    for option in options:
+        linked = {
+            row.value for part in recipe.parts if part.name in option.parts
+            for row in part.flow.fields if row.how == "link" and row.value in names
+        }  # fmt: skip
+        for name in sorted({*option.parts, *linked} - (names & set(option.parts))):
+            text = f"It takes {name!r}, which is no part of this recipe." if name not in names else (
+                f"Its parts refer to records of {name!r}, which it does not take."
+            )  # fmt: skip
+            remarks.problem(option.line, f"choice.options[{option.name}].parts", text)
+    for name in sorted(names - {name for option in options for name in option.parts} if options else ()):
+        remarks.problem(recipe.choice.line if recipe.choice else 0, "choice", f"No option takes {name!r}.")
+    for need in (need for side in SYSTEMS for need in recipe.needs.of(side)):
+        if need.option and need.option not in {option.name for option in options}:
+            remarks.problem(need.line, f"needs[{need.name}].option", f"There is no option {need.option!r}.")
 
 
 def _check_links(recipe: Recipe, flow: FlowDoc, remarks: Remarks) -> None:
@@ -162,14 +223,16 @@ def _several(node: Node, place: Place) -> tuple[Part, ...]:
     if not isinstance(node, Items) or not node.items:
         place.problem(node, "Expected a list of flows, each beginning with '- part: its name'.")
         return ()
-    found = [_named(item, place.item(str(index))) for index, item in enumerate(node.items)]
+    likened: dict[str, Keys] = {}
+    found = [_named(item, place.item(str(index)), likened) for index, item in enumerate(node.items)]
     names = [part.name for part in found if part is not None]
     for name in sorted({name for name in names if names.count(name) > 1}):
         place.problem(node, f"Two flows are the part {name!r}.")
     return tuple(part for part in found if part is not None)
 
 
-def _named(node: Node, place: Place) -> Part | None:
+def _named(node: Node, place: Place, before: dict[str, Keys]) -> Part | None:
+    """`before`: the parts so far, which this one joins. With `like` it says only what it has otherwise than one of these."""
     said = node.values.get("part") if isinstance(node, Keys) else None
     if not isinstance(node, Keys) or said is None:
         place.problem(node, "The key 'part' is missing.")
@@ -177,7 +240,15 @@ def _named(node: Node, place: Place) -> Part | None:
     name = readers.name(said, place.into("part"))
     if name is None:
         return None
-    own = Keys(node.line, {key: value for key, value in node.values.items() if key != "part"}, node.lines)
+    values = {key: value for key, value in node.values.items() if key not in ("part", "like")}
+    own, like = Keys(node.line, values, node.lines), node.values.get("like")
+    if like is not None:
+        pattern = before.get(like.text) if isinstance(like, Scalar) else None
+        if pattern is None:
+            place.into("like").problem(like, "Name a part that stands before this one.")
+            return None
+        own = laid_over(own, pattern, like.line)
+    before[name] = own
     return _flow(own, place, name)
 
 
@@ -246,8 +317,31 @@ _NEED = Shape(
         Key("what", choice(*WHATS), required=True),
         Key("name", _one_line(200), required=True),
         Key("why", _one_line(300)),
+        Key("option", readers.name),
     ),
     label="name",
+)
+
+
+def _part_names(node: Node, place: Place) -> tuple[str, ...]:
+    items = node.items if isinstance(node, Items) else []
+    if not items:
+        place.problem(node, "Expected a list of parts: [customers, contacts].")
+    found = [readers.name(item, place.item(str(index))) for index, item in enumerate(items)]
+    return tuple(name for name in found if name is not None)
+
+
+_OPTION = Shape(
+    Option,
+    (
+        Key("name", readers.name, required=True),
+        Key("title", _one_line(120), required=True),
+        Key("parts", _part_names, required=True),
+    ),
+    label="name",
+)
+_CHOICE = Shape(
+    Choice, (Key("title", _one_line(80), required=True), Key("options", many(_OPTION), required=True))
 )
 
 
@@ -268,6 +362,7 @@ _RECIPE = Shape(
         Key("value_maps", many(VALUE_MAP)),
         Key("user_tables", many(USER_TABLE)),
         Key("routing_tables", many(ROUTING_TABLE)),
+        Key("choice", _CHOICE.read),
         Key("flow", _only),
         Key("flows", _several),
     ),

@@ -83,34 +83,40 @@ def use_recipe(
     salesforce: Connection,
     by: User | None,
     share: bool = False,
+    option: str = "",
     recipes: Recipes | None = None,
 ) -> tuple[Flow, ...]:
     """Make the recipe's value maps, its user tables and its flows, disabled and not published.
 
     `name` is that of the flow, or where there are several what theirs begin with. `share`: maps and tables that have these names
     already serve the new flows as they are. Raises Refused where a name is taken or a flow of another recipe is
-    missing, and then nothing was made. `recipes`: those that it may refer to; None for the shipped ones.
+    missing, and then nothing was made. `option`: which of those that the recipe lets choose between; "" for the usual one.
+    `recipes`: those that it may refer to; None for the shipped ones.
     """
     require(by, PERMISSION)
     if (servicenow.system, salesforce.system) != SYSTEMS:
         raise Refused("The connections lead to the wrong systems. Choose one to each; nothing was made.")
+    try:
+        used = recipe.of(option)
+    except KeyError:
+        raise Refused(f"{recipe.title} has no option {option}. Choose another; nothing was made.") from None
     with transaction.atomic():
-        wanted = names(recipe, name)
+        wanted = names(used, name)
         if there := Mapping.objects.filter(name__in=wanted).values_list("name", flat=True):
             raise Refused(f"There is a flow {there[0]} already. Choose another name; nothing was made.")
-        held = taken(recipe)
+        held = taken(used)
         if held and not share:
             raise Refused(
                 f"Taken already: {held}. Let the new flow share what is there, or rename it; nothing was made."
             )
         shelf = {**(shipped() if recipes is None else recipes), recipe.name: recipe}
-        document = _document(_whole(recipe, name, servicenow, salesforce), shelf)
+        document = _document(_whole(used, name, servicenow, salesforce), shelf)
         try:
             with transaction.atomic():
                 flows = _make(document)
         except IntegrityError as error:
             lost = [*Mapping.objects.filter(name__in=wanted).values_list("name", flat=True)]
-            lost += sorted({*taken(recipe).names} - {*held.names})
+            lost += sorted({*taken(used).names} - {*held.names})
             if not lost:
                 raise
             raise Refused(

@@ -199,7 +199,53 @@ def test_names_that_are_taken_leave_nothing_half_made(pair):
     assert Mapping.objects.count() == 2
 
 
+CHOICE = """choice:
+  title: Which
+  options:
+    - {name: some, title: Accounts alone, parts: [accounts]}
+    - {name: all, title: Accounts and contacts, parts: [accounts, contacts]}
+flows:
+"""
+CHOSEN = CUSTOMERS.replace("flows:\n", CHOICE)
+
+
+def test_a_part_that_is_like_another_says_what_it_has_otherwise():
+    more = "  - {part: others, like: accounts, servicenow: {table: cmn_department}, drift: restore}\n"
+
+    part = read_recipe(CUSTOMERS + more, file="customers.yaml").part("others")
+
+    assert part is not None
+    assert (part.flow.servicenow.table, part.flow.salesforce.object) == ("cmn_department", "Account")
+    assert (part.flow.drift, len(part.flow.fields)) == ("restore", 3)
+    with pytest.raises(InvalidConfiguration, match="Name a part that stands before this one"):
+        read_recipe(CUSTOMERS + more.replace("like: accounts", "like: nobody"), file="customers.yaml")
+
+
+def test_of_a_recipe_that_lets_choose_the_parts_of_one_option_are_made(pair):
+    recipe = read_recipe(CHOSEN, file="customers.yaml")
+    use = partial(use_recipe, recipe=recipe, by=None, share=True, **pair)
+
+    assert [flow.name for flow in use(name="usual")] == ["usual-accounts"]
+    Flow.objects.all().delete()
+    assert [flow.name for flow in use(name="more", option="all")] == ["more-accounts", "more-contacts"]
+    with pytest.raises(services.Refused, match="Customers has no option nothing"):
+        use(name="third", option="nothing")
+
+
 BROKEN = {
+    "an option of nothing": (CHOSEN.replace("[accounts]", "[nobody]"), "It takes 'nobody', which is no part"),
+    "half an option": (
+        CHOSEN.replace("[accounts, contacts]", "[contacts]"),
+        "Its parts refer to records of 'accounts', which it does not take.",
+    ),
+    "a part of no option": (
+        CHOSEN.replace("[accounts, contacts]", "[accounts]"),
+        "No option takes 'contacts'.",
+    ),
+    "a need of no option": (
+        CHOSEN.replace("name: core_company}", "name: core_company, option: none}"),
+        "There is no option 'none'.",
+    ),
     "no part": (CUSTOMERS.replace("part: accounts", "parts: accounts"), "The key 'part' is missing."),
     "two of one name": (
         CUSTOMERS.replace("part: contacts", "part: accounts"),

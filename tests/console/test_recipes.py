@@ -204,6 +204,46 @@ def test_what_else_the_database_refuses_is_not_told_as_a_name_that_is_taken(pair
     assert not Mapping.objects.exists()
 
 
+def test_of_two_customer_records_the_checks_say_which_is_possible_and_use_makes_that_one(as_role, pair):
+    editor = as_role("mapping editor")
+    page, check, use = (
+        reverse(f"recipe{end}", args=["customer-onboarding"]) for end in ("", "_check", "_use")
+    )
+    body = editor.get(page).content.decode()
+    assert "com.sn_customerservice" in body
+    assert "option=itsm" in body
+    reply = editor.post(check, asked(pair))
+    missing = {
+        "side": "servicenow",
+        "code": "table",
+        "status": "error",
+        "text": "No customer_account.",
+        "advice": "",
+    }
+    question = Question.objects.get(kind="recipe")
+    question.state, question.answered_at = "answered", timezone.now()
+    question.answer = {"findings": [{**missing, "options": ["csm"]}]}
+    question.save()
+
+    # Without a word of which, the one that is possible is shown.
+    body = " ".join(editor.get(reply.url).content.decode().split())
+    assert "not possible</span> customer_account" in body
+    assert "possible</span> core_company" in body
+    assert ">com.sn_customerservice<" not in body
+    assert "core_company" in body
+    assert "No customer_account." not in body
+    assert "No customer_account." in editor.get(f"{reply.url.partition('#')[0]}&option=csm").content.decode()
+    assert 'value="itsm" selected' in editor.get(use, asked(pair)).content.decode()
+
+    editor.post(use, asked(pair, name="on", option="itsm"))
+    assert sorted(Flow.objects.values_list("name", "servicenow_table")) == [
+        ("on-companies", "core_company"), ("on-users", "sys_user"), ("on-won", "core_company"),
+    ]  # fmt: skip
+    assert (
+        "Select a valid choice" in editor.post(use, asked(pair, name="two", option="none")).content.decode()
+    )
+
+
 def test_a_recipe_that_only_tells_shows_its_actions_in_place_of_fields(admin_client):
     page = admin_client.get("/admin/recipes/progress-notices/").content.decode()
 

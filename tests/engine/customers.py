@@ -85,6 +85,13 @@ def assets(pair: Pair, name: str) -> list[str]:
     return sorted(row["display_name"].split(",")[0] for row in rows)
 
 
+def grant(pair: Pair, role: str) -> None:
+    """Give the integration user of the instance a role."""
+    (user,) = pair.servicenow.rows("sys_user", user_name="sync.user")
+    (row,) = pair.servicenow.rows("sys_user_role", name=role)
+    pair.servicenow.add("sys_user_has_role", by="admin", user=user["sys_id"], role=row["sys_id"])
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     pair: Pair

@@ -8,15 +8,16 @@ import pytest
 
 from sync import services
 from sync.engine.execute import execute
-from sync.models import ActionRun, ActionStep, DeadLetter, Flow, RecordLink, Run, Waiting
+from sync.models import ActionRun, ActionStep, DeadLetter, Flow, Reconciliation, RecordLink, Run, Waiting
 from sync.recipes import shipped
 from sync.recipes.use import use_recipe
 from sync.sandbox.customers import FAX, MAILBOXES, VPN, key
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.engine.acts import only_letter, statuses
 from tests.engine.conftest import run_now, salesforce, servicenow
-from tests.engine.customers import account, assets, become_customer, company, ordered, win
+from tests.engine.customers import account, assets, become_customer, company, grant, ordered, win
 from tests.engine.killing import let_time_pass
+from tests.engine.test_recipes import found
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RECIPE = "customer-onboarding"
@@ -32,9 +33,13 @@ def pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def flows(pair: Pair) -> dict[str, Flow]:
+    return used(pair)
+
+
+def used(pair: Pair, option: str = "") -> dict[str, Flow]:
     """As their user has them after Use: enabled, and each has run once."""
     made = use_recipe(
-        recipe=shipped()[RECIPE], name="on", servicenow=servicenow(pair), salesforce=salesforce(pair), by=None
+        recipe=shipped()[RECIPE], name="on", servicenow=servicenow(pair), salesforce=salesforce(pair), option=option, by=None
     )  # fmt: skip
     for flow in made:
         Flow.objects.filter(pk=flow.pk).update(enabled=True)
@@ -45,7 +50,7 @@ def flows(pair: Pair) -> dict[str, Flow]:
 
 
 def run_all(flows: dict[str, Flow]) -> dict[str, Run]:
-    return {part: run_now(flows[part]) for part in ("won", "customers", "contacts")}
+    return {part: run_now(flows[part]) for part in ("won", *(part for part in flows if part != "won"))}
 
 
 def go_on(flow: Flow) -> Run:
@@ -78,7 +83,7 @@ def test_a_won_account_gets_its_company_contacts_orders_and_assets(
     assert answers.count(there["sys_id"]) == 2
     numbers = ", ".join(sorted(row["number"] for row in pair.servicenow.rows("sc_request")))
     assert (
-        here["ServiceNow_Onboarding__c"] == f"Done: customer account {there['number']}, ordered: {numbers}."
+        here["ServiceNow_Onboarding__c"] == f"Done: Burlington Textiles is in ServiceNow, ordered: {numbers}."
     )
     link = RecordLink.objects.get(flow=flows["contacts"], salesforce_id=contact["Id"])
     assert (link.salesforce_number, link.servicenow_number) == (
@@ -89,6 +94,62 @@ def test_a_won_account_gets_its_company_contacts_orders_and_assets(
     writes = pair.servicenow.counters.writes + pair.salesforce.counters.writes
     run_all(flows)
     assert pair.servicenow.counters.writes + pair.salesforce.counters.writes == writes
+
+
+@pytest.fixture
+def without_csm(pair: Pair) -> Pair:
+    """An instance that has no Customer Service Management, whose integration user may write companies and users."""
+    pair.servicenow.set_up(absent_tables=["customer_account", "customer_contact"])
+    grant(pair, "user_admin")
+    return pair
+
+
+def test_without_customer_service_the_customer_is_a_company_and_its_contacts_are_users(
+    transactional_db: None, without_csm: Pair
+) -> None:
+    pair = without_csm
+    flows = used(pair, "itsm")
+    assert list(flows) == ["companies", "users", "won"]
+    companies, users = len(pair.servicenow.rows("core_company")), len(pair.servicenow.rows("sys_user"))
+    win(pair, "Burlington Textiles")
+
+    for _ in range(2):
+        run_all(flows)
+
+    here, (there,) = (
+        account(pair, "Burlington Textiles"),
+        pair.servicenow.rows("core_company", name="Burlington Textiles"),
+    )
+    assert (here["Type"], here["ServiceNow_Sys_Id__c"]) == ("Customer", there["sys_id"])
+    assert (there["customer"], there["city"]) == ("true", "Burlington")
+    (jack,) = pair.servicenow.rows("sys_user", last_name="Rogers")
+    assert (jack["company"], jack["title"], jack["user_name"]) == (there["sys_id"], "VP, Facilities", "")
+    (contact,) = pair.salesforce.rows("Contact", LastName="Rogers")
+    assert contact["ServiceNow_Sys_Id__c"] == jack["sys_id"]
+    assert len(pair.servicenow.rows("core_company")) == companies + 1
+    assert len(pair.servicenow.rows("sys_user")) == users + 1
+    # Those whom both sides knew are paired; nothing was ordered for them.
+    assert RecordLink.objects.filter(flow=flows["companies"]).count() == len(THERE) + 1
+    machines = pair.servicenow.rows("alm_hardware", company=there["sys_id"])
+    assert ordered(pair) == sorted(row["display_name"].split(",")[0] for row in machines) == sorted([VPN, MAILBOXES])  # fmt: skip
+    assert here["ServiceNow_Onboarding__c"].startswith(
+        "Done: Burlington Textiles is in ServiceNow, ordered: REQ"
+    )
+    for part in ("companies", "users"):
+        run = execute(services.reconcile(flow=flows[part], by=None, enqueue=False).pk)
+        counted = Reconciliation.objects.get(run=run)
+        assert (counted.unequal, counted.missing, counted.orphaned, counted.twins) == (0, 0, 0, 0)
+    assert not DeadLetter.objects.filter(state="open").exists()
+
+
+def test_the_checks_say_which_customer_record_is_possible(transactional_db: None, without_csm: Pair) -> None:
+    def amiss() -> list[tuple[str, tuple[str, ...]]]:
+        checked = found(RECIPE, without_csm)
+        told = [*checked["error"], *checked["warning"]]
+        assert any("com.sn_customerservice" in each["advice"] for each in told)
+        return [(each["text"], tuple(each.get("options", ()))) for each in told]
+
+    assert {options for _, options in amiss()} == {("csm",)}
 
 
 def test_an_onboarding_that_fails_at_a_retired_item_says_which_and_goes_on_there(
@@ -106,7 +167,7 @@ def test_an_onboarding_that_fails_at_a_retired_item_says_which_and_goes_on_there
     assert "retired catalog item" in letter.advice
     assert (ordered(pair), assets(pair, "GenePoint")) == ([VPN], [VPN])
     assert account(pair, "GenePoint")["ServiceNow_Onboarding__c"].startswith(
-        "In progress: customer account ACCT"
+        "In progress: GenePoint is in ServiceNow, 2 services to order."
     )
     run_all(flows)
     assert ordered(pair) == [VPN]

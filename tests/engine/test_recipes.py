@@ -21,6 +21,7 @@ from sync.sandbox.pair import Pair, PairConfig, start_pair
 from sync.schemas import read_both
 from tests.engine.attaching import on_case, on_incident, put_on_case, put_on_incident
 from tests.engine.conftest import run_now, salesforce, servicenow
+from tests.engine.customers import grant
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "recipes"
 NAMES = sorted(shipped())
@@ -45,9 +46,16 @@ def made_of(recipe: Recipe, pair: Pair) -> Flow:
 
 
 def all_made_of(recipe: Recipe, pair: Pair) -> tuple[Flow, ...]:
-    return use_recipe(
-        recipe=recipe, name=recipe.name, servicenow=servicenow(pair), salesforce=salesforce(pair), by=None
-    )
+    """Of each option that it has."""
+    options = [option.name for option in recipe.choice.options] if recipe.choice else [""]
+    return tuple(
+        flow
+        for option in options
+        for flow in use_recipe(
+            recipe=recipe, name=f"{recipe.name}{option}", servicenow=servicenow(pair),
+            salesforce=salesforce(pair), option=option, by=None,
+        )
+    )  # fmt: skip
 
 
 def found(recipe: str, pair: Pair) -> dict[str, list[dict[str, Any]]]:
@@ -71,6 +79,7 @@ def test_a_recipe_is_whole_compiles_has_its_page_and_passes_its_checks_and_the_l
     pair.servicenow.add("kb_knowledge", short_description="VPN", workflow_state="published")
     for table in ("customer_account", "alm_hardware", "cmdb_ci"):
         pair.servicenow.add(table)
+    grant(pair, "user_admin")
     recipe = shipped()[name]
     for flow in all_made_of(recipe, pair):
         compile_mapping(revisions.mapping_spec(revisions.snapshot(flow)), Environment())
