@@ -6,6 +6,7 @@ all options are looked at, and what only some of them need says which: so the an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -37,6 +38,7 @@ _GATES = frozenset({"reached", "authenticated"})
 _NOBODY = {Side.SERVICENOW: "0" * 32, Side.SALESFORCE: "500000000000000AAA"}
 # Findings about a table, an object or its key: what the recipe says of it is added.
 _ABOUT = frozenset({"table", "object", "dictionary", "key"})
+_ROLE = re.compile(r"[a-z][a-z0-9_.]*")
 _MOST_COMBINATIONS = 500
 _TO = {Side.SERVICENOW: "to_servicenow", Side.SALESFORCE: "to_salesforce"}
 
@@ -79,7 +81,7 @@ def _of_side(
     try:
         with closing(open_connector(connection, log)) as connector:
             for part in recipe.parts:
-                ground = _Ground(recipe, part.flow, side, maps)
+                ground = _Ground(recipe, part.name, part.flow, side, maps)
                 for finding in _of_flow(connector, ground):
                     found.setdefault(finding, set()).update(recipe.options_of(part.name))
                 if any(each.code in _GATES and each.status == "error" for each in found):
@@ -100,7 +102,22 @@ def _of_flow(connector: Connector, ground: _Ground) -> Iterator[Finding]:
         about = finding.code in _ABOUT and why
         yield replace(finding, advice=f"{finding.advice} The recipe needs it: {why}") if about else finding
     if not any(each.code in _GATES and each.status == "error" for each in probe.findings):
+        yield from _roles(ground, probe)
         yield from _deeper(connector, ground, probe)
+
+
+def _roles(ground: _Ground, probe: Probe) -> Iterator[Finding]:
+    """The roles that the recipe names, or the part's only option, and the user has not. Rules of the instance's own may do as well."""
+    held = {role.strip() for role in probe.facts.get("roles", "").split(",")} - {""}
+    if ground.side is not Side.SERVICENOW or not held or "admin" in held:
+        return
+    options = ground.recipe.options_of(ground.part)
+    for need in ground.recipe.needs.servicenow:
+        if need.what == "role" and (not need.option or options == (need.option,)):
+            for role in sorted({*_ROLE.findall(need.name)} - {*held, "and"}):
+                text = f"The user lacks the role {role}, which the recipe names."
+                advice = f"Grant it, or see that rules of your own let the user do the same. {need.why}"
+                yield Finding("roles", "warning", text, advice)
 
 
 def _maps(recipe: Recipe) -> dict[str, ValueMapSpec]:
@@ -115,6 +132,7 @@ class _Ground:
     """One side of a flow of the recipe."""
 
     recipe: Recipe
+    part: str
     flow: FlowDoc
     side: Side
     maps: Mapping[str, ValueMapSpec]

@@ -143,6 +143,9 @@ def test_without_customer_service_the_customer_is_a_company_and_its_contacts_are
 
 
 def test_the_checks_say_which_customer_record_is_possible(transactional_db: None, without_csm: Pair) -> None:
+    (held,) = without_csm.servicenow.rows("sys_user_role", name="user_admin")
+    (granted,) = without_csm.servicenow.rows("sys_user_has_role", role=held["sys_id"])
+
     def amiss() -> list[tuple[str, tuple[str, ...]]]:
         checked = found(RECIPE, without_csm)
         told = [*checked["error"], *checked["warning"]]
@@ -150,6 +153,10 @@ def test_the_checks_say_which_customer_record_is_possible(transactional_db: None
         return [(each["text"], tuple(each.get("options", ()))) for each in told]
 
     assert {options for _, options in amiss()} == {("csm",)}
+
+    without_csm.servicenow.delete("sys_user_has_role", granted["sys_id"], by="admin")
+    lacking = "The user lacks the role user_admin, which the recipe names."
+    assert [text for text, options in amiss() if options == ("itsm",)] == [lacking]
 
 
 def test_an_onboarding_that_fails_at_a_retired_item_says_which_and_goes_on_there(
