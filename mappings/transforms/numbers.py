@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from mappings.registry import Number, Truth, Value, function
@@ -27,6 +27,9 @@ def number(value: Value) -> Number:
     return None if is_empty(value) else as_number(value)
 
 
+_EXACT = Context(prec=400)  # digits enough for any number of JSON; by itself Decimal refuses more than 28
+
+
 @function("rounded number", name="round")
 def rounded(number: Number, *, digits: Digits = 0) -> Number:
     """The number with at most so many digits behind the point; a half goes away from zero.
@@ -38,8 +41,8 @@ def rounded(number: Number, *, digits: Digits = 0) -> Number:
     """
     if number is None:
         return None
-    found = Decimal(repr(number)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    return as_number(f"{found:f}")
+    found = Decimal(repr(number)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, _EXACT)
+    return int(found) if found == found.to_integral_value() else float(found)
 
 
 def _carried_truth(value: Any) -> bool:

@@ -247,8 +247,47 @@ def test_a_formula_on_any_record_gives_a_value_or_unmapped(text: str, a: Any, b:
             assert failure_of(formula, scope, tools) in (None, Unmapped)
 
 
-@pytest.mark.parametrize("function", REGISTRY.values(), ids=lambda function: function.name)
-def test_a_number_that_cannot_be_spelled_is_unmapped(function: Function) -> None:
-    text = f"{function.name}({', '.join(['a'] * len(function.values) + settings_of(function))})"
+ROUND: list[Any] = []
+ROUND.append({"round": ROUND})
+DEEP: Any = "x"
+for _ in range(20_000):
+    DEEP = [DEEP]
+STRANGE = {
+    "a zero byte": "\x00", "half an emoji": "\ud83d", "a number that cannot be spelled": 10**5000, "one that is none": float("nan"),
+    "digits without end": "9" * 5_000, "an exponent": "1e99", "the last day": "9999-12-31 23:59:59", "the first": "0001-01-01 00:00:00",
+    "a day of no calendar": "2026-02-30", "what refers to itself": ROUND, "what is nested without end": DEEP, "an object": {"a": ["b", {}]},
+    "open tags": "<a" * 2_000, "braces": "{0.__class__.__mro__} {id!r:>9999999}", "an attribute": "a.__class__.__subclasses__()",
+    "a per cent": "%(a)s %n", "what explodes elsewhere": "a" * 5_000 + "!",
+}  # fmt: skip
 
-    assert failure_of(parse(text), {"a": 10**5000, "b": ""}, DEMONSTRATION) in (None, Unmapped)
+
+@pytest.mark.parametrize("function", REGISTRY.values(), ids=lambda function: function.name)
+def test_nothing_but_unmapped_comes_of_a_strange_value_alone_or_within_another_call(
+    function: Function,
+) -> None:
+    text = f"{function.name}({', '.join(['a'] * len(function.values) + settings_of(function))})"
+    within = [
+        f"coalesce({text}, a)",
+        f"if({text} == a, {text}, a in ({text}, 1))",
+        f"template('{{coalesce(a, a)}}') == {text}",
+    ]
+    for formula in map(parse, [text, *within]):
+        for tools in (DEMONSTRATION, DEMONSTRATION.towards("servicenow")):
+            for said, value in STRANGE.items():
+                assert failure_of(formula, {"a": value, "b": value}, tools) in (None, Unmapped), said
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "((a*)*)*x", "a{1,200}a{1,200}b"])
+@pytest.mark.parametrize("name", ["matches", "extract"])
+def test_a_formula_with_a_pattern_that_explodes_elsewhere_ends(name: str, pattern: str) -> None:
+    assert failure_of(
+        parse(f'{name}(a, "{pattern}")'), {"a": STRANGE["what explodes elsewhere"]}, DEMONSTRATION
+    ) in (None, Unmapped)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.__class__", "a.__class__.__mro__", "__builtins__", "a.append", "c.__init__.__globals__", "self.a"],
+)
+def test_a_name_with_dots_reads_columns_and_never_an_attribute(name: str) -> None:
+    assert failure_of(parse(name), {"a": "x", "c": {"d": ROUND}}, DEMONSTRATION) is Unmapped
