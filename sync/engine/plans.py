@@ -29,8 +29,9 @@ from sync.engine.planning import FRESH
 from sync.engine.runner import Runner
 from sync.engine.store import Store
 from sync.errors import RunAborted
-from sync.models import Flow, Intent, Plan, PlanItem
+from sync.models import Flow, Intent, Plan, PlanItem, Run
 from sync.models.plan import ItemFate, PlanStage
+from sync.models.run import RunKind
 
 AT_ONCE = 500
 ROUNDS, PAUSE = 5, 1.0  # how often what somebody holds is tried, and seconds in between
@@ -120,6 +121,8 @@ class Applier(Runner):
     _due: dict[str, PlanItem] = field(
         default_factory=dict
     )  # of the page at hand, by the id of the record that is read
+    # That apply this plan or did before: what they sent and did not live to record was sent for it.
+    _runs: frozenset[int] = frozenset()
     _side: Side = Side.SALESFORCE
     _asked: datetime = datetime.min  # Salesforce's time before the page was read
 
@@ -127,6 +130,8 @@ class Applier(Runner):
         self._step("applying the plan")
         plan = Plan.objects.get(pk=self.run.params["plan"])
         self._refuse_another_mapping()
+        runs = Run.objects.filter(flow=plan.flow_id, kind=RunKind.APPLY, params__plan=plan.pk)
+        self._runs = frozenset(runs.values_list("pk", flat=True))
         items = PlanItem.objects.filter(plan=plan, fate=ItemFate.PLANNED)
         if self.run.expected is None:
             self.run.expected = items.count()
@@ -238,7 +243,7 @@ class Applier(Runner):
 
     def _was_executed(self, planned: PlanItem, item: Item, content: Mapping[str, Any]) -> bool:
         """Whether an earlier attempt of this very plan wrote it, and died before that was recorded."""
-        mine = [intent for intent in item.found if intent.side == self._side and intent.run_id == self.run.pk]
+        mine = [intent for intent in item.found if intent.side == self._side and intent.run_id in self._runs]
         target = item.target if item.to is self._side else item.source
         if not mine or target is None or any(intent.settled_at is None for intent in mine):
             return False

@@ -280,6 +280,58 @@ def test_killed_between_a_write_and_its_record_it_goes_on_and_doubles_nothing(
     assert (after.created, after.updated) == (0, 0)
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_killed_and_cancelled_it_is_gone_on_with_by_applying_again_and_doubles_nothing(
+    flow: Flow, pair: Pair, worker: Worker, create: bool
+) -> None:
+    made = incidents(pair, 230)
+    if not create:
+        run_now(flow)
+        for incident in made:
+            pair.servicenow.edit("incident", incident["sys_id"], description="Seen")
+    plan = dry(flow)
+    run = plans.apply_plan(plan=plan, by=None, enqueue=False)
+    pair.salesforce.reset_counters()
+    path = "composite/sobjects$" if create else "composite$"
+    pair.salesforce.fault("status", status=503, seconds=10, after=1, times=0, method="POST", path=path)
+    assert worker.killed_when(flow, lambda: pair.salesforce.counters.writes > 0, kind="apply")
+    pair.salesforce.clear_faults()
+    services.cancel_run(run=run, by=None)
+    assert execute(run.pk).status == "cancelled"
+
+    applied(plan)
+
+    assert set(fates(plan).values()) == {"applied"}
+    assert pair.salesforce.counters.duplicates == 0
+    assert len(pair.salesforce.rows("Case")) == 230
+    let_time_pass()
+    after = run_now(flow)
+    assert (after.created, after.updated) == (0, 0)
+
+
+def test_killed_and_published_anew_it_stops_and_the_live_lane_settles_what_was_sent(
+    flow: Flow, pair: Pair, worker: Worker
+) -> None:
+    incidents(pair, 230)
+    plan = dry(flow)
+    run = plans.apply_plan(plan=plan, by=None, enqueue=False)
+    pair.salesforce.reset_counters()
+    pair.salesforce.fault("status", status=503, seconds=10, after=1, times=0, method="POST", path="composite/sobjects$")  # fmt: skip
+    assert worker.killed_when(flow, lambda: pair.salesforce.counters.writes > 0, kind="apply")
+    pair.salesforce.clear_faults()
+    sent = len(pair.salesforce.rows("Case"))
+    flow.rows.filter(salesforce="Origin").update(value="Web")
+    services.publish_flow(flow=Flow.objects.get(pk=flow.pk), by=None)
+
+    assert execute(run.pk).error_code == "published_anew"
+
+    assert len(pair.salesforce.rows("Case")) == sent < 230
+    let_time_pass()
+    run_now(flow)
+    assert len(pair.salesforce.rows("Case")) == 230
+    assert pair.salesforce.counters.duplicates == 0
+
+
 @pytest.mark.parametrize("fault", ["reset_after", "execute_late"])
 @pytest.mark.parametrize("create", [True, False])
 def test_an_answer_that_is_lost_doubles_nothing_and_what_became_of_it_is_found_out(
