@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.management import create_contenttypes
 from django.contrib.contenttypes.models import ContentType
+from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import post_migrate
 
 from sync import services
 from sync.models import Connection, Flow
+from tests.migrated import copied, remove
 
 BROUGHT: tuple[type[Model], ...] = (ContentType, Permission, Group, Group.permissions.through)
 # Files that take longest, longest first: begun last, one of them would keep a single process busy at the end.
@@ -52,6 +56,26 @@ def _skip_what_wants_services(items: list[pytest.Item]) -> None:
             item.add_marker(
                 pytest.mark.skip(reason="DATABASE_URL and REDIS_URL name no PostgreSQL and Redis")
             )
+
+
+@pytest.fixture(scope="session")
+def copied_database(django_db_modify_db_settings: None) -> Iterator[bool]:
+    """On SQLite, a copy of a database that is migrated already, in the place of this process's own; gone at the end."""
+    given = settings.DATABASES["default"]
+    if given["ENGINE"] != "django.db.backends.sqlite3":
+        yield False
+        return
+    path = Path(given["TEST"]["NAME"])
+    copied(path)
+    yield True
+    connections.close_all()
+    remove(path)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(copied_database: bool) -> bool:
+    """Whether the database that is there is used."""
+    return copied_database
 
 
 @pytest.fixture(scope="session")
