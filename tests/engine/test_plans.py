@@ -332,8 +332,7 @@ def test_killed_and_published_anew_it_stops_and_the_live_lane_settles_what_was_s
     assert pair.salesforce.counters.duplicates == 0
 
 
-@pytest.mark.parametrize("fault", ["reset_after", "execute_late"])
-@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize(("create", "fault"), [(True, "reset_after"), (False, "execute_late")])
 def test_an_answer_that_is_lost_doubles_nothing_and_what_became_of_it_is_found_out(
     flow: Flow, pair: Pair, create: bool, fault: str
 ) -> None:
