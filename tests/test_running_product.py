@@ -230,6 +230,15 @@ def test_all_seven_run_and_each_card_names_the_flows_that_were_made_of_it(produc
     assert product.operator.open(page_of(flow_of("knowledge"))).offered("Run now")
 
 
+def test_a_worker_answers_what_a_recipe_asks_of_both_platforms(product: Product) -> None:
+    page = product.operator.open(reverse("recipe", args=["progress-notices"]))
+    assert "Run the checks" in page.text
+    asked = product.operator.send(page)
+
+    assert await_true(lambda: "What passed" in product.operator.open(asked.url).text, seconds=60)
+    assert "not ready" not in product.operator.open(asked.url).text
+
+
 def test_incident_and_case_meet_once_although_the_worker_dies_behind_the_create_and_a_person_decides_between_subjects(
     product: Product,
 ) -> None:
