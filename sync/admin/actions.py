@@ -19,6 +19,7 @@ from sync import services
 from sync.admin.base import link_to, page_url, person, rules, salesforce_url, servicenow_url
 from sync.admin.values import opened
 from sync.core.actions import On
+from sync.engine.agenda import RESTORED
 from sync.models import ActionRun, ActionStep, DeadLetter
 from sync.models.action import StepStatus
 from sync.models.attention import DeadLetterState
@@ -132,6 +133,7 @@ class ActionRunAdmin(ReadOnlyAdmin):
             "title": str(obj),
             "steps": [(step, named(step), target_url(obj, step), _said(read, step)) for step in steps],
             "letter": letter,
+            "restored": any(step.code == RESTORED and step.status == StepStatus.IN_DOUBT for step in steps),
             "letter_url": page_url(letter) if letter else "",
             "record_url": record_url(obj),
             "days_kept": (removed - obj.finished_at).days if removed and obj.finished_at else 0,

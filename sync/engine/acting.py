@@ -18,7 +18,7 @@ from sync.connectors.base import Connector
 from sync.core import texts
 from sync.core.actions import NOTHING_DONE, OWN_NAMES, Do, Due, Meaning, brought, due, meaning, scope_of
 from sync.core.records import Reply, Side, WriteResult
-from sync.engine.agenda import UNSETTLED, Agenda, Failure, Overtaken, Work
+from sync.engine.agenda import RESTORED, UNSETTLED, Agenda, Failure, Overtaken, Work
 from sync.engine.context import Context
 from sync.engine.deeds import Deeds, Request
 from sync.engine.finding import Finding, Found
@@ -286,6 +286,10 @@ class Acting:
         if (found := self._there_already(what, step, request)) is not None:
             work.put(what, brought(found.id, found.number))
             self.agenda.done(work, what, step, id=found.id, number=found.number, note="It was there already.")
+            return
+        if self._finding.is_untold(what.step, step, request.condition):
+            message = "It may have been done since the backup that this console was restored from, and cannot be looked for."
+            self.agenda.doubt(work, step, message, code=RESTORED)
             return
         at = self.agenda.intend(work, step, request.shown)
         if self.store.now() > at + SEND_WITHIN:

@@ -33,6 +33,7 @@ STUCK = (StepStatus.SENT, StepStatus.REFUSED, StepStatus.IN_DOUBT, StepStatus.WA
 # Those whose request may have taken effect.
 UNSETTLED = (StepStatus.SENT, StepStatus.IN_DOUBT)
 
+RESTORED = "restored"  # code of a doubt that comes of a restoration, not of a lost answer
 HAD = "had"  # in a step's content: who has its message already
 
 
@@ -285,9 +286,9 @@ class Agenda:
         step.due_at = self.store.now() + backoff(work.row.attempts, self.store.rng, retry_after=after)
         self._stuck(work, step, message, answered=answered)
 
-    def doubt(self, work: Work, step: ActionStep, message: str) -> None:
+    def doubt(self, work: Work, step: ActionStep, message: str, code: str = "in_doubt") -> None:
         answered = step.status == StepStatus.SENT
-        step.status, step.code = StepStatus.IN_DOUBT, "in_doubt"
+        step.status, step.code = StepStatus.IN_DOUBT, code
         self._stuck(work, step, message, Outcome.IN_DOUBT, answered=answered)
 
     def refuse(self, work: Work, step: ActionStep, failure: Failure) -> None:

@@ -105,7 +105,7 @@ class Deeds:
         for the texts of a list, a digest that nobody can try values out on."""
         id = str(row["id"])
         is_value = step.do is Do.LIST or (step.text("distinct") and not _is_id(id))
-        return digest(data_key(), work.row.occasion, step.name, id) if is_value else id
+        return digest(data_key(), work.row.occasion, id) if is_value else id
 
     def listed(self, step: Step, scope: Scope) -> list[dict[str, Any]]:
         """A text taken apart: each of its parts as what it leaves behind."""

@@ -55,6 +55,13 @@ class Finding:
         backup = self._recovery.backup_at
         return self._search(step, row, request, backup - self.context.overlap) if backup else None
 
+    def is_untold(self, step: Step, row: ActionStep, condition: str) -> bool:
+        """Whether it may have been done since the backup that this console was restored from, and leaves nothing by which that
+        could be told. What a person has had done again may be sent."""
+        if not self._recovery.is_on or step.is_keyed or row.again:
+            return False
+        return step.text("by") in ("email", "salesforce_email") or (step.do is Do.CREATE and not condition)
+
     def by_key(self, step: Step, row: ActionStep, value: str) -> Found | None:
         """The record that carries a key."""
         side, name = Side(step.text("in")), step.text("table")

@@ -18,7 +18,8 @@ from sync.core.records import Record, Side
 from sync.engine.context import Context
 from sync.engine.items import Item
 from sync.engine.store import Store
-from sync.models import Flow, Waiting
+from sync.models import ActionRun, Flow, Waiting
+from sync.models.action import ACTION_UNDER_WAY
 from sync.models.base import Lane
 from sync.models.run import FROM_CHECKPOINT
 
@@ -75,11 +76,13 @@ class Recovery:
         return item.link.synced_at is None or item.link.synced_at <= self.backup_at
 
     def end(self) -> None:
-        """Both sides were read to their ends. What still waits is planned later, and minds the backup until then."""
+        """Both sides were read to their ends. What still waits, an action too, is done later, and minds the backup until then."""
         run, flow = self._store.run, self._context.flow
         whole = (
             run.kind in FROM_CHECKPOINT and run.lane == Lane.LIVE and not run.params and not self._store.dry
         )
-        if self.is_on and whole and not Waiting.objects.filter(flow=flow).exists():
+        if not self.is_on or not whole or Waiting.objects.filter(flow=flow).exists():
+            return
+        if not ActionRun.objects.filter(flow=flow, status__in=ACTION_UNDER_WAY).exists():
             Flow.objects.filter(pk=flow.pk).update(restored_from=None)
             flow.restored_from = None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from sync import services
@@ -15,6 +18,7 @@ from tests.engine.acts import notice_flow, only_letter, redeclare, statuses
 from tests.engine.conftest import run_now
 from tests.engine.killing import let_time_pass
 from tests.engine.post_office import PostOffice, post_office
+from tests.engine.test_restored import restore
 
 ALICE, BOB = "alice@acme.example", "bob@acme.example"
 
@@ -185,3 +189,22 @@ def test_a_letter_ignored_while_other_rows_are_under_way_drops_the_action(
     run_now(to_each)
 
     assert (office.received(BOB), statuses(to_each)) == (1, ["dropped"])
+
+
+def test_a_restored_console_asks_before_it_sends_what_may_have_been_sent_since_the_backup(
+    flow: Flow, office: PostOffice, tmp_path: Path
+) -> None:
+    file = tmp_path / "console.backup"
+    call_command("backup", str(file), stdout=StringIO())
+    run_now(flow)
+    assert received(office) == (1, 1)
+    call_command("flush", interactive=False, verbosity=0)
+
+    restore(file)
+    flow = Flow.objects.get()
+    run_now(flow)
+    assert (received(office), statuses(flow)) == ((1, 1), ["in_doubt"])
+
+    services.do_action_again(step=ActionStep.objects.get(status="in_doubt"), by=None)
+    execute(Run.objects.active().get(flow=flow).pk)
+    assert (received(office), statuses(flow)) == ((2, 2), ["done"])
