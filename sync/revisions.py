@@ -35,8 +35,8 @@ def with_drafts(flows: QuerySet[Flow]) -> QuerySet[Flow]:
 def hold(flows: Iterable[int], also: Iterable[str] = ()) -> list[Flow]:
     """Lock these flows and the value maps that their drafts use, `also` maps of these names; inside a transaction.
 
-    What is looked at from then on is what is published: who edits one of the maps waits. Flows come before maps, and each in the
-    order of its key, so that several who publish at once wait for one another and never in a circle.
+    What is looked at from then on is what is published: who edits one of the maps waits. Flows come before maps, each in the order
+    of its key, and both before the audit log, whose writers take turns: so those who wait for one another never do in a circle.
     """
     held = list(Flow.objects.select_for_update(of=("self",)).filter(pk__in=list(flows)).order_by("pk"))
     names = set(also)

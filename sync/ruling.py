@@ -14,7 +14,7 @@ from mappings.models import FieldRow
 from sync import audit, revisions, services
 from sync.actor import current_actor
 from sync.core.records import Side
-from sync.models import Conflict, Flow
+from sync.models import Conflict
 from sync.models.attention import ConflictState
 from sync.models.run import RunKind
 
@@ -64,7 +64,7 @@ def make_rule(*, conflict: Conflict, policy: str, reason: str, by: User | None) 
         services.require(by, permission)
     publishes = by is None or by.has_perm("sync.publish_flow")
     with transaction.atomic():
-        flow = Flow.objects.select_for_update(of=("self",)).get(pk=conflict.link.flow_id)
+        [flow] = revisions.hold([conflict.link.flow_id])
         row = FieldRow.objects.filter(pk=conflict.row, mapping=flow).first()
         if row is None:
             raise services.Refused(

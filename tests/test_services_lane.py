@@ -17,6 +17,7 @@ from sync.engine.schemas import remember_schema
 from sync.models import AuditEntry, Flow, Run
 from sync.recipes import shipped
 from sync.recipes.use import use_recipe
+from tests.console.test_configuration import change_url, form_of
 from tests.engine.killing import await_that
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -107,6 +108,41 @@ def test_what_is_published_is_what_was_looked_at_though_somebody_edits_a_value_m
 
     assert ["Gone" in str(error) for error in refused] == [True]
     assert Flow.objects.get().revision.number == 1
+
+
+@pytest.mark.filterwarnings("ignore:No directory at")
+def test_a_flow_and_its_value_map_saved_at_once_are_both_saved(incidents_flow, client, admin_user):
+    """The log's writers take turns as well: whoever has written to it must not wait for a map then."""
+    states = ValueMap.objects.create(name="incident-state")
+    states.entries.create(servicenow="1", salesforce="New")
+    incidents_flow.rows.create(
+        servicenow="state", salesforce="Status", transform="value_map", value_map=states
+    )
+    client.force_login(admin_user)
+    sent = form_of(client, change_url(incidents_flow)) | {"conflict": "ask", "reason": "Both count"}
+    replies: list[int] = []
+
+    def save() -> None:
+        try:
+            replies.append(client.post(change_url(incidents_flow), sent).status_code)
+        finally:
+            connections.close_all()
+
+    saving = threading.Thread(target=save)
+    with transaction.atomic():
+        ValueMap.objects.select_for_update().get(pk=states.pk)
+        saving.start()
+        await_that(is_anybody_waiting)
+        states.entries.create(servicenow="2", salesforce="Working")
+        audit.record("value_map.changed", states)
+    saving.join()
+
+    assert replies == [302]
+    snapshot = Flow.objects.get().revision.snapshot
+    assert (snapshot["conflict"], snapshot["value_maps"]["incident-state"]["to_salesforce"]) == (
+        "ask",
+        {"1": "New", "2": "Working"},
+    )
 
 
 def is_anybody_waiting() -> bool:

@@ -209,6 +209,8 @@ class FlowAdmin(
             obj.save(update_fields=["options"])  # where these are kept
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        specs = [spec for formset in formsets if (spec := getattr(formset, "spec", None)) is not None]
+        revisions.hold([form.instance.pk], also=[name for spec in specs for name in spec.value_maps])
         super().save_related(request, form, formsets, change)
         flow = Flow.objects.get(pk=form.instance.pk)
         services.plan_next_run(flow=flow)
