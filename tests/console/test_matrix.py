@@ -51,7 +51,7 @@ ACTIONS = {
             "sync_actionrun_happened", "sync_actionrun_again", "sync_actionrun_drop", "sync_conflict_take_servicenow",
             "sync_conflict_take_salesforce", "sync_deadletter_retry", "sync_deadletter_ignore", "sync_connection_test",
             "sync_flow_run_now", "sync_flow_dry_run", "sync_flow_pause", "sync_flow_resume", "sync_flow_resync",
-            "sync_flow_reconcile", "sync_flow_allow_deletions", "sync_recordlink_sync_now", "sync_recordlink_hand_over",
+            "sync_flow_reconcile", "sync_flow_send_again", "sync_flow_allow_deletions", "sync_recordlink_sync_now", "sync_recordlink_hand_over",
             "sync_recordlink_hand_back", "sync_run_cancel", "sync_run_retry_failures", "sync_recordlink_why", "sync_reconciliation_again", "sync_reconciliation_heal_now",
             "sync_conflict_decide", "sync_deadletter_retry_group", "sync_deadletter_ignore_group",
         ),
@@ -61,7 +61,7 @@ ACTIONS = {
     "sync_plan_approve": "OA", "sync_plan_apply": "OA", "sync_flow_preview": "MOA", "sync_flow_impact": "MOA",
     "sync_conflict_make_rule": "MA", "sync_deadletter_add_value": "MA", "sync_deadletter_causes": ALL,
     **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change", "auth_user_lift_limit"), "A"),
-    **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_flow_lint", "sync_connection_schemas", "sync_run_progress", "sync_reconciliation_statement"), ALL),
+    **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_flow_lint", "sync_flow_renewal", "sync_connection_schemas", "sync_run_progress", "sync_reconciliation_statement"), ALL),
 }  # fmt: skip
 OTHERS = {
     **dict.fromkeys(("index", "login", "password_change", "password_change_done", "jsi18n", "search"), ALL + "-"),
