@@ -99,6 +99,11 @@ def compile_mapping(spec: MappingSpec, env: Environment) -> CompiledMapping:
 def _compile_row(field: FieldSpec, spec: MappingSpec, env: Environment) -> CompiledRow:
     where = f"The row for {field.salesforce}"
     direction = field.direction or spec.direction
+    if direction.writes_salesforce and "." in field.salesforce:
+        raise MappingError(
+            f"{where} cannot go to Salesforce: {field.salesforce} lies behind a reference. Make it to_servicenow.",
+            part="salesforce",
+        )
     try:
         cell = compile_cell(field, spec, env)
     except CellError as error:

@@ -14,7 +14,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mappings.cells import columns_of
-from mappings.linting import ERROR, End, Finding, Ground, Member, Way, lint, written
+from mappings.linting import ERROR, End, FieldFacts, Finding, Ground, Member, Way, lint, written
+from mappings.linting.behind import gather
 from mappings.models import FieldRow, UserTable
 from mappings.spec import Direction, MappingSpec
 from sync import people, revisions
@@ -110,10 +111,11 @@ def _touching(flow: Flow) -> list[SchemaChange]:
 def named_by(snapshot: Mapping[str, Any], side: Side) -> set[str]:
     """The fields of its own table or object that a snapshot of a flow depends on."""
     spec = revisions.mapping_spec(dict(snapshot))
-    named = {snapshot[f"{side}_key_field"]}
-    for field in spec.fields:
-        named |= {field.salesforce} if side is Side.SALESFORCE else {*columns_of(field)}
-    return {name.partition(".")[0] for name in named if name}
+    named = {snapshot[f"{side}_key_field"], *names_of(spec, side)} - {""}
+    heads = {name.partition(".")[0] for name in named if "." in name}
+    if side is Side.SALESFORCE:  # the field of a relationship
+        heads = {f"{head[:-1]}c" if head.endswith("__r") else f"{head}Id" for head in heads}
+    return {name for name in named if "." not in name} | heads
 
 
 def in_a_sentence(change: SchemaChange) -> str:
@@ -190,8 +192,8 @@ def ground_of(
     table = flow.user_table
     return Ground(
         spec=spec,
-        servicenow=_end(settings, spec, Side.SERVICENOW, known[Side.SERVICENOW]),
-        salesforce=_end(settings, spec, Side.SALESFORCE, known[Side.SALESFORCE]),
+        servicenow=_end(settings, spec, Side.SERVICENOW, known[Side.SERVICENOW], flow),
+        salesforce=_end(settings, spec, Side.SALESFORCE, known[Side.SALESFORCE], flow),
         members=_members(table) if table else None,
         people=people.people_spec(table),
         fallbacks=frozenset(side.value for side in Side if table and getattr(table, f"fallback_to_{side}")),
@@ -211,7 +213,40 @@ def ways_of(flow: Flow, known: Mapping[Side, Schema | None]) -> tuple[Way, ...]:
     return written(Ground(spec, here, there))
 
 
-def _end(settings: Mapping[str, Any], spec: MappingSpec, side: Side, schema: Schema | None) -> End:
+def names_of(spec: MappingSpec, side: Side) -> list[str]:
+    """The fields of a side that a mapping names, in the order of its rows."""
+    named = [
+        name
+        for field in spec.fields
+        for name in ((field.salesforce,) if side is Side.SALESFORCE else columns_of(field))
+    ]
+    return list(dict.fromkeys(named))
+
+
+def _behind(
+    flow: Flow | None, spec: MappingSpec, side: Side, schema: Schema | None
+) -> Mapping[str, Mapping[str, FieldFacts]]:
+    """What is kept of the tables behind the references of a side that the mapping goes behind: a query for each."""
+    names = [name for name in names_of(spec, side) if "." in name]
+    if flow is None or schema is None or not names:
+        return {}
+    kept = CachedSchema.objects.filter(connection=getattr(flow, f"{side}_connection_id"))
+
+    def fetch(table: str) -> Mapping[str, FieldFacts] | None:
+        row = kept.filter(name=table).first()
+        return schema_of(row).fields if row else None
+
+    return gather(side, schema.name, schema.fields, names, fetch)
+
+
+def _end(
+    settings: Mapping[str, Any],
+    spec: MappingSpec,
+    side: Side,
+    schema: Schema | None,
+    flow: Flow | None = None,
+) -> End:
+    """`flow`: whose connections show what lies behind references, if that is to be looked at."""
     writes = spec.direction.writes_salesforce if side is Side.SALESFORCE else spec.direction.writes_servicenow
     own = {settings[f"{side}_key_field"], "sys_id", "correlation_id"} - {""}
     return End(
@@ -221,6 +256,8 @@ def _end(settings: Mapping[str, Any], spec: MappingSpec, side: Side, schema: Sch
         enter=settings[f"{side}_enter"],
         filled=frozenset(own),
         record_types=schema.record_types if schema else (),
+        side=side,
+        behind=_behind(flow, spec, side, schema),
     )
 
 

@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from integration_console.theme.present import SIDES
 from mappings.linting import Way
+from mappings.linting.behind import relation
 from mappings.models import FieldRow, ValueMap
 from sync.core.records import RECORD_TYPE, FieldSchema, Schema, Side
 from sync.engine.schemas import schema_of
@@ -31,9 +32,10 @@ class Offer:
     label: str
     words: str  # type, length, choices, where it leads
     values: Sequence[tuple[str, str]] = ()  # that it may be given, with what people read for each
+    way: str = ""  # by which a name goes on behind it: caller_id, of AccountId Account
 
     @classmethod
-    def of(cls, field: FieldSchema, values: Mapping[str, str]) -> Offer:
+    def of(cls, field: FieldSchema, values: Mapping[str, str], side: str) -> Offer:
         """`values`: what its list offers the records of the flow, with what people read for each."""
         named = list(values.values() if field.name == RECORD_TYPE else values)
         more = f" and {len(named) - CHOICES:,} more" if len(named) > CHOICES else ""
@@ -44,14 +46,22 @@ class Offer:
             "required" if field.required else "",
             "" if field.createable or field.updateable else "read only",
         )
-        return cls(
-            field.name, field.label or field.name, " · ".join(filter(None, parts)), list(values.items())
-        )
+        told, way = " · ".join(filter(None, parts)), way_behind(side, field)
+        return cls(field.name, field.label or field.name, told, list(values.items()), way)
 
     @property
     def pairs(self) -> str:
         """`values` as JSON, for the page's script."""
         return json.dumps(list(self.values))
+
+
+def way_behind(side: str, field: FieldSchema) -> str:
+    """By what a name goes on behind the field; "" if it is no reference, or leads to several objects."""
+    if len(field.reference_to) != 1:
+        return ""
+    if side == Side.SALESFORCE:
+        return relation(field)
+    return field.name if field.type == "reference" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +141,17 @@ def _of_side(flow: Flow, side: str, held: Mapping[tuple[Any, str], CachedSchema]
     row = held.get(_end(flow, side))
     schema = lists.known[Side(side)]
     offers = [
-        Offer.of(field, lists.offered(Side(side), name))
+        Offer.of(field, lists.offered(Side(side), name), side)
         for name, field in (schema.fields if schema else {}).items()
     ]
     offers.sort(key=lambda offer: (offer.label.casefold(), offer.name))
     return Offered(side, _end(flow, side)[1], offers, row.fetched_at if row else None)
 
 
-def unmapped(flow: Flow, offered: Sequence[Offered]) -> list[tuple[Offer, str]]:
-    """ServiceNow's fields that no row names, each with the Salesforce field that is called alike, or ""."""
+def unmapped(
+    flow: Flow, offered: Sequence[Offered], of: Sequence[Offer] | None = None
+) -> list[tuple[Offer, str]]:
+    """ServiceNow's fields, or those `of` them, that no row names, each with the Salesforce field that is called alike, or ""."""
     rows = list(FieldRow.objects.filter(mapping=flow))
     columns = {column for row in rows for column in row.columns}
     here, there = offered
@@ -152,7 +164,7 @@ def unmapped(flow: Flow, offered: Sequence[Offered]) -> list[tuple[Offer, str]]:
     }
     return [
         (offer, alike.get(_plain(offer.label)) or alike.get(_plain(offer.name), ""))
-        for offer in here.fields
+        for offer in (here.fields if of is None else of)
         if offer.name not in columns
     ]
 

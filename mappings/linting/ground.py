@@ -8,6 +8,8 @@ from typing import Protocol
 
 from mappings.apply import CompiledRow
 from mappings.cells import maps_of
+from mappings.grammar import DISPLAY
+from mappings.linting.behind import Trail, trail
 from mappings.spec import Direction, Environment, FieldSpec, MappingSpec, PeopleSpec
 
 SERVICENOW, SALESFORCE = "servicenow", "salesforce"
@@ -35,6 +37,24 @@ class FieldFacts(Protocol):
     def choices(self) -> tuple[str, ...]: ...
     @property
     def reference_to(self) -> tuple[str, ...]: ...
+    @property
+    def relationship(self) -> str: ...  # by which a name of Salesforce goes behind the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A field behind a reference, by its whole path: read, never written, and empty wherever the reference is."""
+
+    name: str
+    type: str
+    length: int
+    restricted: bool
+    choices: tuple[str, ...]
+    reference_to: tuple[str, ...]
+    relationship: str
+    required: bool = False
+    createable: bool = False
+    updateable: bool = False
 
 
 class TypeFacts(Protocol):
@@ -69,6 +89,7 @@ class End:
 
     `creates`: whether the flow makes records here. `enter`: which of its records get a counterpart over there.
     `filled`: fields that the flow itself fills, beside its rows. `record_types`: () where there is but one way to use it.
+    `behind`: of the tables behind its references, as far as somebody has read them.
     """
 
     name: str
@@ -77,9 +98,24 @@ class End:
     enter: str = ""
     filled: frozenset[str] = frozenset()
     record_types: tuple[TypeFacts, ...] = ()
+    side: str = SERVICENOW
+    behind: Mapping[str, Mapping[str, FieldFacts]] = field(default_factory=dict)
 
     def get(self, name: str) -> FieldFacts | None:
-        return self.fields.get(name) if self.fields is not None else None
+        if self.fields is None:
+            return None
+        found = self.fields.get(name)
+        if found is not None or "." not in name or name.endswith(f".{DISPLAY}"):
+            return found
+        there = self.trail(name).facts
+        return there and Behind(
+            name, there.type, there.length, there.restricted, there.choices, there.reference_to, there.relationship
+        )  # fmt: skip
+
+    def trail(self, name: str) -> Trail[FieldFacts]:
+        """Where a name of it leads, also behind a reference."""
+        known = dict(self.behind) if self.fields is None else {**self.behind, self.name: self.fields}
+        return trail(self.side, self.name, name, known)
 
     @property
     def lengths(self) -> dict[str, int]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from mappings.apply import MappingError, compile_mapping
 from mappings.cells import columns_of, maps_of
 from mappings.linting import fields, people, recordtypes, trips, values
+from mappings.linting.behind import Trail
 from mappings.linting.families import calls
-from mappings.linting.ground import SALESFORCE, SERVICENOW, SYSTEMS, End, Ground, Line, Way
+from mappings.linting.ground import SALESFORCE, SERVICENOW, SYSTEMS, End, FieldFacts, Ground, Line, Way
 from mappings.linting.report import ERROR, WARNING, Finding, Fix, Hit
 from mappings.spec import FieldSpec
 
@@ -90,16 +91,15 @@ def _both_create(ground: Ground) -> Iterator[Finding]:
 
 
 def _unknown(ground: Ground, row: FieldSpec) -> Iterator[Finding]:
-    """A column behind a reference belongs to another table: of it only the reference is looked at."""
-    named = (
-        (SERVICENOW, [name.partition(".")[0] for name in _columns(row, ground)]),
-        (SALESFORCE, [row.salesforce]),
-    )
-    for side, names in named:
+    """Also behind a reference, as far as the fields there were read."""
+    for side, names in ((SERVICENOW, _columns(row, ground)), (SALESFORCE, (row.salesforce,))):
         end = ground.end(side)
         for name in dict.fromkeys(names):
-            if end.fields is not None and name and name not in end.fields:
-                yield _not_there(row, side, end, name)
+            if end.fields is None or not name or name in end.fields:
+                continue
+            found = end.trail(name)
+            if found.missing:
+                yield _not_there(row, side, end, name, found)
 
 
 def _columns(row: FieldSpec, ground: Ground) -> tuple[str, ...]:
@@ -111,28 +111,36 @@ def _columns(row: FieldSpec, ground: Ground) -> tuple[str, ...]:
     return named
 
 
-def _not_there(row: FieldSpec, side: str, end: End, name: str) -> Finding:
-    like = _alike(name, end)
+def _not_there(row: FieldSpec, side: str, end: End, name: str, found: Trail[FieldFacts]) -> Finding:
+    fields = end.fields if found.table == end.name else end.behind.get(found.table)
+    like = _alike(found.missing, fields or {})
     meant = f" Did you mean {like}?" if like else ""
+    of = f", of {name}" if "." in name else ""
     attribute = "salesforce" if side == SALESFORCE else "servicenow"
     held = row.salesforce if side == SALESFORCE else ", ".join(row.servicenow)
-    changed = ", ".join(like if part == name else part for part in held.split(", "))
+    right = ".".join(like if part == found.missing else part for part in name.split("."))
+    changed = ", ".join(right if part == name else part for part in held.split(", "))
     fix = (
-        Fix("row", f"Take {like} instead", row.id, {attribute: changed})
+        Fix("row", f"Take {right} instead", row.id, {attribute: changed})
         if like and changed != held
         else Fix("remove", "Take the row out", row.id)
     )
+    if found.missing in (fields or {}):
+        text = (
+            f"{found.table}.{found.missing} of {SYSTEMS[side]} is no reference, and {name} goes on behind it."
+        )
+    else:
+        text = f"{found.table} of {SYSTEMS[side]} has no field {found.missing}{of}, or our user cannot see it.{meant}"
     return Finding(
-        "unknown_field", ERROR,
-        f"{end.name} of {SYSTEMS[side]} has no field {name}, or our user cannot see it.{meant}",
+        "unknown_field", ERROR, text,
         "Correct the name, let the integration user see the field, or take the row out.",
         row.id, side, Hit(side, "all"), fix,
     )  # fmt: skip
 
 
-def _alike(name: str, end: End) -> str:
+def _alike(name: str, fields: Mapping[str, FieldFacts]) -> str:
     """A field that may have been renamed, or was spelled otherwise; "" if none is near."""
-    known = {each.casefold(): each for each in end.fields or {}}
+    known = {each.casefold(): each for each in fields}
     return next((known[key] for key in difflib.get_close_matches(name.casefold(), list(known), 1, 0.8)), "")
 
 

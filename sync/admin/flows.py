@@ -21,7 +21,7 @@ from integration_console.theme.admin import GuardedAdmin, RowsInline, ShownInlin
 from integration_console.theme.toolkit import PRIMARY, ModelForm
 from mappings import documentation
 from sync import drafts, mending, renewing, revisions, services
-from sync.admin import acts, counted, counts, files, linted, looks, renewals
+from sync.admin import acts, counted, counts, fields, files, linted, looks, renewals
 from sync.admin import flow_actions as ask
 from sync.admin.base import list_url, page_url, person
 from sync.admin.comments import COMMENTS_CONTROLS, CommentsShown
@@ -95,7 +95,7 @@ class FlowAdmin(
     search_fields = ("name", "servicenow_table", "salesforce_object")
     change_form_outer_before_template = "console/flow_head.html"
     change_form_outer_after_template = "console/flow_below.html"
-    page_views = ("count", "preview", "impact", "lint", "renewal")
+    page_views = ("count", "preview", "impact", "lint", "renewal", "behind")
     actions_row = ("run_now", "dry_run", "pause", "resume")
     actions_detail = (
         "run_now",
@@ -310,6 +310,10 @@ class FlowAdmin(
     def lint(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the linter says: POST asks a worker to read or to count, GET shows how things stand."""
         return linted.fragment(request, self.visible(request, object_id))
+
+    def behind(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The fields behind a reference as JSON: GET as they were last read, POST has a worker read them."""
+        return fields.behind(request, self.visible(request, object_id))
 
     def renewal(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the published revision makes otherwise: POST asks a worker to count, GET shows how things stand."""

@@ -167,6 +167,7 @@ def _salesforce_names(flow: FlowDoc) -> Asked:
     rows = [
         Name(row.line, f"{path}.fields[{index}].salesforce", row.salesforce)
         for index, row in enumerate(flow.fields)
+        if "." not in row.salesforce  # what lies behind a reference is another object's
     ]
     key_name = "external_id" if end.external_id else "lookup"
     key = Name(end.line, f"{path}.salesforce.{key_name}", end.external_id or end.lookup)

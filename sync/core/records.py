@@ -236,6 +236,7 @@ class FieldSchema:
     choices: tuple[str, ...] = ()  # active values
     labels: tuple[str, ...] = ()  # what people read for each of the choices; () where it was not told
     reference_to: tuple[str, ...] = ()
+    relationship: str = ""  # by which Salesforce goes behind the reference: Account, of AccountId
 
 
 @dataclass(frozen=True, slots=True)

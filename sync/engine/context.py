@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from mappings.apply import CompiledMapping, CompiledRow, MappingError, compile_mapping
+from mappings.linting.behind import reference_of
 from mappings.routing import Routing
 from mappings.spec import Environment, MappingSpec, PeopleSpec
 from mappings.tools import NO_TOOLS, Tools
@@ -381,8 +382,14 @@ def _keys(flow: Flow, data: dict[str, Any], servicenow: Connector) -> Keys:
     return Keys(connection.org_id)
 
 
+def _is_there(name: str, schema: Schema) -> bool:
+    """Behind a reference the object itself shows no more than the reference."""
+    head, dot, _ = name.partition(".")
+    return reference_of(Side.SALESFORCE, head, schema.fields) is not None if dot else name in schema.fields
+
+
 def _check_fields(mapping: CompiledMapping, schema: Schema) -> None:
-    missing = [name for name in mapping.salesforce_fields if name not in schema.fields]
+    missing = [name for name in mapping.salesforce_fields if not _is_there(name, schema)]
     if missing:
         raise SchemaError(
             f"{schema.name} has no field {', '.join(missing)}, or the integration user may not see it.",

@@ -45,7 +45,7 @@ class Question(models.Model):
     Matching of users is asked of the `flow` that says on which platforms: `params` are {"table", "by", "column"}, and the answer is
     {"pairs": [{"servicenow", "salesforce", "label", "inactive"}], "ambiguous", "alone", "read", "gone"} (sync.matching).
 
-    Schemas are read for a `flow` or a `connection`: {"read": [{"connection", "name", "fields", "changes"}]} (sync.schemas). The hits
+    Schemas are read for a `flow` or a `connection`, or of one "table" on a "side" of the flow by `params`: {"read": [{"connection", "name", "fields", "changes"}]} (sync.schemas). The hits
     of a flow's findings: {"hits": {key of the finding: {"records", "of"}}}; `of` is set where only so many were looked at (sync.hits).
 
     What a revision makes otherwise of pairs at rest: `params` are {"revision", "earlier"} with numbers, and the answer is {"pairs",

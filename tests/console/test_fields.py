@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mappings.models import ValueMap
-from sync.core.records import FieldSchema
-from sync.models import CachedSchema, Flow
+from sync.core.records import FieldSchema, Schema
+from sync.engine.schemas import remember_schema
+from sync.models import CachedSchema, Flow, Question
 from tests.console.test_configuration import change_url, form_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:No directory at")
@@ -61,7 +62,7 @@ def known(flow) -> Flow:
 
 
 def offered(page: str, name: str) -> dict[str, str]:
-    listed = re.search(rf'<datalist id="{name}">(.*?)</datalist>', page, re.S)
+    listed = re.search(rf'<datalist id="{name}"[^>]*>(.*?)</datalist>', page, re.S)
     assert listed, name
     return dict(re.findall(r'<option value="([^"]*)"(?: label="([^"]*)")?[^>]*>', listed[1]))
 
@@ -181,3 +182,34 @@ def test_lists_offer_what_the_record_types_have_that_the_flows_records_may_get(a
     assert told is not None
     assert 'value="Working" label="Working · Incident only"' in told[1]
     assert "Escalated" not in told[1]
+
+
+def test_fields_behind_a_reference_are_found_by_a_dot_and_become_rows_that_are_read_alone(as_role, known):
+    editor, url = as_role("mapping editor"), reverse("add_fields", args=[known.pk])
+    assert 'href="?q=caller_id."' in editor.get(url).content.decode()
+    there = reverse("admin:sync_flow_behind", args=[known.pk])
+    asked = {"side": "servicenow", "path": "caller_id"}
+    assert editor.get(there, asked).json()["unread"] == "sys_user"
+
+    assert "were not read yet" in editor.get(url, {"q": "caller_id."}).content.decode()
+    assert "A worker reads the fields" in editor.post(f"{url}?q=caller_id.", {"read": "1"}).content.decode()
+    assert Question.objects.get(kind="schemas").params == {"side": "servicenow", "table": "sys_user"}
+    users = (FieldSchema("email", "email", "Email", 100), FieldSchema("manager", "reference", "Manager", 32, reference_to=("sys_user",)))  # fmt: skip
+    remember_schema(known.servicenow_connection, Schema("sys_user", {each.name: each for each in users}))
+
+    page = editor.get(url, {"q": "caller_id.em"})
+    assert [(offer.name, offer.label) for offer, _, _ in page.context["found"]] == [
+        ("caller_id.email", "Caller > Email")
+    ]
+    deeper = editor.get(there, {"side": "servicenow", "path": "caller_id.manager.manager"}).json()["options"]
+    assert deeper[0] == ["caller_id.manager.manager.email", "Caller > Manager > Manager > Email · email 100"]
+    assert (
+        "at most"
+        in editor.get(there, {"side": "servicenow", "path": "caller_id" + ".manager" * 5}).json()["trouble"]
+    )
+    assert editor.get(there, {"side": "salesforce", "path": "Contact"}).json()["unread"] == "Contact"
+    chosen = editor.post(f"{url}?q=caller_id.em", {"to-caller_id.email": "Impact__c"})
+    sent = {name: chosen.context[name] for name in ("seen", "source")} | {"rows": chosen.context["sent"]}
+    editor.post(reverse("sheet", args=["fields", known.pk]), sent)
+    added = known.rows.get(servicenow="caller_id.email")
+    assert (added.salesforce, added.direction) == ("Impact__c", "to_salesforce")

@@ -8,6 +8,7 @@ from mappings.models import FieldRow
 from sync import inspecting, linting
 from sync.models import CachedSchema, DeadLetter, Flow, LintReport
 from sync.questions import answer
+from tests.engine.both import make_both
 from tests.engine.conftest import run_now
 
 
@@ -138,3 +139,33 @@ def test_what_a_record_type_loses_is_told_and_alerts_whose_mapping_sends_it(flow
     told = [each.text for each in linting.lint_flow(flow).findings if each.code == "record_type_refuses"]
     assert any("does not offer 'On Hold' for the record type Incident" in each for each in told)
     assert len(LintReport.objects.get(flow=flow).changes) == 2  # its rows name no Type
+
+
+def test_reading_a_flow_reads_what_its_names_go_behind_and_a_name_that_leads_nowhere_is_found(flow, pair):
+    rows = FieldRow.objects.filter(mapping=flow)
+    rows.filter(salesforce="Subject").update(servicenow="caller_id.emial")
+
+    asked(inspecting.read_schemas(flow=flow, by=None, enqueue=False))
+
+    held = CachedSchema.objects.filter(connection=flow.servicenow_connection)
+    assert set(held.values_list("name", flat=True)) == {"incident", "sys_user"}
+    (finding,) = [each for each in linting.lint_flow(flow).findings if each.code == "unknown_field"]
+    assert "sys_user of ServiceNow has no field emial, of caller_id.emial" in finding.text
+    assert finding.fix.changes == {"servicenow": "caller_id.email"}
+
+
+def test_what_lies_behind_a_reference_of_salesforce_is_read_into_servicenow(transactional_db, pair):
+    """The account's name; the case itself must be edited for its change to be met."""
+    rows = (
+        {"servicenow": "short_description", "salesforce": "Subject"},
+        {"servicenow": "description", "salesforce": "Account.Name", "direction": "to_servicenow"},
+    )
+    flow = make_both(pair, rows=rows, create_in_salesforce=False, create_in_servicenow=True, servicenow_enter="", salesforce_enter="")  # fmt: skip
+    account = pair.salesforce.add("Account", Name="Acme")
+    pair.salesforce.add("Case", Subject="Printer", AccountId=account["Id"])
+
+    assert run_now(flow).created == 1
+
+    assert [row["description"] for row in pair.servicenow.rows("incident")] == ["Acme"]
+    asked(inspecting.read_schemas(flow=flow, by=None, enqueue=False))
+    assert "unknown_field" not in {each.code for each in linting.lint_flow(flow).findings}

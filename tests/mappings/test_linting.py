@@ -31,6 +31,7 @@ class Facts:
     restricted: bool = False
     choices: tuple[str, ...] = ()
     reference_to: tuple[str, ...] = ()
+    relationship: str = ""
 
 
 def listed(name: str, type: str, *choices: str) -> Facts:
@@ -323,10 +324,83 @@ def test_people_are_not_called_missing_before_anybody_looked_them_up():
     assert found(OWNER, members=(fresh,), fallbacks=frozenset({"salesforce"})) == {}
 
 
+USERS = {"email": Facts("email", "email", 100), "manager": Facts("manager", "reference", 32, reference_to=("sys_user",)),
+         "name": Facts("name", "string", 151)}  # fmt: skip
+CALLERS = replace(
+    INCIDENT,
+    fields={**INCIDENT.fields, "caller_id": Facts("caller_id", "reference", 32, reference_to=("sys_user",))},
+    behind={"sys_user": USERS},
+)
+OF_ACCOUNTS = replace(
+    CASE, side="salesforce", behind={"Account": {"Name": Facts("Name", "string", 255)}},
+    fields={**CASE.fields, "AccountId": Facts("AccountId", "reference", 18, reference_to=("Account",), relationship="Account")},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "better"),
+    [
+        (
+            "caller_id.emial",
+            "sys_user of ServiceNow has no field emial, of caller_id.emial",
+            "caller_id.email",
+        ),
+        (
+            "caller_id.manager.manager.emial",
+            "sys_user of ServiceNow has no field emial",
+            "caller_id.manager.manager.email",
+        ),
+        ("short_description.name", "incident.short_description of ServiceNow is no reference", ""),
+        ("caller.email", "incident of ServiceNow has no field caller", "caller_id.email"),
+    ],
+)
+def test_a_name_is_followed_behind_its_references_and_told_where_it_ends(name, text, better):
+    (finding,) = lint(ground(row(name), servicenow=CALLERS))
+
+    assert (finding.code, finding.severity) == ("unknown_field", ERROR)
+    assert text in finding.text
+    assert finding.fix is not None
+    assert finding.fix.changes == ({"servicenow": better} if better else {})
+
+
+def test_a_circle_of_references_ends_with_the_name_and_what_nobody_has_read_is_not_judged():
+    around = ".".join(["caller_id", *["manager"] * 30, "email"])
+
+    assert lint(ground(row(around), servicenow=CALLERS)) == ()
+    assert lint(ground(row("caller_id.whatever"), servicenow=replace(CALLERS, behind={}))) == ()
+    assert lint(ground(row("caller_id.display_value"), servicenow=CALLERS)) == ()
+
+
+def test_what_lies_behind_a_reference_has_its_kind_and_length_and_is_never_written():
+    told = found(row("caller_id.name", "Short__c"), row("caller_id.email", "Due__c"), servicenow=CALLERS)
+    assert told == {"length_loss": WARNING, "type_mismatch": WARNING}
+    back = row("short_description", "Account.Name")
+    both = {"servicenow": CALLERS, "salesforce": OF_ACCOUNTS}
+
+    assert found(back, **both) == {"does_not_compile": ERROR}
+    assert found(row("caller_id.name"), direction="to_servicenow", **both) == {"does_not_compile": ERROR}
+    assert found(row("description", "Account.Name"), direction="to_servicenow", **both) == {}
+    assert found(row("description", "Account.Nmae"), direction="to_servicenow", **both) == {
+        "unknown_field": ERROR
+    }
+
+
 # Laws
 
 anything = st.one_of(
-    st.sampled_from(["", "state", "Status", "RecordTypeId", "number", "caller_id.name", "a b", "{x}"]),
+    st.sampled_from(
+        [
+            "",
+            "state",
+            "Status",
+            "RecordTypeId",
+            "number",
+            "caller_id.name",
+            "caller_id.manager.name",
+            "a b",
+            "{x}",
+        ]
+    ),
     st.text(max_size=12),
 )
 hows = st.one_of(

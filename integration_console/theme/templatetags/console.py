@@ -21,12 +21,12 @@ for _function in (present.ago, present.arrow, present.badge, present.how, presen
 SCRIPT = "console/fields.js"
 
 
-@register.inclusion_tag("console/fields_offered.html")
-def fields_offered(flow: Any) -> dict[str, Any]:
+@register.inclusion_tag("console/fields_offered.html", takes_context=True)
+def fields_offered(context: dict[str, Any], flow: Any) -> dict[str, Any]:
     """The fields of both ends of a flow, for inputs that offer them."""
     from sync.offered import fields_of  # the look of the console is below what it shows
 
-    return {"sides": fields_of(flow), "script": static(SCRIPT)}
+    return {"sides": fields_of(flow), "script": static(SCRIPT), "flow": flow, "perms": context.get("perms")}
 
 
 @register.inclusion_tag("console/values_offered.html")

@@ -98,6 +98,7 @@ def _field(data: Mapping[str, Any]) -> FieldSchema:
         choices=tuple(str(entry["value"]) for entry in active),
         labels=tuple(str(entry.get("label") or entry["value"]) for entry in active),
         reference_to=tuple(data.get("referenceTo") or ()),
+        relationship=str(data.get("relationshipName") or ""),
     )
 
 
