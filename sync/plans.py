@@ -36,12 +36,13 @@ def lacks_approval(plan: Plan) -> bool:
 
 def awaiting_approval() -> QuerySet[Plan]:
     """Those that stand and lack an approval: what `lacks_approval` and `hindrance` tell of one, in one query."""
-    demanded = Q(flow__options__approval=True) | Q(flow__revision__snapshot__options__approval=True)
+    # Asked of flows, which are few, and not of each plan: a revision's snapshot is long.
+    demanding = Flow.objects.filter(Q(options__approval=True) | Q(revision__snapshot__options__approval=True))
     unfinished = Run.objects.active() | Run.objects.deferred()
     return Plan.objects.filter(
-        demanded,
         Exists(PlanItem.objects.filter(plan=OuterRef("pk"), fate=ItemFate.PLANNED)),
         ~Exists(unfinished.filter(pk=OuterRef("applying"))),
+        flow__in=demanding.values("pk"),
         approved_at=None,
         run__status__in=WHOLE,
         run__revision=F("flow__revision"),
