@@ -102,9 +102,12 @@ def _touching(flow: Flow) -> list[SchemaChange]:
         name = name_of(revision.snapshot, side)
         rows = SchemaChange.objects.filter(connection=connection, name=name, seen_at__gte=since)
         named = named_by(revision.snapshot, side)
-        if side is Side.SALESFORCE and revision.snapshot["create_in_salesforce"]:
-            named.add(RECORD_TYPE)  # what its new records get
-        found += [row for row in rows.order_by("seen_at", "pk") if row.field in named]
+        creates = revision.snapshot[f"create_in_{side}"]  # whose records get a default nobody names
+        found += [
+            row
+            for row in rows.order_by("seen_at", "pk")
+            if row.field in named or (creates and row.what == DEFAULT)
+        ]
     return found
 
 

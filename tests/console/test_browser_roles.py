@@ -14,9 +14,12 @@ from playwright.sync_api import expect
 from mappings.models import FieldRow
 from sync import audit, services
 from sync.actor import Actor, acting_as
+from sync.core.records import FieldSchema, Schema
+from sync.engine.schemas import remember_schema
 from sync.models import AuditEntry, Conflict, Connection, DeadLetter, Flow, RecordLink, Revision
 from sync.sandbox.pair import Pair, PairConfig, start_pair
 from tests.console.browsing import in_browser, person, work
+from tests.console.test_fields import read
 from tests.engine.both import make_both
 
 pytestmark = in_browser
@@ -117,7 +120,21 @@ def test_a_mapping_editor_who_may_not_publish_edits_a_draft(open_page, console, 
         Permission.objects.get(codename="publish_flow")
     )
     page, url = open_page("mapping editor"), f"/admin/sync/flow/{console.pk}/change/"
+    read(console)
+    email = FieldSchema("email", "email", "Email", 100)
+    remember_schema(console.servicenow_connection, Schema("sys_user", {"email": email}))
     page.goto(f"{url}#rows")
+    kept, there = page.locator("#id_rows-0-servicenow"), page.locator("#id_rows-0-salesforce")
+    before = kept.input_value(), there.input_value()
+    kept.fill("caller_id.email")
+    expect(page.get_by_text("Caller > Email · email 100")).to_be_visible()
+    there.fill("Contact.Email")
+    expect(page.get_by_text("The fields of Contact were not read yet.")).to_be_visible()
+    there.fill("Origin")
+    page.locator("#id_rows-0-value").focus()
+    expect(page.locator("#constant-values option")).to_have_count(2)
+    kept.fill(before[0])
+    there.fill(before[1])
     page.locator("#id_rows-1-default").fill("(none)")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("incidents-to-cases is kept as a draft.")).to_be_visible()

@@ -126,19 +126,22 @@ def test_what_a_record_type_loses_is_told_and_alerts_whose_mapping_sends_it(flow
     assert not linting.lint_flow(flow).errors
     types = pair.salesforce.platform.org.record_types
     types[row["Id"]] = replace(types[row["Id"]], offers={"Status": ("New", "Working")})
+    other = pair.salesforce.rows("RecordType", DeveloperName="Complaint")[0]["Id"]
+    types[other] = replace(types[other], active=True)
     pair.salesforce.set_up(default_record_types=["Case.Service_Request"])
 
     asked(inspecting.read_schemas(connection=flow.salesforce_connection, by=None, enqueue=False))
 
     told = [linting.in_a_sentence(each) for each in flow.salesforce_connection.schema_changes.order_by("pk")]
     assert told == [
+        "Case: the record type Complaint can be given to records.",
         "Case.Status no longer offers On Hold, Resolved, Closed for the record type Incident.",
         "Case.Type offers Question, Feature Request as well for the record type Incident.",
         "Case: the record type of a new record was none and is Service_Request.",
     ]
     told = [each.text for each in linting.lint_flow(flow).findings if each.code == "record_type_refuses"]
     assert any("does not offer 'On Hold' for the record type Incident" in each for each in told)
-    assert len(LintReport.objects.get(flow=flow).changes) == 2  # its rows name no Type
+    assert len(LintReport.objects.get(flow=flow).changes) == 2  # its rows name neither Type nor RecordTypeId
 
 
 def test_reading_a_flow_reads_what_its_names_go_behind_and_a_name_that_leads_nowhere_is_found(flow, pair):
