@@ -154,6 +154,10 @@ class Intending(Known):
             Intent.objects.filter(pk__in=part).update(settled_at=self.now(), lease_token=self.lease.token)
         # No later look finds it out again: it is told now, or a worker that dies before its answers takes it along.
         rows.tell_settled([item for item in items if _is_taught(item)], self.context, self.run, self.now())
+        self._follow_executed(items)
+
+    def _follow_executed(self, items: Sequence[Item]) -> None:
+        """Inside the transaction that settles them: what is set off by earlier updates that are found executed."""
 
     def _tell_at_stake(self, items: Sequence[Item]) -> None:
         """Edits that go with a record that is about to be deleted: once it is gone, only this tells of them."""

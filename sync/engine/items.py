@@ -110,6 +110,7 @@ class Item:
     ending: str = ""  # the link's state once what is sent now is done
     notes: list[str] = field(default_factory=list)
     learnt: list[str] = field(default_factory=list)  # what the records taught of earlier requests
+    executed: set[UUID] = field(default_factory=set)  # those of `found` that are updates and took effect
     code: str = ""
     known: bool = False  # what keeps it from resting is on record already, and nothing has changed since
 

@@ -56,7 +56,10 @@ class Settling(Grounds):
         assert record is not None
         found = self._asking.trace_of(intent, side, changes) if changes else None
         if found is not None:
-            return self._is_executed(item, intent, side, found)
+            if not self._is_executed(item, intent, side, found):
+                return False
+            _took_effect(item, intent)
+            return True
         if is_ruled_out_by(changes, intent, record):
             item.learnt.append("An earlier write was not executed; the record was changed since.")
             return expired or intent.conditional
@@ -69,10 +72,12 @@ class Settling(Grounds):
         if _shows_execution(landed, fields):
             # A request is executed whole: what shows a third value now was written, too, and edited since.
             landed += [row for row in fields if row not in landed and _is_third(record, fields[row])]
+            _took_effect(item, intent)
         for row in landed:
             _landed(item, row, fields[row], side)
         if len(landed) == len(fields):
             if fields:
+                _took_effect(item, intent)
                 item.learnt.append("An earlier write whose answer was lost did take effect.")
             return True
         moved = _moved(intent, record.version, side)
@@ -121,6 +126,11 @@ class Settling(Grounds):
                 item.overwrote.append(gone)
         item.learnt.append("An earlier write whose answer was lost did take effect.")
         return True
+
+
+def _took_effect(item: Item, intent: Intent) -> None:
+    if intent.operation == Operation.UPDATE:
+        item.executed.add(intent.pk)
 
 
 def _shows_execution(landed: Sequence[str], fields: Mapping[str, Sequence[Any]]) -> bool:

@@ -55,6 +55,11 @@ class Store(Intending):
     def settles(self) -> int:
         return self.run.pk
 
+    def _follow_executed(self, items: Sequence[Item]) -> None:
+        from sync.engine.triggering import follow_executed  # which needs what is written here
+
+        follow_executed(self, items)
+
     def save_numbers(self, side: Side, links: Sequence[RecordLink], found: Mapping[str, str]) -> None:
         numbered = [link for link in links if link.end(side) in found]
         for link in numbered:

@@ -49,15 +49,33 @@ def plan(store: Store, batch: Batch) -> None:
 # What we have written ourselves
 
 
+def follow_executed(store: Store, items: Sequence[Item]) -> None:
+    """Inside the transaction in which earlier updates are settled, that took effect though their answer was lost: no later look
+    finds that out again."""
+    context = store.context
+    _insert(store, [
+        each
+        for item in items
+        for intent in item.found
+        if intent.settled_at is not None and intent.pk in item.executed
+        for each in _following(context, item, On.UPDATED, Side(intent.side), "as")
+    ])  # fmt: skip
+
+
 def _by_writes(context: Context, item: Item) -> list[Planned]:
+    return [each for on, to in _written(item) for each in _following(context, item, on, to, "over")]
+
+
+def _following(context: Context, item: Item, on: On, to: Side, which: str) -> list[Planned]:
+    """What follows a write on `to`. `which`: whether its record there is known as it was before the write, or after. Of one version
+    of the source there may be several: when a conflict is decided, or what a person changed is put back."""
+    record, there = record_on(item, to.other), record_on(item, to)
+    if record is None:
+        return []
+    version = f" {which} {stamp(there)}" if there is not None else ""
+    occasion = "created" if on is On.CREATED else f"updated {stamp(record)}{version}"
     return [
-        Planned(
-            Triggered(action, "created" if on is On.CREATED else f"updated {stamp(record)}"),
-            record,
-            item.link,
-        )
-        for on, to in _written(item)
-        if (record := record_on(item, to.other)) is not None
+        Planned(Triggered(action, occasion), record, item.link)
         for action in context.actions.actions
         if action.trigger.on is on and action.trigger.side is to and meets(context, to.other, record)(action)
     ]
