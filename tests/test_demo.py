@@ -17,6 +17,7 @@ import pytest
 
 from integration_console.demo.place import MARK, claim_directory, environment, free_port
 from integration_console.processes import manage
+from tests.migrated import copied
 from tests.test_processes import await_true
 from tests.test_worker import with_variable
 
@@ -27,6 +28,13 @@ IN_PROC = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="lo
 def stage(tmp_path) -> dict[str, str]:
     """The environment of a demo in a directory of its own."""
     return environment(tmp_path, os.environ)
+
+
+@pytest.fixture
+def begun_before(stage, tmp_path) -> dict[str, str]:
+    """The same where the database is migrated already, as at every start but the first."""
+    copied(tmp_path / "demo.sqlite3")
+    return stage
 
 
 @contextmanager
@@ -60,7 +68,8 @@ def test_once_ends_with_the_runs_json_and_leaves_no_process(stage):
 
 @IN_PROC
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_it_serves_until_told_to_stop_and_ends_every_child(stage, number):
+def test_it_serves_until_told_to_stop_and_ends_every_child(begun_before, number):
+    stage = begun_before
     with demo(stage) as process:
         assert process.stdout is not None
         line = next(line for line in process.stdout if line.startswith("Console: "))
@@ -77,7 +86,8 @@ def test_it_serves_until_told_to_stop_and_ends_every_child(stage, number):
 
 
 @IN_PROC
-def test_a_start_that_fails_half_way_says_why_and_leaves_no_process(stage):
+def test_a_start_that_fails_half_way_says_why_and_leaves_no_process(begun_before):
+    stage = begun_before
     with demo({**stage, "GUNICORN_CMD_ARGS": "--no-such-option"}) as process:
         _, err = process.communicate(timeout=120)
 
