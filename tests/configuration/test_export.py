@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import string
 
 import pytest
@@ -126,7 +127,7 @@ def test_a_promoted_flow_whose_connection_is_not_there_is_refused_by_its_name(br
 
 
 @settings(
-    max_examples=40,
+    max_examples=int(os.environ.get("EXAMPLES", "15")),  # forty in the lane that brings PostgreSQL
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

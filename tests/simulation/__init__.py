@@ -4,3 +4,7 @@ One schedule is a short list of steps: people edit and create, calls fail, worke
 from each other. After it, time passes and rounds run until all is quiet; then the promises are asked of what stands in
 both platforms, of the database, and of a ledger that has seen every value come and go.
 """
+
+import os
+
+SCHEDULES = int(os.environ.get("SCHEDULES", "500"))
