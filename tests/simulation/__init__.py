@@ -7,4 +7,4 @@ both platforms, of the database, and of a ledger that has seen every value come 
 
 import os
 
-SCHEDULES = int(os.environ.get("SCHEDULES", "500"))
+SCHEDULES = int(os.environ.get("SCHEDULES", "1000"))

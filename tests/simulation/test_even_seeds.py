@@ -1,6 +1,6 @@
-"""Half of the schedules that the tests play: after each, every promise holds.
+"""Half of the thousand schedules that every change must pass: after each, every promise holds.
 
-In two files, which run side by side. `.ci/run` plays the rest of the thousand that every change must pass, `make simulate` thousands more.
+In two files, which run side by side. Thousands more: `make simulate`.
 """
 
 from __future__ import annotations
