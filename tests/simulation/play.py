@@ -122,6 +122,7 @@ class Play:
         self.late: set[str] = (
             set()
         )  # of the deleted, those that an earlier request of ours may make once more
+        self.untold: set[str] = set()  # of the deleted, those whose counterpart was back and not in sight yet
         self.unmet = dict.fromkeys(Side, 0)  # of the deleted, those for which another one may stand later
         self.moved: dict[str, int] = {}  # when people last deleted or restored a record, in their order
         if self.deletes:
@@ -248,8 +249,15 @@ class Play:
         self.deleted[side].append(id)
         if self._may_come_late(side, id):
             self.late.add(id)
+        if self._is_back_unseen(side, id):
+            self.untold.add(id)
         self.unmet[side] += self._is_unmet(id) or id in self.late
         self.moved[id] = max(self.moved.values(), default=0) + 1
+
+    def _is_back_unseen(self, side: Side, id: str) -> bool:
+        link = RecordLink.objects.filter(**{f"{side}_id": id}).first()
+        unseen = link is not None and self.bench.platforms.unseen_until(side.other, link.end(side.other))
+        return bool(unseen)
 
     def _is_unmet(self, case: str) -> bool:
         """Whether a Case that people made for an incident is deleted before the two were a pair: the incident gets one."""

@@ -141,11 +141,11 @@ def _stay_deleted(play: Play) -> Iterator[str]:
 def _is_theirs_to_keep(play: Play, link: RecordLink, side: Side) -> bool:
     """Whether people restored the other record after that of `side` was gone.
 
-    So it is where the pair ended with the other one's deletion: both were gone when somebody looked, and whether the
+    So it is where the other one was back but not in sight yet: both were gone when somebody looked, and whether the
     restoration came before or after the deletion here no platform tells.
     """
-    both_gone = link.state == TOMBSTONES[side.other]
-    return both_gone or play.moved.get(link.end(side.other), 0) > play.moved[link.end(side)]
+    untold = link.end(side) in play.untold
+    return untold or play.moved.get(link.end(side.other), 0) > play.moved[link.end(side)]
 
 
 def _agree(play: Play) -> Iterator[str]:
