@@ -111,6 +111,23 @@ def test_patience_for_a_parent_ends_with_a_dead_letter(family: Flow, pair: Pair)
     assert "has no counterpart in the flow both-ways yet" in letter.content["message"]
 
 
+def test_a_circle_of_parents_waits_in_sight_until_somebody_breaks_it(family: Flow, pair: Pair) -> None:
+    fire, smoke = incident(pair, "Fire enters"), incident(pair, "Smoke enters")
+    pair.servicenow.edit("incident", fire, parent=smoke)
+    pair.servicenow.edit("incident", smoke, parent=fire)
+
+    run_now(family)
+
+    assert {row.record_id for row in Waiting.objects.filter(reason="reference")} == {fire, smoke}
+    assert not pair.salesforce.rows("Case")
+    pair.servicenow.edit("incident", fire, parent="")
+    run_now(family)
+
+    assert case_of(pair, smoke)["ParentId"] == case_of(pair, fire)["Id"]
+    assert not Waiting.objects.exists()
+    quiet(family, pair)
+
+
 def test_a_parent_whose_pair_has_ended_is_none(family: Flow, pair: Pair) -> None:
     parent = incident(pair, "Fire enters")
     run_now(family)
