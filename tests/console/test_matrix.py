@@ -61,7 +61,7 @@ ACTIONS = {
     "sync_plan_approve": "OA", "sync_plan_apply": "OA", "sync_flow_preview": "MOA", "sync_flow_impact": "MOA",
     "sync_conflict_make_rule": "MA", "sync_deadletter_add_value": "MA", "sync_deadletter_causes": ALL,
     **dict.fromkeys(("sync_connection_connect", "sync_connection_disconnect", "auth_user_password_change", "auth_user_lift_limit"), "A"),
-    **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_flow_lint", "sync_flow_renewal", "sync_connection_schemas", "sync_run_progress", "sync_reconciliation_statement"), ALL),
+    **dict.fromkeys(("sync_connection_proved", "sync_flow_count", "sync_flow_lint", "sync_flow_renewal", "sync_flow_behind", "sync_connection_schemas", "sync_run_progress", "sync_reconciliation_statement"), ALL),
 }  # fmt: skip
 OTHERS = {
     **dict.fromkeys(("index", "login", "password_change", "password_change_done", "jsi18n", "search"), ALL + "-"),
