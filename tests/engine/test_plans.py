@@ -238,6 +238,16 @@ def test_an_edit_between_the_look_and_the_write_is_not_overwritten(flow: Flow, p
     assert not Waiting.objects.exists()
 
 
+def planned(flow: Flow, pair: Pair, count: int, *, create: bool) -> Plan:
+    """Of so many incidents: to make their Cases, or to carry over an edit of each."""
+    made = incidents(pair, count)
+    if not create:
+        run_now(flow)
+        for incident in made:
+            pair.servicenow.edit("incident", incident["sys_id"], description="Seen")
+    return dry(flow)
+
+
 @pytest.fixture
 def worker(flow: Flow) -> Iterator[Worker]:
     with worker_on_the_test_database() as worker:
@@ -248,12 +258,7 @@ def worker(flow: Flow) -> Iterator[Worker]:
 def test_killed_between_a_write_and_its_record_it_goes_on_and_doubles_nothing(
     flow: Flow, pair: Pair, worker: Worker, create: bool
 ) -> None:
-    made = incidents(pair, 420)
-    if not create:
-        run_now(flow)
-        for incident in made:
-            pair.servicenow.edit("incident", incident["sys_id"], description="Seen")
-    plan = dry(flow)
+    plan = planned(flow, pair, 420, create=create)
     run = plans.apply_plan(plan=plan, by=None, enqueue=False)
     pair.salesforce.reset_counters()
     writes = (
@@ -284,12 +289,7 @@ def test_killed_between_a_write_and_its_record_it_goes_on_and_doubles_nothing(
 def test_killed_and_cancelled_it_is_gone_on_with_by_applying_again_and_doubles_nothing(
     flow: Flow, pair: Pair, worker: Worker, create: bool
 ) -> None:
-    made = incidents(pair, 230)
-    if not create:
-        run_now(flow)
-        for incident in made:
-            pair.servicenow.edit("incident", incident["sys_id"], description="Seen")
-    plan = dry(flow)
+    plan = planned(flow, pair, 230, create=create)
     run = plans.apply_plan(plan=plan, by=None, enqueue=False)
     pair.salesforce.reset_counters()
     path = "composite/sobjects$" if create else "composite$"
